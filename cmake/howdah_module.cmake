@@ -1,0 +1,42 @@
+# howdah_module(NAME DEPS a b LIBS x y): one folder, one library, one test program.
+#
+#   *.cpp            -> library howdah_NAME
+#   *_test.cpp       -> program test_NAME, run by ctest; needs nothing but itself
+#   *_pgtest.cpp     -> program pgtest_NAME; needs PostgreSQL (run by ./dev test)
+#   *_bench.cpp      -> program bench_NAME (Google Benchmark), built on demand
+#
+# DEPS are modules below this one; LIBS are outside libraries that only this module may see.
+function(howdah_module name)
+    cmake_parse_arguments(arg "" "" "DEPS;LIBS;PUBLIC_LIBS" ${ARGN})
+    file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+    set(tests ${sources})
+    list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+    set(pgtests ${sources})
+    list(FILTER pgtests INCLUDE REGEX "_pgtest\\.cpp$")
+    set(benches ${sources})
+    list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "_(test|pgtest|bench)\\.cpp$")
+
+    add_library(howdah_${name} STATIC ${sources})
+    target_link_libraries(howdah_${name} PUBLIC howdah_flags fmt::fmt ${arg_PUBLIC_LIBS}
+                          PRIVATE ${arg_LIBS})
+    foreach(dep IN LISTS arg_DEPS)
+        target_link_libraries(howdah_${name} PUBLIC howdah_${dep})
+    endforeach()
+
+    if(tests)
+        add_executable(test_${name} ${tests})
+        target_link_libraries(test_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)
+        add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    endif()
+    if(pgtests)
+        add_executable(pgtest_${name} ${pgtests})
+        target_link_libraries(pgtest_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)
+    endif()
+    if(benches)
+        add_executable(bench_${name} EXCLUDE_FROM_ALL ${benches})
+        target_link_libraries(bench_${name} PRIVATE howdah_${name} ${arg_LIBS}
+                              benchmark::benchmark_main)
+    endif()
+endfunction()
