@@ -35,9 +35,23 @@ inline bool read_frame(const std::uint8_t* bytes, Frame& frame) {
 // Frontend messages that may follow start-up.
 inline bool is_frontend_type(char type) {
     switch (type) {
-        case 'B': case 'C': case 'D': case 'E': case 'F': case 'H': case 'P': case 'Q':
-        case 'S': case 'X': case 'c': case 'd': case 'f': case 'p': return true;
-        default: return false;
+        case 'B':
+        case 'C':
+        case 'D':
+        case 'E':
+        case 'F':
+        case 'H':
+        case 'P':
+        case 'Q':
+        case 'S':
+        case 'X':
+        case 'c':
+        case 'd':
+        case 'f':
+        case 'p':
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -81,8 +81,7 @@ Encoder& Encoder::command_complete(std::string_view tag) {
     return begin('C').text(tag).end();
 }
 
-Encoder& Encoder::row_description(
-    std::span<const std::pair<std::string, std::uint32_t>> columns) {
+Encoder& Encoder::row_description(std::span<const std::pair<std::string, std::uint32_t>> columns) {
     begin('T').i16(static_cast<std::int32_t>(columns.size()));
     for (const auto& [name, type] : columns) {
         const int size = type == 20 ? 8 : type == 23 ? 4 : -1;
@@ -225,12 +224,23 @@ ErrorFields read_error(std::span<const std::uint8_t> body) {
                     fields.severity = value;
                 }
                 break;
-            case 'V': fields.severity = value; break;
-            case 'C': fields.sqlstate = value; break;
-            case 'M': fields.message = value; break;
-            case 'D': fields.detail = value; break;
-            case 'H': fields.hint = value; break;
-            default: break;
+            case 'V':
+                fields.severity = value;
+                break;
+            case 'C':
+                fields.sqlstate = value;
+                break;
+            case 'M':
+                fields.message = value;
+                break;
+            case 'D':
+                fields.detail = value;
+                break;
+            case 'H':
+                fields.hint = value;
+                break;
+            default:
+                break;
         }
     }
     return fields;
