@@ -46,7 +46,11 @@ ParameterSetPtr ParameterInterner::intern(std::vector<std::pair<std::string, std
     for (auto& [name, value] : values) {
         sorted[lower(name)] = std::move(value);
     }
-    std::vector<std::pair<std::string, std::string>> unique(sorted.begin(), sorted.end());
+    return intern_exact({sorted.begin(), sorted.end()});
+}
+
+ParameterSetPtr ParameterInterner::intern_exact(
+    std::vector<std::pair<std::string, std::string>> unique) {
     const std::size_t hash = hash_of(unique);
     const auto [begin, end] = sets_.equal_range(hash);
     for (auto it = begin; it != end; ++it) {

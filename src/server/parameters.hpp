@@ -28,6 +28,8 @@ class ParameterInterner {
     ParameterInterner();
     // Sorts, lowers and removes doubles (the last value wins).
     ParameterSetPtr intern(std::vector<std::pair<std::string, std::string>> values);
+    // Takes names as they are, in their order: for what a server reports.
+    ParameterSetPtr intern_exact(std::vector<std::pair<std::string, std::string>> values);
     const ParameterSetPtr& empty() const { return empty_; }
     // A copy of `base` with one value changed, added, or (null) taken out.
     ParameterSetPtr with(const ParameterSetPtr& base, std::string_view name,

@@ -45,10 +45,12 @@ bool ServerConnection::note_parameter(std::string_view name, std::string_view va
                 return false;
             }
             old = value;
+            reported_set = nullptr;
             return true;
         }
     }
     reported.emplace_back(name, value);
+    reported_set = nullptr;
     return true;
 }
 

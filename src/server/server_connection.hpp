@@ -77,8 +77,8 @@ struct ServerConnection {
 
     // Reported by ParameterStatus, names as the server spells them.
     std::vector<std::pair<std::string, std::string>> reported;
-    // Changes with every change of `reported`; equal versions mean equal values.
-    std::uint64_t reported_version = 0;
+    // The same, interned (intern_exact); null after a change, until somebody asks.
+    ParameterSetPtr reported_set;
     ParameterSetPtr applied;
     PreparedNames prepared;
     std::uint64_t unnamed_owner = 0;  // session whose unnamed statement is on it; 0 = none known
