@@ -90,7 +90,9 @@ struct ServerConnection {
     net::TimePoint released_at{};   // last given back
     std::int64_t connected_wall_us = 0;
     std::int64_t requested_wall_us = 0;
+    // While a cancel request is under way nobody else may have the server: it could hit him.
     std::uint32_t cancels_in_flight = 0;
+    bool release_pending = false;
 
     const std::string* reported_value(std::string_view name) const;
     // Takes note of a ParameterStatus; true when the value is new.
