@@ -91,7 +91,9 @@ void Builder::apply_global(const Entry& entry) {
     const std::string key = alias ? "job_name" : entry.key;
     const auto* option = find_option(global_options(), key);
     if (option == nullptr) {
-        return unknown(entry, fmt::format("unknown parameter: pgbouncer/{}", entry.key),
+        return unknown(entry,
+                       fmt::format("unknown parameter: {}{}",
+                                   config_->pgbouncer ? "pgbouncer/" : "", entry.key),
                        global_options());
     }
     if (key == "auth_dbname" && entry.value == "pgbouncer") {

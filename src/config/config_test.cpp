@@ -170,6 +170,10 @@ TEST(Ini, SyntaxSectionsAndIncludes) {
                     "did you mean \"databases\"?");
     EXPECT_CONTAINS(all_texts(load_text("p.ini", "%include /nonexistent/x\n[pgbouncer]\n")),
                     "could not load file \"/nonexistent/x\": No such file");
+    EXPECT_NE(load_text("p.ini", "[databases] a=host=x\n[users] [pgbouncer] ; c\n").config,
+              nullptr);
+    EXPECT_CONTAINS(all_texts(load({.file = "/dev/zero", .environment = empty_environment})),
+                    "could not load file \"/dev/zero\": File too large");
     const TempFolder folder;
     const std::string loop = folder.write("loop.ini", "%include " + folder.path("loop.ini") + "\n");
     EXPECT_CONTAINS(all_texts(load({.file = loop, .environment = empty_environment})),
@@ -255,7 +259,7 @@ TEST(Toml, ReportsEveryMistakeAtOnce) {
                                    "y = 'host=x'\n");
     EXPECT_EQ(outcome.config, nullptr);
     const std::string text = all_texts(outcome);
-    EXPECT_CONTAINS(text, "unknown parameter: pgbouncer/pool_mdoe");
+    EXPECT_CONTAINS(text, "unknown parameter: pool_mdoe in configuration (");
     EXPECT_CONTAINS(text, "did you mean \"pool_mode\"?");
     EXPECT_CONTAINS(text, "invalid value \"many\" for parameter loops");
     EXPECT_CONTAINS(text, "query_event_ring must be a power of two");

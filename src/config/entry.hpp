@@ -50,7 +50,7 @@ struct KeyValue {
 [[nodiscard]] Parsed parse_toml_text(std::string_view text, const std::string& path,
                                      const Environment& environment);
 
-// A whole file; the error says "could not load file ..: why".
+// A whole file of at most 64 MiB; the error says "could not load file ..: why", with errno set.
 [[nodiscard]] Result<std::string> read_file(const std::string& path);
 
 [[nodiscard]] Diagnostic diagnose(Diagnostic::Severity severity, const Origin& origin,

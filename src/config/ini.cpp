@@ -1,12 +1,12 @@
 // pgbouncer.ini: [section], key = value, %include; ; and # begin a comment at the line's start
 // only.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "config/entry.hpp"
 #include "config/value.hpp"
@@ -15,6 +15,8 @@ namespace howdah::config {
 namespace {
 
 constexpr int kIncludeDepthMax = 10;
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kFileBytesMax = 64 * 1024 * 1024;  // a million users in an auth_file
 constexpr std::string_view kSections[] = {"pgbouncer", "databases", "users", "peers"};
 
 bool is_key_char(char c) {
@@ -73,14 +75,16 @@ class IniReader {
         if (line.starts_with("%include ") || line.starts_with("%include\t")) {
             return include(std::string(trimmed(line.substr(8))), origin, depth);
         }
-        if (line.front() == '[') {
+        while (line.starts_with('[')) {
             const std::size_t end = line.find(']');
             if (end == std::string_view::npos) {
                 return syntax_error(origin);
             }
             section(std::string(line.substr(1, end - 1)), origin);
-            const std::string_view rest = trimmed(line.substr(end + 1));
-            return rest.empty() || read_line(rest, origin, depth);
+            line = trimmed(line.substr(end + 1));
+        }
+        if (line.empty() || line.front() == ';' || line.front() == '#') {
+            return true;
         }
         std::string key;
         if (!take_key(line, key)) {
@@ -203,16 +207,32 @@ class IniReader {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file) {
-        text << file.rdbuf();
+    const auto failed = [&](const char* why) {
+        return fail(ErrorCode::kIo, fmt::format("could not load file \"{}\": {}", path, why));
+    };
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return failed(std::strerror(errno));
     }
-    if (!file.is_open() || file.bad() || (text.fail() && file.peek() != EOF)) {
-        return fail(ErrorCode::kIo,
-                    fmt::format("could not load file \"{}\": {}", path, std::strerror(errno)));
+    std::string text;
+    ssize_t got = 0;
+    do {
+        const std::size_t size = text.size();
+        text.resize(size + kReadBytes);
+        got = ::read(fd, text.data() + size, kReadBytes);
+        text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    } while ((got > 0 || (got < 0 && errno == EINTR)) && text.size() <= kFileBytesMax);
+    const int error = errno;
+    ::close(fd);
+    if (got < 0) {
+        errno = error;
+        return failed(std::strerror(error));
     }
-    return std::move(text).str();
+    if (text.size() > kFileBytesMax) {
+        errno = EFBIG;
+        return failed(std::strerror(EFBIG));
+    }
+    return text;
 }
 
 Diagnostic diagnose(Diagnostic::Severity severity, const Origin& origin, std::string key,
