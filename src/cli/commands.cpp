@@ -4,6 +4,7 @@ namespace howdah::cli {
 
 std::span<const Command> commands() {
     static constexpr Command kCommands[] = {
+        {"serve", "the proxy, the monitor and the HTTP API, in one process", run_serve},
         {"config", "check and print configuration", run_config},
     };
     return kCommands;

@@ -17,5 +17,6 @@ struct Command {
 [[nodiscard]] std::span<const Command> commands();
 
 int run_config(int argc, char** argv);
+int run_serve(int argc, char** argv);
 
 }  // namespace howdah::cli

@@ -32,6 +32,8 @@
 
 namespace howdah::proxy {
 
+using server::ServerConnection;
+
 class Worker;
 class PoolEntry;
 
@@ -239,7 +241,11 @@ class Session {
     std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 
-    struct Probe;
+    // What a probe has found so far.
+    struct Probe {
+        std::vector<std::pair<std::string, std::string>> parameters;
+        std::uint32_t pins = 0;
+    };
     std::unique_ptr<Probe> probe_;
     std::unique_ptr<Error> ending_error_;
 

@@ -44,11 +44,6 @@ constexpr std::string_view kProbeSql =
 
 }  // namespace
 
-struct Session::Probe {
-    std::vector<std::pair<std::string, std::string>> parameters;
-    std::uint32_t pins = 0;
-};
-
 std::string describe_pins(std::uint32_t pins) {
     constexpr std::pair<std::uint32_t, std::string_view> kNames[] = {
         {kPinTempObject, "temporary object"}, {kPinAdvisoryLock, "advisory lock"},

@@ -22,12 +22,15 @@
 #include "proxy/stats.hpp"
 #include "server/parameters.hpp"
 #include "sql/statement_cache.hpp"
+#include "wire/password.hpp"
 
 namespace howdah::proxy {
 
 class Worker;
 
 // The pool of one database and user, with what its sessions need to know of it.
+using server::ServerConnection;
+
 class PoolEntry final : public pool::Host {
   public:
     PoolEntry(Worker& worker, std::string database, std::string user);
@@ -75,6 +78,8 @@ class PoolEntry final : public pool::Host {
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
     std::size_t next_address_ = 0;
+    std::size_t attempted_ = 0;
+    std::size_t next_good_ = 0;
     std::unique_ptr<pool::Pool> pool_;
 };
 
