@@ -36,25 +36,7 @@ std::uint64_t stable_hash(std::string_view text) {
     return hasher.hash(text, 0).mixed();
 }
 
-std::size_t heap_bytes(const std::string& text) {
-    constexpr std::size_t kInline = 15;
-    return text.capacity() > kInline ? text.capacity() + 1 : 0;
-}
-
-std::size_t heap_bytes(const std::vector<Name>& names) {
-    std::size_t bytes = names.capacity() * sizeof(Name);
-    for (const Name& name : names) {
-        bytes += heap_bytes(name.schema) + heap_bytes(name.name);
-    }
-    return bytes;
-}
-
 }  // namespace
-
-std::size_t Statement::bytes() const {
-    return sizeof(Statement) + heap_bytes(normalized) + heap_bytes(tables_read) +
-           heap_bytes(tables_written) + heap_bytes(functions);
-}
 
 std::optional<Facts> parse_facts(std::string_view text) {
     const auto tree = Tree::parse(text);

@@ -8,10 +8,10 @@
 // 3. No literal is kept: not in `normalized`, not in a name.
 //
 // What a text cannot tell, and the catalog has to: views and rules that hide functions, triggers,
-// defaults, index expressions, casts and operators of users (only OPERATOR(schema.op) and casts to
-// schema-qualified types are seen here), user functions that overload a built-in name with better
-// matching argument types, column notation for a function call (`row.f`), and a search_path whose
-// value came as a bind parameter and names pg_temp.
+// defaults, index expressions, casts and operators of users (only OPERATOR(schema.op) is seen
+// here), user functions that overload a built-in name with better matching argument types, column
+// notation for a function call (`row.f`), and a search_path whose value came as a bind parameter
+// and names pg_temp.
 #pragma once
 
 #include <atomic>
@@ -111,6 +111,9 @@ struct Statement {
     friend class StatementRef;
     mutable std::atomic<std::uint32_t> references_{0};
 };
+
+// "read_only copy_out": for people, logs and tests.
+std::string effect_names(std::uint32_t effects);
 
 // Keeps a Statement alive, on any thread. What StatementCache::analyze returns is borrowed until
 // the next call; whoever needs it longer makes one of these (two atomic adds in all, about 10 ns).
