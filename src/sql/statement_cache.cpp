@@ -161,7 +161,7 @@ std::uint32_t StatementCache::State::insert(const TextHash& key, StatementRef st
     entry.key = key;
     entry.statement = std::move(statement);
     entry.bytes = bytes;
-    entry.used = true;
+    entry.used = false;  // seen once is not used: it goes before what came back
     entry.next = bucket(key);
     bucket(key) = index;
     counters.bytes += bytes;
