@@ -116,6 +116,11 @@ class ShapeWriter {
     bool copy(const char* from, const char* to);
     void literal(std::string_view folded);
     void shrink_list();
+    // Whatever is neither literal nor comma nor comment ends what may shrink.
+    void end_list() {
+        list_open_ = false;
+        list_ = nullptr;
+    }
     bool string_literal(const char* begin, std::string_view value, std::string_view folded);
 
     const char* in_;
@@ -179,6 +184,7 @@ void ShapeWriter::word() {
     }
     const auto size = out_ - begin;
     *out_++ = ' ';
+    end_list();
     last_ = Last::kOtherToken;
     if (size == 2 && begin[0] == 'i' && begin[1] == 'n') {
         last_ = Last::kWordIn;
@@ -216,8 +222,7 @@ bool ShapeWriter::string_literal(const char* begin, std::string_view value,
                                  std::string_view folded) {
     last_ = Last::kString;
     if (literal_decides(value)) [[unlikely]] {
-        list_ = nullptr;
-        list_open_ = false;
+        end_list();
         return copy(begin, in_);
     }
     literal(folded);
@@ -284,6 +289,7 @@ bool ShapeWriter::quoted_word() {
             const char* const begin = in_;
             in_ = at + 1;
             last_ = Last::kOtherToken;
+            end_list();
             return copy(begin, in_);
         }
     }
@@ -403,6 +409,7 @@ bool ShapeWriter::operator_or_comment() {
         ++in_;
     }
     last_ = Last::kOtherToken;
+    end_list();
     return copy(begin, in_);
 }
 
@@ -452,6 +459,7 @@ void ShapeWriter::self() {
 }
 
 void ShapeWriter::dot() {
+    end_list();
     *out_++ = *in_++;
     if (peek(0) == '.') {
         *out_++ = *in_++;
@@ -461,6 +469,7 @@ void ShapeWriter::dot() {
 }
 
 void ShapeWriter::colon() {
+    end_list();
     *out_++ = *in_++;
     if (peek(0) == ':' || peek(0) == '=') {
         *out_++ = *in_++;
@@ -472,11 +481,6 @@ void ShapeWriter::colon() {
 // One token. False: the text cannot be folded.
 bool ShapeWriter::step() {
     const Class next = class_of(*in_);
-    if (next != kDigit && next != kQuote && next != kDollar && next != kSelf && next != kSpace) {
-        // Anything but literals and commas ends what may shrink.
-        list_open_ = false;
-        list_ = nullptr;
-    }
     switch (next) {
         case kSpace:
             ++in_;

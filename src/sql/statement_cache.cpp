@@ -13,7 +13,6 @@
 namespace howdah::sql {
 namespace {
 
-constexpr std::size_t kShapeBytesMax = 64 * 1024;
 constexpr std::size_t kShapeSlack = 64;
 constexpr std::uint32_t kNone = 0xffffffffU;
 constexpr std::size_t kWays = 4;
@@ -46,6 +45,9 @@ Found find_facts(std::string_view text, const Shape& shape) {
             return {.statement = std::move(facts->statement), .of_shape = true, .parsed = true};
         }
     }
+    if (text.size() > StatementCache::kParsedBytesMax) {
+        return {.statement = refused_statement()};
+    }
     if (std::optional<Facts> facts = parse_facts(text)) {
         return {.statement = std::move(facts->statement), .of_shape = false, .parsed = true};
     }
@@ -77,7 +79,7 @@ struct StatementCache::State {
           entries(std::max<std::size_t>(entries_limit, 1)),
           buckets(std::bit_ceil(entries.size()), kNone),
           texts(std::max(std::bit_ceil(entries.size() * 2), kWays)),
-          buffer(kShapeBytesMax + kShapeSlack),
+          buffer(StatementCache::kParsedBytesMax + kShapeSlack),
           unused(entries.size()),
           refused(refused_statement()) {
         std::iota(unused.rbegin(), unused.rend(), 0U);
@@ -251,7 +253,7 @@ StatementRef analyze(std::string_view text, TextRules rules) {
     if (text.size() > StatementCache::kTextBytesMax || !is_readable(text, rules)) {
         return refused_statement();
     }
-    std::vector<char> buffer(kShapeBytesMax + kShapeSlack);
+    std::vector<char> buffer(StatementCache::kParsedBytesMax + kShapeSlack);
     return find_facts(text, shape_of(text, buffer)).statement;
 }
 

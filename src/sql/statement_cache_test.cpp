@@ -56,6 +56,20 @@ TEST(StatementCache, OtherFactsOfAStatement) {
     EXPECT_NE(cache.analyze("SELEC")->fingerprint, 0U);
 }
 
+TEST(StatementCache, BulkInsertIsOneRow) {
+    StatementCache cache(100, 1 << 20, 1);
+    std::string text = "INSERT INTO t VALUES (0, 'a')";
+    const Statement* one = cache.analyze(text);
+    while (text.size() < 900'000) {
+        text += ", (" + std::to_string(text.size()) + ", 'some text')";
+    }
+    EXPECT_EQ(cache.analyze(text), one);
+    EXPECT_EQ(one->effects, kWrite);
+    EXPECT_EQ(cache.counters().parses, 1U);
+    // A shape of its own that is too long to parse.
+    EXPECT_TRUE(cache.analyze(text + " RETURNING " + std::string(70'000, 'a'))->has(kUnparsed));
+}
+
 // A text whose literals do not parse must not speak for others of its shape.
 TEST(StatementCache, FailureStaysWithItsText) {
     StatementCache cache(100, 1 << 20, 1);
