@@ -7,16 +7,24 @@ from tools import shell
 from tools.shell import BUILD, Failed
 
 EXAMPLES = """\
+  ./dev up                     the demo: PostgreSQL, two replicas, howdah, sample data, a load
   ./dev test                   everything, from a fresh machine: what CI runs
   ./dev test pool              only what has "pool" in its name
   ./dev build asan             build/asan/howdah with address and undefined-behaviour sanitizers
-  ./dev build debug test_sql   one target"""
+  ./dev build debug test_sql   one target
+  ./dev psql -c 'show pools' howdah"""
 
 
 def setup(arguments):
     """setup                      install the Debian packages in tools/packages.txt"""
     from tools import packages
     packages.setup()
+
+
+def up(arguments):
+    """up [--scale N] [--fresh]   start the demo; Ctrl-C stops all of it"""
+    from tools import demo
+    return demo.main(arguments)
 
 
 def build(arguments):
@@ -69,14 +77,26 @@ def bench(arguments):
     return runners.bench(arguments)
 
 
+def psql(arguments):
+    """psql [ARGUMENT..]          psql on the running demo, through howdah"""
+    from tools import demo
+    return demo.psql(arguments)
+
+
 def doctor(arguments):
     """doctor                     tools, versions and what the kernel allows here"""
     from tools import doctor as examiner
     return examiner.main()
 
 
+def new(arguments):
+    """new module NAME WHAT...    the files that a new module starts with"""
+    from tools import scaffold
+    return scaffold.main(arguments)
+
+
 COMMANDS = {f.__name__: f for f in
-            (setup, build, test, check, fmt, sim, fuzz, bench, doctor)}
+            (setup, up, build, test, check, fmt, sim, fuzz, bench, psql, doctor, new)}
 
 
 def usage() -> str:

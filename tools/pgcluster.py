@@ -8,6 +8,7 @@ folder that only the server user may enter (trust there, scram-sha-256 over TCP)
 used again when it is there; servers that a killed run left behind are ended first.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -110,15 +111,21 @@ class Server:
         """Ends a server that a killed run left on this data folder; a stale pid file is no harm."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            ours = os.path.realpath(f"/proc/{pid}/cwd") == os.path.realpath(self.data)
         except (OSError, ValueError):
             return
-        if not ours:
+
+        def is_here() -> bool:  # a zombie has no working folder any more
+            try:
+                return os.readlink(f"/proc/{pid}/cwd") == os.path.realpath(self.data)
+            except OSError:
+                return False
+
+        if not is_here():
             return
         for number, seconds in ((signal.SIGINT, 15), (signal.SIGQUIT, 10), (signal.SIGKILL, 5)):
             os.kill(pid, number)
             try:
-                process.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), seconds, "end")
+                process.wait_until(lambda: not is_here(), seconds, "end")
                 return
             except Failed:
                 continue
@@ -171,12 +178,15 @@ class Server:
 
     def pause(self) -> None:
         """Stalls the server: connections open, nothing answers. resume() ends it."""
-        for pid in self.process_ids():
-            os.kill(pid, signal.SIGSTOP)
+        self.signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
+        self.signal_all(signal.SIGCONT)
+
+    def signal_all(self, number: int) -> None:
         for pid in self.process_ids():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a backend that just ended
+                os.kill(pid, number)
 
     def process_ids(self) -> list[int]:
         pid = self.process.pid
@@ -229,15 +239,22 @@ class Cluster:
         return not self.primary.exists()
 
     def start(self) -> None:
-        # Socket paths hold at most 107 bytes, so not below the data folder.
-        self.sockets = Path(tempfile.mkdtemp(prefix="howdah-"))
-        process.give_to_server_user(self.sockets)
-        self.primary.sockets = self.sockets
+        self.make_socket_folder()
         try:
             self.start_servers()
         except BaseException:
             self.stop()
             raise
+
+    def make_socket_folder(self) -> None:
+        """Socket paths hold at most 107 bytes, so not below the data folder."""
+        note = self.folder / "sockets"
+        if note.exists():  # of a run that was killed
+            shutil.rmtree(note.read_text(), ignore_errors=True)
+        self.sockets = Path(tempfile.mkdtemp(prefix="howdah-"))
+        process.give_to_server_user(self.sockets)
+        note.write_text(str(self.sockets))
+        self.primary.sockets = self.sockets
 
     def start_servers(self) -> None:
         if self.is_new():
