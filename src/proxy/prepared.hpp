@@ -50,8 +50,9 @@ class PreparedRegistry {
     ~PreparedRegistry();
 
     // The shared statement for this body; made if nobody has it.
-    PreparedPtr intern(std::string_view body, bool from_sql, const sql::Statement* facts,
-                       std::uint64_t text_id);
+    PreparedPtr intern(std::string_view body, const sql::Statement* facts, std::uint64_t text_id);
+    // A statement that SQL's PREPARE makes: never shared, for its name must be free.
+    PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
     std::size_t size() const { return by_body_.size(); }
     const std::string& prefix() const { return prefix_; }
 
@@ -62,7 +63,6 @@ class PreparedRegistry {
     std::string prefix_;
     std::uint64_t next_id_ = 1;
     std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
-    std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_sql_;
 };
 
 }  // namespace howdah::proxy

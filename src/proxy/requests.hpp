@@ -34,7 +34,20 @@ enum class RequestKind : std::uint8_t {
 enum class RequestAction : std::uint8_t { kForward, kSwallow, kFake };
 
 // What an injected request was for.
-enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kRollback };
+enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kReplay, kRollback };
+
+// What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
+// several statements may fail in the middle, and PREPARE is not undone by ROLLBACK.
+struct SqlNames {
+    struct Change {
+        bool prepare = false;  // else DEALLOCATE
+        std::string name;
+        PreparedPtr prepared;
+    };
+    std::vector<Change> changes;  // not carried out yet, in order
+    // Our name and the client's, for the server's error messages.
+    std::vector<std::pair<std::string, std::string>> renamed;
+};
 
 struct Request {
     RequestKind kind = RequestKind::kQuery;
@@ -46,6 +59,7 @@ struct Request {
     sql::StatementRef facts;         // Query, Execute: what runs
     std::string name;                // Parse, Close: the client's name
     std::unique_ptr<Unnamed> replaced;  // Parse of the unnamed statement: the one before
+    std::unique_ptr<SqlNames> sql_names;
     std::string failure;             // an injected query's error
     std::uint64_t text_id = 0;
     std::uint64_t params_hash = 0;

@@ -28,7 +28,7 @@
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
 #include "wire/startup.hpp"
-#include "sql/text_rules.hpp"
+#include "sql/statement_cache.hpp"
 
 namespace howdah::proxy {
 
@@ -168,7 +168,18 @@ class Session {
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
     void note_effects(std::uint32_t effects, std::uint64_t fingerprint);
+    void note_custom_names(std::string_view text);
     void begin_request();
+
+    // --- session_prepare.cpp: PREPARE, EXECUTE and DEALLOCATE in SQL ---
+    enum class Rewrite : std::uint8_t { kNothing, kDone, kWait };
+    Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
+                          std::unique_ptr<SqlNames>& names);
+    bool replay(const PreparedPtr& prepared);
+    const PreparedPtr* find_sql_statement(const std::string& name) const;
+    void sql_name_done(Request& request, bool prepare);
+    bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
+    bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
 
     // --- session_server.cpp: what the server says ---
     void pump_server();
@@ -238,6 +249,10 @@ class Session {
     // What the client's password is held against while it logs in; wiped after.
     std::optional<wire::Secret> stored_password_;
     server::Credentials proved_;        // what the client showed, for logging in to the server
+    // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
+    // lists such parameters, so the probe asks for each.
+    std::unique_ptr<std::vector<std::string>> custom_names_;
+    std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
     std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 

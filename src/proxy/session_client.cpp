@@ -179,6 +179,39 @@ void Session::note_effects(std::uint32_t effects, std::uint64_t fingerprint) {
     }
 }
 
+// Parameters of extensions and applications ("app.user") are in no list of the server's. Whatever
+// looks like one in a text that sets parameters is asked for afterwards.
+void Session::note_custom_names(std::string_view text) {
+    constexpr std::size_t kNamesMax = 64;
+    const auto is_word = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+    };
+    std::size_t at = 0;
+    while (at < text.size()) {
+        if (!is_word(text[at])) {
+            ++at;
+            continue;
+        }
+        std::size_t end = at;
+        bool dot = false;
+        while (end < text.size() &&
+               (is_word(text[end]) || (text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1])))) {
+            dot = dot || text[end] == '.';
+            ++end;
+        }
+        const bool starts_well = std::isdigit(static_cast<unsigned char>(text[at])) == 0;
+        if (dot && starts_well && end - at < 128) {
+            if (custom_names_ == nullptr) {
+                custom_names_ = std::make_unique<std::vector<std::string>>();
+            }
+            if (custom_names_->size() < kNamesMax) {
+                custom_names_->emplace_back(text.substr(at, end - at));
+            }
+        }
+        at = end;
+    }
+}
+
 bool Session::on_query(wire::Frame frame) {
     const bool large = frame.body_bytes > kInspectMax;
     if (!large && !whole(frame)) {
@@ -194,6 +227,10 @@ bool Session::on_query(wire::Frame frame) {
         }
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
+        if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
+            worker_.settings().track_sql_prepare && pool_->mode() != PoolMode::kSession) {
+            return on_query_with_names(frame, found);
+        }
     }
     if (!need_server()) {
         return false;
@@ -205,6 +242,10 @@ bool Session::on_query(wire::Frame frame) {
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
         note_effects(found.statement->effects, found.statement->fingerprint);
+        if (found.statement->has(sql::kSetSession)) {
+            const std::span<const std::uint8_t> bytes = body(frame);
+            note_custom_names(as_text(bytes));
+        }
     } else {
         note_effects(kUnknownText, 0);
     }
@@ -350,7 +391,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, false, facts.get(), found.text_id);
+    PreparedPtr prepared = worker_.prepared().intern(rest, facts.get(), found.text_id);
     const bool known = ensure_prepared(prepared);
     Request& request = requests_.push(RequestKind::kParse,
                                       known ? RequestAction::kFake : RequestAction::kForward);
@@ -386,7 +427,8 @@ bool Session::on_bind(wire::Frame frame) {
     }
     begin_request();
     ++pool_->stats.binds;
-    bound_params_ = look == frame.body_bytes ? hash_params(reader.rest()) : 0;
+    const std::string_view values = reader.rest();
+    bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     if (prepared == nullptr) {
         if (name.empty()) {
@@ -396,6 +438,10 @@ bool Session::on_bind(wire::Frame frame) {
             bound_ = unnamed_->facts;
             bound_text_ = unnamed_->text_id;
             note_effects(bound_->effects, bound_->fingerprint);
+            if (bound_->has(sql::kSetSession)) {
+                note_custom_names(unnamed_->body);
+                note_custom_names(values);
+            }
         } else {
             bound_ = {};
             note_effects(name.empty() ? 0U : std::uint32_t{sql::kUnknownCode}, 0);
@@ -411,6 +457,10 @@ bool Session::on_bind(wire::Frame frame) {
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
     note_effects(bound_->effects, bound_->fingerprint);
+    if (bound_->has(sql::kSetSession)) {
+        note_custom_names(statement.text());
+        note_custom_names(values);
+    }
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
     request.bytes_in = frame.total_bytes();

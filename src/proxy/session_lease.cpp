@@ -89,6 +89,12 @@ void Session::follow_parameters() {
     if (connection.applied == nullptr) {
         connection.applied = worker_.parameters().empty();
     }
+    if (connection.tainted_by != 0 && connection.tainted_by != id_) {
+        connection.tainted_by = 0;
+        inject_query(Purpose::kParameters,
+                     server::reset_and_set_sql(*connection.applied, *vars_));
+        return;
+    }
     if (connection.applied == vars_) {
         sync_view();
         return;
@@ -155,6 +161,13 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
             }
             return;
         case Purpose::kProbe: finish_probe(failed); return;
+        case Purpose::kReplay:
+            if (failed) {
+                connection.prepared.remove(replay_failed_);
+            } else {
+                replay_failed_ = 0;
+            }
+            return;  // the client's text is looked at again
         case Purpose::kPrepare:
         case Purpose::kRollback:
         case Purpose::kNone: transaction_ended(); return;
@@ -188,6 +201,9 @@ void Session::transaction_ended() {
         return;
     }
     const std::uint32_t effects = std::exchange(effects_, 0);
+    if ((effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+        connection.tainted_by = id_;
+    }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
         connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
         if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
@@ -215,7 +231,25 @@ void Session::transaction_ended() {
 void Session::start_probe() {
     ++pool_->stats.probes;
     probe_ = std::make_unique<Probe>();
-    inject_query(Purpose::kProbe, kProbeSql);
+    std::string sql(kProbeSql);
+    std::vector<std::string> names;
+    if (custom_names_ != nullptr) {
+        names = std::move(*custom_names_);
+        custom_names_.reset();
+    }
+    for (const auto& [name, value] : vars_->values) {
+        if (name.find('.') != std::string::npos) {
+            names.push_back(name);
+        }
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string& name : names) {
+        const std::string literal = server::quote_literal(name);
+        sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
+               ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
+    }
+    inject_query(Purpose::kProbe, sql);
 }
 
 void Session::take_probe_row(std::span<const std::uint8_t> row) {

@@ -204,11 +204,17 @@ void Session::on_command_complete(std::string_view tag) {
     }
     Request& request = requests_.front();
     request.rows += wire::rows_of_tag(tag);
+    if (request.sql_names != nullptr && (tag == "PREPARE" || tag == "DEALLOCATE")) {
+        sql_name_done(request, tag == "PREPARE");
+    }
     if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
         server.prepared.clear();
         server.unnamed_owner = 0;
         if (request.action == RequestAction::kForward && statements_ != nullptr) {
             statements_->clear();
+        }
+        if (request.action == RequestAction::kForward) {
+            sql_statements_.reset();
         }
         if (tag == "DISCARD ALL") {
             server.applied = nullptr;
@@ -268,10 +274,18 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
             request.failure = fields.message;
             return Fate::kDrop;
         }
+        if (request.sql_names != nullptr && forward_renamed_error(frame, *request.sql_names)) {
+            return Fate::kDrop;
+        }
         return Fate::kForward;
     }
     if (request.kind == RequestKind::kExecute) {
         record_query(request);
+    }
+    if (injected_ == Purpose::kReplay) {
+        requests_.fail_to_sync();
+        requests_.front().error = true;
+        return Fate::kDrop;
     }
     undo(requests_.fail_to_sync());
     return Fate::kForward;
