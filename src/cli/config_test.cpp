@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,36 @@ TEST_F(ConfigCommand, ShowTellsWhereAValueCameFromAndNoPassword) {
     EXPECT_EQ(report.at("options").at(0).at("key"), "admin_users");
     EXPECT_FALSE(has(json.out, "hunter2"));
     EXPECT_TRUE(has(run({"show"}).out, "# default"));
+}
+
+// The part of JSON Schema that the schema of an option uses: names and types.
+void expect_row_fits(const boost::json::object& row, const boost::json::object& schema) {
+    const auto& properties = schema.at("properties").as_object();
+    EXPECT_EQ(row.size(), schema.at("required").as_array().size());
+    for (const auto& [key, value] : row) {
+        const auto* property = properties.if_contains(key);
+        ASSERT_NE(property, nullptr) << key;
+        const std::string types = boost::json::serialize(property->at("type"));
+        const char* type = value.is_null()   ? "\"null\""
+                           : value.is_bool() ? "\"boolean\""
+                                             : "\"string\"";
+        EXPECT_TRUE(has(types, type)) << key << " is not " << types;
+    }
+}
+
+// Run from the top of the tree, as ctest does.
+TEST_F(ConfigCommand, ShowKeepsToItsSchema) {
+    std::ostringstream text;
+    text << std::ifstream("docs/schemas/howdah.config-1.json").rdbuf();
+    const auto schema = boost::json::parse(text.str());
+    const auto& row_schema = schema.at("properties").at("options").at("items").as_object();
+    const auto report = boost::json::parse(run({"show", "--format", "json"}).out);
+    EXPECT_EQ(report.at("schema"), schema.at("properties").at("schema").at("const"));
+    EXPECT_EQ(report.as_object().size(), schema.at("required").as_array().size());
+    EXPECT_GT(report.at("options").as_array().size(), 100u);
+    for (const auto& row : report.at("options").as_array()) {
+        expect_row_fits(row.as_object(), row_schema);
+    }
 }
 
 TEST_F(ConfigCommand, WrongUsage) {
