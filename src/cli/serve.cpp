@@ -178,7 +178,8 @@ int run_serve(int argc, char** argv) {
     app.add_option("file,--config", options.file, "howdah.toml or pgbouncer.ini");
     app.add_option("--upstream", options.upstream,
                    "the PostgreSQL to front: a libpq URI or keyword string");
-    app.add_option("--set", options.set, "NAME=VALUE, over what the file says");
+    app.add_option("--set", options.set, "NAME=VALUE, over what the file says; repeatable")
+        ->allow_extra_args(false);
     app.add_option("-u,--user", options.user, "run as this user (when started as root)");
     app.add_flag("-d,--daemon", options.daemon, "run in the background");
     app.add_flag("-R,--reboot", options.reboot, "take over from a running process");

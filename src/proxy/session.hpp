@@ -167,7 +167,7 @@ class Session {
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
-    void note_effects(std::uint32_t effects, std::uint64_t fingerprint);
+    void note_effects(std::uint32_t effects) { effects_ |= effects; }
     void note_custom_names(std::string_view text);
     void begin_request();
 
@@ -180,6 +180,11 @@ class Session {
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
+
+    // --- session_retry.cpp: a plan that went stale ---
+    void record(std::string_view message);
+    bool retry_changed_plan(const wire::ErrorFields& fields);
+    void send_again();
 
     // --- session_server.cpp: what the server says ---
     void pump_server();
@@ -252,6 +257,12 @@ class Session {
     // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
     // lists such parameters, so the probe asks for each.
     std::unique_ptr<std::vector<std::string>> custom_names_;
+    // The batch under way, to send it again after a stale plan: see session_retry.cpp.
+    std::string batch_;
+    std::vector<Request> retried_;
+    bool batch_usable_ = false;
+    bool batch_described_ = false;
+    bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
     std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
@@ -266,7 +277,6 @@ class Session {
 
     std::uint32_t pins_ = 0;
     std::uint32_t effects_ = 0;       // of the transaction under way
-    std::uint64_t probe_shape_ = 0;   // fingerprint of the unknown code that made a probe needed
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;

@@ -81,6 +81,7 @@ bool Session::relay_server_front() {
             server_body_dropped_ = false;
         }
         server_bytes_ += run;
+        batch_answered_ = true;
         server.forward(run, *client_);
         return true;
     }
@@ -98,6 +99,7 @@ bool Session::relay_server_front() {
         server.drop(here);
     } else {
         server_bytes_ += here;
+        batch_answered_ = true;
         server.forward(here, *client_);
     }
     if (frame.type == 'Z') {
@@ -281,6 +283,9 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
     }
     if (request.kind == RequestKind::kExecute) {
         record_query(request);
+    }
+    if (retry_changed_plan(fields)) {
+        return Fate::kDrop;
     }
     if (injected_ == Purpose::kReplay) {
         requests_.fail_to_sync();

@@ -15,9 +15,6 @@ namespace {
 
 constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kGoodParametersMax = 1024;
-constexpr std::size_t kCleanProbesMax = 10'000;
-// Unknown code whose probes found nothing this many times in a row is probed less and less.
-constexpr std::uint32_t kTrustAfter = 8;
 constexpr net::Duration kRecoveryMax = 5s;
 constexpr net::Duration kCancelMax = 10s;
 
@@ -183,27 +180,6 @@ sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
         }
     }
     return rules;
-}
-
-// A shape that always came back clean is asked again at 16, 32, 64, ... runs.
-bool Worker::probe_due(std::uint64_t fingerprint) {
-    const auto found = clean_probes_.find(fingerprint);
-    if (fingerprint == 0 || found == clean_probes_.end() || found->second < kTrustAfter) {
-        return true;
-    }
-    const std::uint32_t count = ++found->second;
-    return (count & (count - 1)) == 0;
-}
-
-void Worker::probe_found(std::uint64_t fingerprint, bool clean) {
-    if (fingerprint == 0) {
-        return;
-    }
-    if (clean_probes_.size() >= kCleanProbesMax) {
-        clean_probes_.clear();
-    }
-    std::uint32_t& count = clean_probes_[fingerprint];
-    count = clean ? count + 1 : 0;
 }
 
 void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {

@@ -165,9 +165,6 @@ class Worker {
     }
     void note_good_parameters(const server::ParameterSetPtr& parameters);
     static void fill_random(std::string& bytes);
-    // Whether a probe is due for this unknown code, by what earlier probes found.
-    bool probe_due(std::uint64_t fingerprint);
-    void probe_found(std::uint64_t fingerprint, bool clean);
 
     std::uint64_t sessions_total = 0;
     std::uint64_t protocol_errors = 0;
@@ -194,7 +191,6 @@ class Worker {
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;
-    std::unordered_map<std::uint64_t, std::uint32_t> clean_probes_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     net::TaskGroup tasks_;
 };
