@@ -1,7 +1,10 @@
 #include "net/loop.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
+#include "base/log.hpp"
 #include "net/stream.hpp"
 
 namespace howdah::net {
@@ -15,7 +18,9 @@ void Event::notify() {
 
 void Deadline::arm(TimePoint when) {
     disarm();
-    event_->loop().timers().insert(*this, when);
+    if (when != TimePoint::max()) {  // max: never
+        event_->loop().timers().insert(*this, when);
+    }
 }
 
 void Deadline::disarm() {
@@ -34,9 +39,11 @@ TimerWheel::TimerWheel() : slots_(kSlots) {
 void TimerWheel::insert(Deadline& deadline, TimePoint when) {
     deadline.when_ = when;
     // Rounded up: never early.
-    std::int64_t tick = (when.time_since_epoch().count() + kTickUs - 1) / kTickUs;
-    tick = std::max(tick, tick_);
-    TimerLink& slot = slots_[static_cast<std::size_t>(tick) % kSlots];
+    const std::int64_t us = when.time_since_epoch().count();
+    const std::int64_t tick = std::max(us / kTickUs + (us % kTickUs > 0 ? 1 : 0), tick_);
+    const std::size_t index = static_cast<std::size_t>(tick) % kSlots;
+    TimerLink& slot = slots_[index];
+    occupied_[index / 64] |= std::uint64_t{1} << (index % 64);
     deadline.previous = slot.previous;
     deadline.next = &slot;
     slot.previous->next = &deadline;
@@ -47,6 +54,10 @@ void TimerWheel::insert(Deadline& deadline, TimePoint when) {
 void TimerWheel::remove(Deadline& deadline) {
     deadline.previous->next = deadline.next;
     deadline.next->previous = deadline.previous;
+    if (deadline.previous == deadline.next) {  // only the slot itself is left
+        const auto index = static_cast<std::size_t>(deadline.next - slots_.data());
+        occupied_[index / 64] &= ~(std::uint64_t{1} << (index % 64));
+    }
     deadline.previous = deadline.next = nullptr;
     --armed_;
 }
@@ -81,10 +92,18 @@ TimePoint TimerWheel::next_due() const {
     if (armed_ == 0) {
         return TimePoint::max();
     }
-    for (std::int64_t tick = tick_; tick < tick_ + static_cast<std::int64_t>(kSlots); ++tick) {
-        const TimerLink& slot = slots_[static_cast<std::size_t>(tick) % kSlots];
-        if (slot.next != &slot) {
-            return TimePoint(Duration(tick * kTickUs));
+    // Word by word from the current slot on, once around.
+    const std::size_t start = static_cast<std::size_t>(tick_) % kSlots;
+    for (std::size_t i = 0; i <= occupied_.size(); ++i) {
+        const std::size_t word = (start / 64 + i) % occupied_.size();
+        std::uint64_t bits = occupied_[word];
+        if (i == 0) {
+            bits &= ~std::uint64_t{0} << (start % 64);
+        }
+        if (bits != 0) {
+            const std::size_t slot = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+            const std::size_t ahead = (slot + kSlots - start) % kSlots;
+            return TimePoint(Duration((tick_ + static_cast<std::int64_t>(ahead)) * kTickUs));
         }
     }
     return TimePoint::max();
@@ -114,6 +133,11 @@ void Loop::run() {
     run_posted();
     run_ready();
     flush_dirty();
+    const TimePoint goodbye = read_clock() + kGoodbyeMax;
+    wait_and_dispatch(now_);
+    while (lingering() && now_ < goodbye) {
+        wait_and_dispatch(goodbye);
+    }
 }
 
 void Loop::turn(TimePoint until_at_most) {
@@ -128,7 +152,6 @@ void Loop::turn(TimePoint until_at_most) {
         until = now_;
     }
     wait_and_dispatch(until);
-    now_ = read_clock();
     timers_.advance(now_);
     run_ready();
 }
@@ -139,12 +162,15 @@ void Loop::stop() {
 }
 
 void Loop::post(std::move_only_function<void()> work) {
+    bool first = false;
     {
         const std::scoped_lock lock(posted_mutex_);
         posted_.push_back(std::move(work));
-        has_posted_.store(true, std::memory_order_release);
+        first = !has_posted_.exchange(true, std::memory_order_acq_rel);
     }
-    wake();
+    if (first) {  // else a wake-up is on its way already
+        wake();
+    }
 }
 
 void Loop::run_posted() {
@@ -163,8 +189,10 @@ void Loop::run_posted() {
 }
 
 void Loop::run_ready() {
-    // A coroutine that is made ready by another one runs in the next round, in order.
-    while (!ready_.empty()) {
+    // A coroutine that is made ready by another one runs in the next round, in order. After some
+    // rounds the sockets get their turn, lest two coroutines that wake each other starve them.
+    constexpr int kRoundsMax = 64;
+    for (int round = 0; round < kRoundsMax && !ready_.empty(); ++round) {
         running_.swap(ready_);
         for (const auto& handle : running_) {
             handle.resume();
@@ -177,10 +205,20 @@ void Loop::flush_dirty() {
     // flush() may not add to the list: it only hands bytes to the transport.
     for (Stream* stream : dirty_) {
         if (stream != nullptr) {
-            stream->flush();
+            stream->flush_dirty();
         }
     }
     dirty_.clear();
+}
+
+void Loop::count_accept_failure(int error) {
+    ++accept_failures_;
+    constexpr Duration kLogEvery = std::chrono::seconds(5);
+    if (accept_failures_ == 1 || now_ - accept_logged_ >= kLogEvery) {
+        accept_logged_ = now_;
+        log::warning("accept() failed: {}; listening again in {} ms ({} failures so far)",
+                     std::strerror(error), kAcceptRest.count() / 1000, accept_failures_);
+    }
 }
 
 void Loop::forget_dirty(Stream& stream) {

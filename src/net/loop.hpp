@@ -8,6 +8,7 @@
 // 3. now() is read once a turn.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <coroutine>
@@ -107,6 +108,7 @@ class TimerWheel {
     void advance(TimePoint now);
     // When to look again; TimePoint::max() when nothing is armed. At most one tick late.
     TimePoint next_due() const;
+    std::size_t armed() const { return armed_; }
 
     static constexpr std::int64_t kTickUs = 10'000;
 
@@ -116,7 +118,8 @@ class TimerWheel {
     void fire_slot(TimerLink& slot, TimePoint now);
 
     std::vector<TimerLink> slots_;
-    std::int64_t tick_ = 0;  // the next one to look at
+    std::array<std::uint64_t, kSlots / 64> occupied_{};  // a bit for each slot that is not empty
+    std::int64_t tick_ = 0;                              // the next one to look at
     std::size_t armed_ = 0;
 };
 
@@ -134,8 +137,10 @@ class Loop {
     Loop& operator=(const Loop&) = delete;
     virtual ~Loop();
 
-    // Runs until stop(); the thread that calls it is the loop's thread.
+    // Runs until stop(); the thread that calls it is the loop's thread, and with io_uring the one
+    // that made it. What closed streams still have to say is given kGoodbyeMax after stop().
     void run();
+    static constexpr Duration kGoodbyeMax = std::chrono::seconds(1);
     // Any thread.
     void stop();
     // Any thread: `work` runs on the loop, in order of posting.
@@ -156,6 +161,10 @@ class Loop {
     // Accepts on a listening descriptor (not owned) until stop_accept(fd).
     virtual void start_accept(int fd, AcceptHandler handler) = 0;
     virtual void stop_accept(int fd) = 0;
+    // Accepts that failed for want of descriptors or memory. Each rests its listener for
+    // kAcceptRest.
+    std::uint64_t accept_failures() const { return accept_failures_; }
+    static constexpr Duration kAcceptRest = std::chrono::milliseconds(100);
 
     // Suspends for at least `duration`.
     Task<void> sleep(Duration duration);
@@ -177,6 +186,9 @@ class Loop {
     void run_posted();
     void run_ready();
     void flush_dirty();
+    // Closed streams whose output is still under way.
+    virtual bool lingering() const { return false; }
+    void count_accept_failure(int error);
     bool has_ready() const { return !ready_.empty(); }
     bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
@@ -190,6 +202,8 @@ class Loop {
     std::vector<std::coroutine_handle<>> ready_;
     std::vector<std::coroutine_handle<>> running_;
     std::vector<Stream*> dirty_;
+    std::uint64_t accept_failures_ = 0;
+    TimePoint accept_logged_{};
     std::mutex posted_mutex_;
     std::vector<std::move_only_function<void()>> posted_;
     std::atomic<bool> has_posted_{false};

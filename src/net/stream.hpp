@@ -11,9 +11,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/loop.hpp"
@@ -41,7 +43,7 @@ class Transport {
     virtual void abort() = 0;
     virtual int fd() const { return -1; }
     // Stops watching and gives the descriptor away, once nothing is under way. -1 if that cannot
-    // be done at once; call again after the next event.
+    // be done at once: the listener is told when it can.
     virtual int detach() { return -1; }
 
     void enqueue(Slice slice);
@@ -54,12 +56,35 @@ class Transport {
     void deliver(Slice slice);
     void deliver_end(int error);  // 0 = end of file
     void notify_sent();
+    void notify_idle();  // nothing is under way any more: detach() would succeed
+    // True when somebody acts on the output having left: do not sleep before telling.
+    bool awaited() const;
 
     Loop& loop_;
     Stream* stream_ = nullptr;
     std::vector<Slice> queue_;
     std::size_t queue_head_ = 0;
     std::size_t unsent_bytes_ = 0;
+};
+
+// A connection between two loops: what Stream::detach() gives and attach() takes. Nothing in it
+// belongs to a loop. Closes the descriptor if nobody takes it.
+struct Detached {
+    Detached() = default;
+    Detached(Detached&& other) noexcept { *this = std::move(other); }
+    Detached& operator=(Detached&& other) noexcept {
+        std::swap(fd, other.fd);
+        peer = std::move(other.peer);
+        tls.swap(other.tls);
+        input.swap(other.input);
+        return *this;
+    }
+    ~Detached();
+
+    int fd = -1;
+    PeerInfo peer;
+    std::unique_ptr<TlsSession> tls;
+    std::string input;  // received, not yet looked at
 };
 
 class Stream {
@@ -105,9 +130,15 @@ class Stream {
     bool congested() const {
         return unsent() > kOutputMark || transport_->unsent_slices() > kOutputSlicesMark;
     }
-    // Ask to be told when the output falls below the mark (or is empty, with `all`).
+    // Ask to be told, once, when the output has fallen below the mark.
     void notify_when_drained() { notify_drained_ = true; }
+    // Sends now rather than at the end of the turn.
     void flush();
+    // The end of the turn, for Loop.
+    void flush_dirty() {
+        dirty_ = false;
+        flush();
+    }
     void abort();
 
     // --- TLS ---
@@ -116,6 +147,11 @@ class Stream {
     Task<Result<>> start_tls(TlsRole role, std::shared_ptr<const TlsContext> context,
                              std::string server_name, TimePoint deadline);
     TlsSession* tls() const { return tls_.get(); }
+
+    // Takes the connection off this loop, TLS state and unread input with it; the stream is ended
+    // then. Nothing while output or a receive is under way, or after the end: the listener is told
+    // when to ask again.
+    std::optional<Detached> detach();
 
     const PeerInfo& peer() const { return peer_; }
     void set_peer(PeerInfo peer) { peer_ = std::move(peer); }
@@ -128,9 +164,13 @@ class Stream {
     // 64 KiB: as much as a reader that is only slow to be scheduled needs.
     static constexpr std::size_t kOutputMark = 65536;
     static constexpr std::size_t kOutputSlicesMark = 64;
+    // Up to this, a slice is copied to join its neighbour rather than hold a block of its own: a
+    // peer that sends a byte at a time would make 8 KiB of memory of each.
+    static constexpr std::size_t kJoinMax = 512;
 
   private:
     friend class Transport;
+    friend std::unique_ptr<Stream> attach(Loop& loop, Detached detached);
     void on_received(Slice slice);
     void on_end(int error);
     void on_sent();
@@ -138,6 +178,7 @@ class Stream {
     void push_input(Slice slice);
     void decrypt(Slice slice);
     void encrypt_pending();
+    void end_with(int error);
     void seal_tail();
     void compact_input();
     void notify() {
@@ -173,5 +214,8 @@ class Stream {
     bool dirty_ = false;
     bool notify_drained_ = false;
 };
+
+// Goes on with a connection on this loop; called on its thread.
+std::unique_ptr<Stream> attach(Loop& loop, Detached detached);
 
 }  // namespace howdah::net

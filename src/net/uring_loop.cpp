@@ -3,12 +3,20 @@
 //
 // Lifetimes are the ring's, not the scope's: a transport is deleted only when no operation of its
 // own is under way, and what a send reads from stays queued until its completion.
+//
+// Sends come in two kinds. The usual one is submitted with MSG_DONTWAIT, MSG_WAITALL and
+// CQE_SKIP_SUCCESS: the kernel does it while it takes the submission and reports it only if not all
+// of it could be sent. So after the submission, whatever has no completion has been sent, and the
+// same io_uring_enter() goes on to wait for receives: one call a turn. With a completion for each
+// send it would return at once, and every turn would cost a second call. What could not be sent at
+// once is sent the other way, by an operation that waits for the peer and completes.
 
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
@@ -26,7 +34,14 @@ constexpr unsigned kCompletions = 8192;
 // Blocks the kernel may fill at any moment: 128 x 8 KiB = 1 MiB a loop.
 constexpr unsigned kProvidedBlocks = 128;
 constexpr int kBufferGroup = 0;
-constexpr int kSendPiecesMax = 16;
+constexpr int kSendPiecesMax = 64;
+// Closed streams with unsent output and resting listeners are looked at this often.
+constexpr Duration kChoresEvery = std::chrono::milliseconds(100);
+
+struct Gather {
+    msghdr message{};
+    iovec pieces[kSendPiecesMax];
+};
 
 class UringLoop;
 
@@ -49,6 +64,10 @@ class UringTransport final : public Transport {
     int fd() const override { return fd_; }
     int detach() override;
     TimePoint linger_until() const { return linger_until_; }
+    bool delays_nobody() const { return !awaited() && !detaching_; }
+    // The submission that held the send of this number is through without a complaint.
+    void on_sent_at_once(std::uint64_t number);
+    std::size_t index = 0;  // in the loop's list
 
   private:
     struct Receive final : Operation {
@@ -67,8 +86,11 @@ class UringTransport final : public Transport {
     void on_receive(int result, std::uint32_t flags);
     void on_send(int result);
     void arm_receive();
-    void submit_send();
+    void send_at_once();
+    void send_patiently();
+    std::size_t gather(Gather& into) const;
     void retire_if_idle();
+    void report_detachable();
 
     UringLoop& uring_;
     int fd_;
@@ -79,26 +101,22 @@ class UringTransport final : public Transport {
     bool cancelling_ = false;
     bool sending_ = false;
     bool released_ = false;
+    bool aborted_ = false;
     bool ended_ = false;
+    bool detaching_ = false;
     TimePoint linger_until_ = TimePoint::max();
-    struct Gather {
-        msghdr message{};
-        iovec pieces[kSendPiecesMax];
-    };
-    std::unique_ptr<Gather> gather_;  // only while several pieces are under way
+    // The send at once that is under way: 0 = none.
+    std::uint64_t at_once_ = 0;
+    std::size_t at_once_bytes_ = 0;
+    std::unique_ptr<Gather> gather_;  // only while several pieces are sent patiently
 };
 
-// A one-shot wait for writability; deletes itself if nobody waits any more.
+// A one-shot wait for writability. The loop owns it, for its completion may come after the
+// coroutine that waited has given up.
 struct WritableWait final : Operation {
-    explicit WritableWait(Event& waiter) : event(&waiter) {}
-    void on_complete(int, std::uint32_t) override {
-        done = true;
-        if (event != nullptr) {
-            event->notify();
-        } else {
-            delete this;
-        }
-    }
+    WritableWait(UringLoop& owner, Event& waiter) : loop(owner), event(&waiter) {}
+    void on_complete(int result, std::uint32_t flags) override;
+    UringLoop& loop;
     Event* event;
     bool done = false;
 };
@@ -112,6 +130,7 @@ struct Acceptor final : Operation {
     int fd;
     AcceptHandler handler;
     bool stopped = false;
+    TimePoint rest_until = TimePoint::max();  // max: listening
 };
 
 class UringLoop final : public Loop {
@@ -124,6 +143,7 @@ class UringLoop final : public Loop {
     std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) override {
         set_no_delay(fd, peer.address);
         auto* transport = new UringTransport(*this, fd);
+        transport->index = transports_.size();
         transports_.push_back(transport);
         return std::make_unique<Stream>(*this, transport, std::move(peer));
     }
@@ -150,23 +170,49 @@ class UringLoop final : public Loop {
     }
     // The block that the kernel filled, as a slice; a fresh one takes its place.
     Slice take_provided(std::uint32_t flags, int size) {
+        ASSERT((flags & IORING_CQE_F_BUFFER) != 0);
         const unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
         Slice slice(provided_[id], 0, static_cast<std::size_t>(size));
         provide(id);
         return slice;
     }
     void linger(UringTransport* transport) { lingering_.push_back(transport); }
-    void forget(UringTransport* transport) {
-        std::erase(lingering_, transport);
-        const auto found = std::find(transports_.begin(), transports_.end(), transport);
-        ASSERT(found != transports_.end());
-        *found = transports_.back();
+    void forget(UringTransport& transport) {
+        std::erase(lingering_, &transport);
+        for (auto* sends : {&queued_sends_, &submitted_sends_}) {
+            for (SendAtOnce& send : *sends) {
+                send.by = send.by == &transport ? nullptr : send.by;
+            }
+        }
+        transports_.back()->index = transport.index;
+        transports_[transport.index] = transports_.back();
         transports_.pop_back();
+    }
+    // Notes a send at once; its number.
+    std::uint64_t note_send(UringTransport& transport) {
+        queued_sends_.push_back({&transport, ++send_number_});
+        return send_number_;
+    }
+    // Pieces for a send at once: read by the kernel during the submission, then free.
+    Gather& turn_gather() {
+        if (gathers_used_ == gathers_.size()) {
+            gathers_.push_back(std::make_unique<Gather>());
+        }
+        return *gathers_[gathers_used_++];
+    }
+    void rest(Acceptor& acceptor, int error) {
+        count_accept_failure(error);
+        acceptor.rest_until = now() + kAcceptRest;
+        resting_ = true;
+    }
+    void forget_wait(WritableWait& wait) {
+        std::erase_if(waits_, [&](const auto& owned) { return owned.get() == &wait; });
     }
     void forget_acceptor(Acceptor* acceptor) { std::erase(stopped_acceptors_, acceptor); }
 
   protected:
     void wait_and_dispatch(TimePoint until) override;
+    bool lingering() const override { return !lingering_.empty(); }
     void wake() override {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t n = ::write(event_fd_, &one, sizeof one);
@@ -197,6 +243,15 @@ class UringLoop final : public Loop {
         }
     }
 
+    struct SendAtOnce {
+        UringTransport* by;
+        std::uint64_t number;
+    };
+    void enter(TimePoint until);
+    void dispatch();
+    void settle_sends();
+    void do_chores();
+
     io_uring ring_{};
     bool ring_ready_ = false;
     io_uring_buf_ring* buffer_ring_ = nullptr;
@@ -209,6 +264,13 @@ class UringLoop final : public Loop {
     std::vector<Acceptor*> stopped_acceptors_;
     std::vector<UringTransport*> transports_;
     std::vector<UringTransport*> lingering_;
+    std::vector<std::unique_ptr<WritableWait>> waits_;
+    std::vector<SendAtOnce> queued_sends_;     // since the last submission
+    std::vector<SendAtOnce> submitted_sends_;  // in it
+    std::uint64_t send_number_ = 0;
+    std::vector<std::unique_ptr<Gather>> gathers_;
+    std::size_t gathers_used_ = 0;
+    bool resting_ = false;
 };
 
 UringTransport::UringTransport(UringLoop& loop, int fd)
@@ -248,6 +310,8 @@ void UringTransport::on_receive(int result, std::uint32_t flags) {
     if (result > 0) {
         Slice slice = uring_.take_provided(flags, result);
         deliver(std::move(slice));
+    } else if ((flags & IORING_CQE_F_BUFFER) != 0) {
+        uring_.take_provided(flags, 0).reset();  // picked for a receive that came to nothing
     }
     if ((flags & IORING_CQE_F_MORE) != 0) {
         return;
@@ -264,12 +328,49 @@ void UringTransport::on_receive(int result, std::uint32_t flags) {
         retire_if_idle();
     } else if (want_receive_ && !ended_) {
         arm_receive();
-    } else if (stream_ != nullptr && !ended_) {
-        notify_sent();  // somebody may wait for detach()
+    } else {
+        report_detachable();
     }
 }
 
-void UringTransport::submit_send() {
+void UringTransport::report_detachable() {
+    if (detaching_ && !receiving_ && !sending_) {
+        detaching_ = false;
+        notify_idle();
+    }
+}
+
+std::size_t UringTransport::gather(Gather& into) const {
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    for (std::size_t i = queue_head_; i < queue_.size() && count < kSendPiecesMax; ++i) {
+        into.pieces[count++] = {const_cast<std::uint8_t*>(queue_[i].data()), queue_[i].size()};
+        bytes += queue_[i].size();
+    }
+    into.message.msg_iov = into.pieces;
+    into.message.msg_iovlen = count;
+    return bytes;
+}
+
+void UringTransport::send_at_once() {
+    constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;
+    io_uring_sqe* sqe = uring_.next_sqe();
+    if (unsent_slices() == 1) {
+        const Slice& slice = queue_[queue_head_];
+        io_uring_prep_send(sqe, fd_, slice.data(), slice.size(), kFlags);
+        at_once_bytes_ = slice.size();
+    } else {
+        Gather& pieces = uring_.turn_gather();
+        at_once_bytes_ = gather(pieces);
+        io_uring_prep_sendmsg(sqe, fd_, &pieces.message, kFlags);
+    }
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data(sqe, &send_);
+    sending_ = true;
+    at_once_ = uring_.note_send(*this);
+}
+
+void UringTransport::send_patiently() {
     io_uring_sqe* sqe = uring_.next_sqe();
     if (unsent_slices() == 1) {
         const Slice& slice = queue_[queue_head_];
@@ -278,13 +379,7 @@ void UringTransport::submit_send() {
         if (gather_ == nullptr) {
             gather_ = std::make_unique<Gather>();
         }
-        std::size_t count = 0;
-        for (std::size_t i = queue_head_; i < queue_.size() && count < kSendPiecesMax; ++i) {
-            gather_->pieces[count++] = {const_cast<std::uint8_t*>(queue_[i].data()),
-                                        queue_[i].size()};
-        }
-        gather_->message.msg_iov = gather_->pieces;
-        gather_->message.msg_iovlen = count;
+        gather(*gather_);
         io_uring_prep_sendmsg(sqe, fd_, &gather_->message, MSG_NOSIGNAL);
     }
     io_uring_sqe_set_data(sqe, &send_);
@@ -292,26 +387,40 @@ void UringTransport::submit_send() {
 }
 
 void UringTransport::send_queued() {
-    if (!sending_ && unsent_slices() > 0) {
-        submit_send();
+    if (fd_ < 0) {
+        consume_sent(unsent_bytes_);  // given away
+    } else if (!sending_ && unsent_slices() > 0) {
+        send_at_once();
+    }
+}
+
+void UringTransport::on_sent_at_once(std::uint64_t number) {
+    if (at_once_ == number) {
+        on_send(static_cast<int>(at_once_bytes_));
     }
 }
 
 void UringTransport::on_send(int result) {
+    const bool whole = at_once_ != 0 && result == static_cast<int>(at_once_bytes_);
     sending_ = false;
-    if (result > 0) {
+    at_once_ = 0;
+    if (result > 0 && !aborted_) {
         consume_sent(static_cast<std::size_t>(result));
-    } else if (result != -EINTR && result != -EAGAIN) {
+    } else if (aborted_ || (result != -EINTR && result != -EAGAIN)) {
         consume_sent(unsent_bytes_);  // the peer is gone; the receive side reports it
     }
-    if (unsent_slices() > 0) {
-        submit_send();
-    } else {
+    if (unsent_slices() == 0) {
         gather_.reset();
+    } else if (whole) {
+        send_at_once();
+    } else {
+        send_patiently();
     }
     notify_sent();
     if (released_) {
         retire_if_idle();
+    } else {
+        report_detachable();
     }
 }
 
@@ -328,11 +437,12 @@ void UringTransport::release() {
 
 void UringTransport::abort() {
     released_ = true;
+    aborted_ = true;
     stop_receive();
-    if (sending_) {
-        uring_.cancel(send_);
-    } else {
+    if (!sending_) {
         consume_sent(unsent_bytes_);
+    } else if (at_once_ == 0) {
+        uring_.cancel(send_);
     }
     if (fd_ >= 0) {
         ::shutdown(fd_, SHUT_RDWR);
@@ -344,16 +454,26 @@ void UringTransport::retire_if_idle() {
     if (receiving_ || sending_) {
         return;
     }
-    uring_.forget(this);
+    uring_.forget(*this);
     delete this;
 }
 
 int UringTransport::detach() {
+    stop_receive();
     if (receiving_ || sending_ || unsent_bytes_ > 0) {
-        stop_receive();
+        detaching_ = true;
         return -1;
     }
     return std::exchange(fd_, -1);
+}
+
+void WritableWait::on_complete(int, std::uint32_t) {
+    done = true;
+    if (event != nullptr) {
+        event->notify();
+    } else {
+        loop.forget_wait(*this);
+    }
 }
 
 void Acceptor::arm() {
@@ -370,13 +490,16 @@ void Acceptor::on_complete(int result, std::uint32_t flags) {
             handler(Accepted{result, describe_peer(result)});
         }
     }
-    if ((flags & IORING_CQE_F_MORE) == 0) {
-        if (stopped) {
-            uring.forget_acceptor(this);
-            delete this;
-        } else {
-            arm();
-        }
+    if ((flags & IORING_CQE_F_MORE) != 0) {
+        return;
+    }
+    if (stopped) {
+        uring.forget_acceptor(this);
+        delete this;
+    } else if (result >= 0 || is_lost_connection(-result)) {
+        arm();
+    } else {
+        uring.rest(*this, -result);  // armed again at once it would fail at once, for ever
     }
 }
 
@@ -387,6 +510,10 @@ void UringLoop::stop_accept(int fd) {
     }
     Acceptor* acceptor = found->second;
     acceptors_.erase(found);
+    if (acceptor->rest_until != TimePoint::max()) {
+        delete acceptor;  // not armed
+        return;
+    }
     acceptor->stopped = true;
     stopped_acceptors_.push_back(acceptor);
     cancel(*acceptor);
@@ -458,26 +585,37 @@ UringLoop::~UringLoop() {
 }
 
 Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, TimePoint deadline_at) {
-    CO_TRY(const StartedConnect started, start_connect(address));
+    CO_TRY(StartedConnect started, start_connect(address));
+    while (started.fd < 0 && now() < deadline_at) {
+        co_await sleep(kConnectRetry);
+        auto again = start_connect(address);
+        if (!again) {
+            co_return std::unexpected(std::move(again).error());
+        }
+        started = *again;
+    }
+    if (started.fd < 0) {
+        co_return connect_timed_out(address);
+    }
     if (!started.connected) {
         Event event(*this);
         Deadline deadline(event);
         deadline.arm(deadline_at);
-        auto* waiting = new WritableWait(event);
+        waits_.push_back(std::make_unique<WritableWait>(*this, event));
+        WritableWait& waiting = *waits_.back();
         io_uring_sqe* sqe = next_sqe();
         io_uring_prep_poll_add(sqe, started.fd, POLLOUT);
-        io_uring_sqe_set_data(sqe, static_cast<Operation*>(waiting));
-        while (!waiting->done && !deadline.expired()) {
+        io_uring_sqe_set_data(sqe, static_cast<Operation*>(&waiting));
+        while (!waiting.done && !deadline.expired()) {
             co_await event.wait();
         }
-        if (!waiting->done) {
-            waiting->event = nullptr;  // deletes itself when the cancel completes it
-            cancel(*waiting);
+        if (!waiting.done) {
+            waiting.event = nullptr;  // goes when the cancel completes it
+            cancel(waiting);
             ::close(started.fd);
-            co_return fail(Error(ErrorCode::kTimeout, "08001",
-                                 "could not connect to " + address.to_string() + ": timed out"));
+            co_return connect_timed_out(address);
         }
-        delete waiting;
+        forget_wait(waiting);
         if (auto finished = finish_connect(started.fd, address); !finished) {
             ::close(started.fd);
             co_return std::unexpected(std::move(finished).error());
@@ -488,24 +626,24 @@ Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, TimePo
     co_return adopt(started.fd, std::move(peer));
 }
 
-void UringLoop::wait_and_dispatch(TimePoint until) {
-    io_uring_cqe* first = nullptr;
-    TimePoint wait_until = until;
-    if (!lingering_.empty()) {
-        wait_until = std::min(wait_until, now() + std::chrono::seconds(1));
-    }
-    if (wait_until == TimePoint::max()) {
-        io_uring_submit_and_wait(&ring_, 1);
+void UringLoop::enter(TimePoint until) {
+    int status = 0;
+    if (until == TimePoint::max()) {
+        status = io_uring_submit_and_wait(&ring_, 1);
+    } else if (until <= now()) {
+        status = io_uring_submit_and_get_events(&ring_);
     } else {
-        const auto left = std::max(wait_until - read_clock(), Duration(0));
+        const auto left = until - now();
         __kernel_timespec timeout{left.count() / 1'000'000, (left.count() % 1'000'000) * 1000};
-        if (left.count() == 0) {
-            io_uring_submit_and_get_events(&ring_);
-        } else {
-            io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
-        }
+        io_uring_cqe* first = nullptr;
+        status = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
     }
-    set_now(read_clock());
+    // The ring belongs to the thread that made it; used by another one it would do nothing, for
+    // ever.
+    ASSERT(status != -EEXIST && status != -EBADFD && status != -EBADF);
+}
+
+void UringLoop::dispatch() {
     unsigned head = 0;
     unsigned count = 0;
     io_uring_cqe* cqe = nullptr;
@@ -517,14 +655,65 @@ void UringLoop::wait_and_dispatch(TimePoint until) {
         }
     }
     io_uring_cq_advance(&ring_, count);
-    publish_provided();
-    if (!lingering_.empty()) {
-        const std::vector<UringTransport*> candidates = lingering_;
-        for (UringTransport* transport : candidates) {
-            if (transport->linger_until() <= now()) {
-                transport->abort();
-            }
+}
+
+// Called when the completions of a submission have been seen: sends without one are done.
+void UringLoop::settle_sends() {
+    for (const SendAtOnce& send : submitted_sends_) {
+        if (send.by != nullptr) {
+            send.by->on_sent_at_once(send.number);
         }
+    }
+    submitted_sends_.clear();
+}
+
+void UringLoop::do_chores() {
+    const std::vector<UringTransport*> candidates = lingering_;
+    for (UringTransport* transport : candidates) {
+        if (transport->linger_until() <= now()) {
+            transport->abort();
+        }
+    }
+    resting_ = false;
+    for (auto& [fd, acceptor] : acceptors_) {
+        if (acceptor->rest_until <= now()) {
+            acceptor->rest_until = TimePoint::max();
+            acceptor->arm();
+        }
+        resting_ = resting_ || acceptor->rest_until != TimePoint::max();
+    }
+}
+
+void UringLoop::wait_and_dispatch(TimePoint until) {
+    if (!lingering_.empty() || resting_) {
+        until = std::min(until, now() + kChoresEvery);
+    }
+    if (!submitted_sends_.empty()) {
+        until = now();  // left over, see below
+    }
+    for (const SendAtOnce& send : queued_sends_) {
+        submitted_sends_.push_back(send);
+        if (send.by != nullptr && !send.by->delays_nobody()) {
+            until = now();  // somebody waits for this one: tell him before going to sleep
+        }
+    }
+    queued_sends_.clear();
+    enter(until);
+    set_now(read_clock());
+    // Should the kernel not have taken all, or hold completions back for want of room in the ring,
+    // the sends are settled in the next turn, which does not wait then.
+    const bool all_taken = io_uring_sq_ready(&ring_) == 0;
+    const bool all_seen = all_taken && !io_uring_cq_has_overflow(&ring_);
+    if (all_taken) {
+        gathers_used_ = 0;
+    }
+    dispatch();
+    if (all_seen) {
+        settle_sends();
+    }
+    publish_provided();
+    if (!lingering_.empty() || resting_) {
+        do_chores();
     }
 }
 
