@@ -517,9 +517,10 @@ void UringLoop::stop_accept(int fd) {
     acceptor->stopped = true;
     stopped_acceptors_.push_back(acceptor);
     cancel(*acceptor);
-    // The kernel's own reference to the listening socket ends with the cancel: do not wait for
-    // the next turn, for the caller may be about to close or hand over the descriptor.
-    io_uring_submit(&ring_);
+    // The kernel's own reference to the listening socket ends when the cancelled accept completes,
+    // which takes the call that runs deferred work: not in the next turn, for the caller may be
+    // about to close the descriptor and listen on the address again.
+    io_uring_submit_and_get_events(&ring_);
 }
 
 Result<> UringLoop::start() {
