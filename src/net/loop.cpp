@@ -162,13 +162,11 @@ void Loop::stop() {
 }
 
 void Loop::post(std::move_only_function<void()> work) {
-    bool first = false;
-    {
-        const std::scoped_lock lock(posted_mutex_);
-        posted_.push_back(std::move(work));
-        first = !has_posted_.exchange(true, std::memory_order_acq_rel);
-    }
-    if (first) {  // else a wake-up is on its way already
+    // Woken under the lock: the work may be what ends and destroys the loop, and cannot start
+    // before we are through with it.
+    const std::scoped_lock lock(posted_mutex_);
+    posted_.push_back(std::move(work));
+    if (!has_posted_.exchange(true, std::memory_order_acq_rel)) {  // else a wake-up is on its way
         wake();
     }
 }

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <future>
 
 #include "net/loop_fixture.hpp"
 
@@ -243,15 +244,19 @@ TEST_P(StreamTest, WhatIsWrittenBeforeStopStillLeaves) {
 }
 
 TEST_P(StreamTest, AbortDropsWhatASlowReaderHasNotTaken) {
-    serve([](std::unique_ptr<Stream> stream) -> Task<void> {
+    std::promise<void> aborted;
+    serve([&](std::unique_ptr<Stream> stream) -> Task<void> {
         stream->write(pattern(20'000'000));
         co_await stream->loop().sleep(20ms);
         stream->abort();
+        stream.reset();
+        co_await loop_->sleep(20ms);
+        aborted.set_value();
     });
     std::string got;
     std::thread peer([&] {
         Peer client(address_);
-        std::this_thread::sleep_for(100ms);
+        aborted.get_future().wait();
         got = client.receive(20'000'000);
     });
     run(1);
