@@ -45,7 +45,7 @@ void Transport::consume_sent(std::size_t bytes) {
         Slice& first = queue_[queue_head_];
         if (bytes < first.size()) {
             first.drop_front(bytes);
-            return;
+            break;
         }
         bytes -= first.size();
         first.reset();
