@@ -8,9 +8,9 @@ namespace howdah {
 
 }  // namespace howdah
 
-#define ASSERT(expression)                                               \
-    do {                                                                 \
-        if (!(expression)) [[unlikely]] {                                \
-            ::howdah::assert_failed(#expression, __FILE__, __LINE__);    \
-        }                                                                \
+#define ASSERT(expression)                                            \
+    do {                                                              \
+        if (!(expression)) [[unlikely]] {                             \
+            ::howdah::assert_failed(#expression, __FILE__, __LINE__); \
+        }                                                             \
     } while (false)

@@ -20,7 +20,7 @@ struct Edit {
 };
 
 struct Finding {
-    std::string rule;          // kebab-case, in plain words: "create-index-not-concurrently"
+    std::string rule;  // kebab-case, in plain words: "create-index-not-concurrently"
     Severity severity = Severity::kWarning;
     Risk risk = Risk::kNone;
     std::string file;          // empty where there is none
@@ -28,13 +28,13 @@ struct Finding {
     std::uint32_t column = 0;  // 1-based, in characters; 0 = unknown
     std::string source;        // the source line(s) the caret points into
     std::uint32_t caret_length = 1;
-    std::string message;       // what
-    std::string why;           // why it matters
-    std::string evidence;      // numbers: what was measured or counted, and where
-    std::string fix;           // SQL, code or setting
-    std::string impact;        // expected effect, or "lock + tables + work + duration"
-    std::string confidence;    // "certain", "likely", "suspected"
-    std::vector<Edit> edits;   // machine-applicable form of `fix`
+    std::string message;      // what
+    std::string why;          // why it matters
+    std::string evidence;     // numbers: what was measured or counted, and where
+    std::string fix;          // SQL, code or setting
+    std::string impact;       // expected effect, or "lock + tables + work + duration"
+    std::string confidence;   // "certain", "likely", "suspected"
+    std::vector<Edit> edits;  // machine-applicable form of `fix`
 };
 
 }  // namespace howdah

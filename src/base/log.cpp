@@ -63,9 +63,10 @@ void format_line(fmt::memory_buffer& out, Format format, Level level, std::strin
     const std::time_t seconds = system_clock::to_time_t(now);
     const char* name = kLevelNames[static_cast<std::size_t>(level)].text;
     if (format == Format::kJson) {
-        fmt::format_to(std::back_inserter(out),
-                       R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03d}Z","level":"{}","pid":{},"message":)",
-                       fmt::gmtime(seconds), ms.count() % 1000, name, ::getpid());
+        fmt::format_to(
+            std::back_inserter(out),
+            R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03d}Z","level":"{}","pid":{},"message":)",
+            fmt::gmtime(seconds), ms.count() % 1000, name, ::getpid());
         append_json_string(out, message);
         out.push_back('}');
     } else {

@@ -22,7 +22,7 @@ struct Options {
     Level level = Level::kInfo;
     Format format = Format::kText;
     bool to_stderr = true;
-    std::string file;      // appended to; empty = none
+    std::string file;  // appended to; empty = none
     bool to_syslog = false;
     std::string syslog_ident = "howdah";
     std::string syslog_facility = "daemon";

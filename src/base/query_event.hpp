@@ -27,11 +27,11 @@ struct QueryEvent {
     std::uint32_t application_id = 0;  // interned name
     std::uint32_t server_pid = 0;      // backend that ran it
     std::uint64_t rows = 0;
-    std::uint64_t bytes_in = 0;        // from the client
-    std::uint64_t bytes_out = 0;       // to the client
-    std::array<char, 5> sqlstate{};    // zeros = no error
+    std::uint64_t bytes_in = 0;      // from the client
+    std::uint64_t bytes_out = 0;     // to the client
+    std::array<char, 5> sqlstate{};  // zeros = no error
     QueryProtocol protocol = QueryProtocol::kSimple;
-    char transaction_status = 'I';     // after the statement: I, T or E
+    char transaction_status = 'I';  // after the statement: I, T or E
 };
 
 }  // namespace howdah

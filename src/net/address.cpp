@@ -1,0 +1,190 @@
+#include "net/address.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+
+namespace howdah::net {
+
+Address Address::unix_path(const std::string& path) {
+    Address address;
+    sockaddr_un un{};
+    un.sun_family = AF_UNIX;
+    const std::size_t length = std::min(path.size(), sizeof(un.sun_path) - 1);
+    std::memcpy(un.sun_path, path.data(), length);
+    if (!path.empty() && path[0] == '@') {
+        un.sun_path[0] = '\0';  // abstract namespace, in libpq's spelling
+        address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+    } else {
+        address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+    }
+    std::memcpy(&address.storage, &un, sizeof un);
+    return address;
+}
+
+Result<Address> Address::numeric(const std::string& host, std::uint16_t port) {
+    Address address;
+    sockaddr_in v4{};
+    if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(port);
+        std::memcpy(&address.storage, &v4, sizeof v4);
+        address.length = sizeof v4;
+        return address;
+    }
+    sockaddr_in6 v6{};
+    if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(port);
+        std::memcpy(&address.storage, &v6, sizeof v6);
+        address.length = sizeof v6;
+        return address;
+    }
+    return fail(ErrorCode::kInvalidInput, fmt::format("\"{}\" is not an IP address", host));
+}
+
+Address Address::from_sockaddr(const sockaddr* address, socklen_t length) {
+    Address result;
+    result.length = std::min<socklen_t>(length, sizeof result.storage);
+    std::memcpy(&result.storage, address, result.length);
+    return result;
+}
+
+std::uint16_t Address::port() const {
+    if (family() == AF_INET) {
+        return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+    }
+    if (family() == AF_INET6) {
+        return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+    }
+    return 0;
+}
+
+std::string Address::host() const {
+    char text[INET6_ADDRSTRLEN] = {};
+    if (family() == AF_INET) {
+        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, text,
+                    sizeof text);
+        return text;
+    }
+    if (family() == AF_INET6) {
+        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr, text,
+                    sizeof text);
+        return text;
+    }
+    if (family() == AF_UNIX) {
+        const auto* un = reinterpret_cast<const sockaddr_un*>(&storage);
+        if (length <= offsetof(sockaddr_un, sun_path)) {
+            return "unix";
+        }
+        if (un->sun_path[0] == '\0') {
+            return "@" +
+                   std::string(un->sun_path + 1, length - offsetof(sockaddr_un, sun_path) - 1);
+        }
+        return un->sun_path;
+    }
+    return "unknown";
+}
+
+std::string Address::to_string() const {
+    if (family() == AF_INET) {
+        return fmt::format("{}:{}", host(), port());
+    }
+    if (family() == AF_INET6) {
+        return fmt::format("[{}]:{}", host(), port());
+    }
+    return host();
+}
+
+bool Address::operator==(const Address& other) const {
+    return length == other.length && std::memcmp(&storage, &other.storage, length) == 0;
+}
+
+Result<std::vector<Address>> resolve_blocking(const std::string& host, std::uint16_t port) {
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+    if (status != 0) {
+        return fail(
+            Error(ErrorCode::kUnavailable, "08001",
+                  fmt::format("could not resolve host \"{}\": {}", host, ::gai_strerror(status)),
+                  "Check the host name and the resolver's configuration."));
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    std::vector<Address> addresses;
+    for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
+        addresses.push_back(Address::from_sockaddr(info->ai_addr, info->ai_addrlen));
+    }
+    return addresses;
+}
+
+namespace {
+
+Result<> prepare_unix(const Address& address, const ListenOptions& options) {
+    const std::string path = address.host();
+    if (path.starts_with("@")) {
+        return {};
+    }
+    if (::chmod(path.c_str(), options.unix_mode) != 0) {
+        return fail(ErrorCode::kIo, fmt::format("could not set permissions of \"{}\": {}", path,
+                                                std::strerror(errno)));
+    }
+    if (!options.unix_group.empty()) {
+        const group* entry = ::getgrnam(options.unix_group.c_str());
+        if (entry == nullptr || ::chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
+            return fail(ErrorCode::kIo, fmt::format("could not give \"{}\" to group \"{}\"", path,
+                                                    options.unix_group));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<int> listen_on(const Address& address, const ListenOptions& options) {
+    const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return fail(ErrorCode::kIo, fmt::format("could not create a socket for {}: {}",
+                                                address.to_string(), std::strerror(errno)));
+    }
+    const int on = 1;
+    if (!address.is_unix()) {
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (options.reuse_port) {
+            ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        }
+        if (address.family() == AF_INET6) {
+            ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        }
+    } else if (!address.host().starts_with("@")) {
+        ::unlink(address.host().c_str());
+    }
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
+        ::listen(fd, options.backlog) != 0) {
+        auto error = fail(ErrorCode::kIo, fmt::format("could not listen on {}: {}",
+                                                      address.to_string(), std::strerror(errno)));
+        ::close(fd);
+        return error;
+    }
+    if (address.is_unix()) {
+        if (auto prepared = prepare_unix(address, options); !prepared) {
+            ::close(fd);
+            return std::unexpected(std::move(prepared).error());
+        }
+    }
+    return fd;
+}
+
+}  // namespace howdah::net

@@ -1,0 +1,385 @@
+// The epoll backend: level-triggered, one receive a wake-up, sends tried at once.
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <unordered_map>
+
+#include "net/backends.hpp"
+#include "net/socket_util.hpp"
+#include "net/stream.hpp"
+
+namespace howdah::net {
+namespace {
+
+// Unsent output of a closed stream gets this long.
+constexpr Duration kLingerMax = std::chrono::seconds(5);
+constexpr int kEventsMax = 256;
+constexpr int kSendPiecesMax = 16;
+
+class EpollLoop;
+
+struct Target {
+    virtual ~Target() = default;
+    virtual void on_events(std::uint32_t events) = 0;
+};
+
+class EpollTransport final : public Transport, public Target {
+  public:
+    EpollTransport(EpollLoop& loop, int fd);
+    ~EpollTransport() override;
+
+    void start_receive() override;
+    void stop_receive() override;
+    void send_queued() override;
+    void release() override;
+    void abort() override;
+    int fd() const override { return fd_; }
+    int detach() override;
+    void on_events(std::uint32_t events) override;
+    TimePoint linger_until() const { return linger_until_; }
+
+  private:
+    void receive();
+    void update_interest();
+    void retire();
+
+    EpollLoop& epoll_;
+    int fd_;
+    bool receiving_ = false;
+    bool want_write_ = false;
+    bool registered_ = false;
+    bool retired_ = false;
+    std::uint32_t interest_ = 0;
+    TimePoint linger_until_ = TimePoint::max();
+};
+
+// Waits once until a descriptor is writable.
+struct WritableWait final : Target {
+    explicit WritableWait(Event& waiter) : event(waiter) {}
+    void on_events(std::uint32_t) override {
+        done = true;
+        event.notify();
+    }
+    Event& event;
+    bool done = false;
+};
+
+struct Acceptor final : Target {
+    Acceptor(int listening, AcceptHandler on_accept)
+        : fd(listening), handler(std::move(on_accept)) {}
+    void on_events(std::uint32_t) override {
+        // A bound, so that a storm of connects does not starve the connected.
+        for (int i = 0; i < 64; ++i) {
+            const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (accepted < 0) {
+                return;
+            }
+            handler(Accepted{accepted, describe_peer(accepted)});
+        }
+    }
+    int fd;
+    AcceptHandler handler;
+};
+
+struct Waker final : Target {
+    explicit Waker(int eventfd) : fd(eventfd) {}
+    void on_events(std::uint32_t) override {
+        std::uint64_t count = 0;
+        [[maybe_unused]] const ssize_t n = ::read(fd, &count, sizeof count);
+    }
+    int fd;
+};
+
+class EpollLoop final : public Loop {
+  public:
+    EpollLoop(int epoll_fd, int event_fd) : epoll_fd_(epoll_fd), waker_(event_fd) {
+        set(EPOLL_CTL_ADD, event_fd, EPOLLIN, waker_);
+    }
+    ~EpollLoop() override {
+        graveyard_.clear();
+        for (EpollTransport* transport : lingering_) {
+            delete transport;
+        }
+        ::close(waker_.fd);
+        ::close(epoll_fd_);
+    }
+
+    std::string_view backend_name() const override { return "epoll"; }
+    std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) override {
+        set_no_delay(fd, peer.address);
+        return std::make_unique<Stream>(*this, new EpollTransport(*this, fd), std::move(peer));
+    }
+    Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) override;
+    void start_accept(int fd, AcceptHandler handler) override {
+        auto acceptor = std::make_unique<Acceptor>(fd, std::move(handler));
+        set(EPOLL_CTL_ADD, fd, EPOLLIN, *acceptor);
+        acceptors_[fd] = std::move(acceptor);
+    }
+    void stop_accept(int fd) override {
+        const auto found = acceptors_.find(fd);
+        if (found != acceptors_.end()) {
+            ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+            graveyard_.push_back(std::move(found->second));
+            acceptors_.erase(found);
+        }
+    }
+
+    void set(int operation, int fd, std::uint32_t events, Target& target) {
+        epoll_event event{};
+        event.events = events;
+        event.data.ptr = &target;
+        ::epoll_ctl(epoll_fd_, operation, fd, &event);
+    }
+    void unset(int fd) { ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
+    // Events of this turn may still point at it: it dies at the end of the turn.
+    void bury(std::unique_ptr<Target> target) { graveyard_.push_back(std::move(target)); }
+    void linger(EpollTransport* transport) { lingering_.push_back(transport); }
+    void end_linger(EpollTransport* transport) { std::erase(lingering_, transport); }
+
+  protected:
+    void wait_and_dispatch(TimePoint until) override;
+    void wake() override {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t n = ::write(waker_.fd, &one, sizeof one);
+    }
+
+  private:
+    void expire_lingering();
+
+    int epoll_fd_;
+    Waker waker_;
+    std::unordered_map<int, std::unique_ptr<Acceptor>> acceptors_;
+    std::vector<std::unique_ptr<Target>> graveyard_;
+    std::vector<EpollTransport*> lingering_;
+};
+
+EpollTransport::EpollTransport(EpollLoop& loop, int fd) : Transport(loop), epoll_(loop), fd_(fd) {}
+
+EpollTransport::~EpollTransport() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
+}
+
+void EpollTransport::update_interest() {
+    const std::uint32_t wanted = (receiving_ ? std::uint32_t{EPOLLIN} | EPOLLRDHUP : 0U) |
+                                 (want_write_ ? std::uint32_t{EPOLLOUT} : 0U);
+    if (registered_ && wanted == interest_) {
+        return;
+    }
+    epoll_.set(registered_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd_, wanted, *this);
+    registered_ = true;
+    interest_ = wanted;
+}
+
+void EpollTransport::start_receive() {
+    receiving_ = true;
+    update_interest();
+}
+
+void EpollTransport::stop_receive() {
+    receiving_ = false;
+    update_interest();
+}
+
+void EpollTransport::send_queued() {
+    while (queue_head_ < queue_.size()) {
+        iovec pieces[kSendPiecesMax];
+        int count = 0;
+        for (std::size_t i = queue_head_; i < queue_.size() && count < kSendPiecesMax; ++i) {
+            pieces[count++] = {const_cast<std::uint8_t*>(queue_[i].data()), queue_[i].size()};
+        }
+        msghdr message{};
+        message.msg_iov = pieces;
+        message.msg_iovlen = static_cast<std::size_t>(count);
+        const ssize_t n = count == 1
+                              ? ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+                              : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+        if (n >= 0) {
+            consume_sent(static_cast<std::size_t>(n));
+            continue;
+        }
+        if (errno == EINTR) {
+            continue;
+        }
+        if (errno == EAGAIN) {
+            want_write_ = true;
+            update_interest();
+            return;
+        }
+        consume_sent(unsent_bytes_);  // the peer is gone; the receive side reports it
+        break;
+    }
+    if (want_write_) {
+        want_write_ = false;
+        update_interest();
+        notify_sent();
+    } else if (stream_ != nullptr) {
+        notify_sent();
+    }
+    if (stream_ == nullptr && !retired_) {
+        retire();
+    }
+}
+
+void EpollTransport::receive() {
+    Block* block = loop_.blocks().allocate();
+    const ssize_t n = ::recv(fd_, block->data(), block->capacity, 0);
+    Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
+    if (n > 0) {
+        deliver(std::move(slice));
+        return;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    const int error = n < 0 ? errno : 0;
+    stop_receive();
+    deliver_end(error);
+}
+
+void EpollTransport::on_events(std::uint32_t events) {
+    if (retired_) {
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 || (stream_ == nullptr && (events & (EPOLLERR | EPOLLHUP)) != 0)) {
+        send_queued();
+    }
+    if (!retired_ && receiving_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) {
+        receive();
+    } else if (!retired_ && !receiving_ && stream_ != nullptr &&
+               (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        // Not receiving, but the kernel reports it anyway: stop listening for it.
+        epoll_.unset(fd_);
+        registered_ = false;
+        if (!stream_->ended()) {
+            deliver_end(ECONNRESET);
+        }
+    }
+}
+
+void EpollTransport::retire() {
+    retired_ = true;
+    epoll_.end_linger(this);
+    if (registered_) {
+        epoll_.unset(fd_);
+        registered_ = false;
+    }
+    if (fd_ >= 0) {
+        ::close(fd_);
+        fd_ = -1;
+    }
+    queue_.clear();
+    queue_head_ = 0;
+    unsent_bytes_ = 0;
+    epoll_.bury(std::unique_ptr<Target>(this));
+}
+
+void EpollTransport::release() {
+    receiving_ = false;
+    if (fd_ < 0) {
+        retire();
+        return;
+    }
+    if (unsent_bytes_ > 0) {
+        linger_until_ = loop_.now() + kLingerMax;
+        epoll_.linger(this);
+        update_interest();
+        send_queued();
+    } else {
+        retire();
+    }
+}
+
+void EpollTransport::abort() {
+    retire();
+}
+
+int EpollTransport::detach() {
+    if (unsent_bytes_ > 0) {
+        return -1;
+    }
+    if (registered_) {
+        epoll_.unset(fd_);
+        registered_ = false;
+    }
+    return std::exchange(fd_, -1);
+}
+
+Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, TimePoint deadline_at) {
+    CO_TRY(const StartedConnect started, start_connect(address));
+    if (!started.connected) {
+        Event event(*this);
+        Deadline deadline(event);
+        deadline.arm(deadline_at);
+        auto waiting = std::make_unique<WritableWait>(event);
+        set(EPOLL_CTL_ADD, started.fd, EPOLLOUT | EPOLLONESHOT, *waiting);
+        while (!waiting->done && !deadline.expired()) {
+            co_await event.wait();
+        }
+        unset(started.fd);
+        const bool done = waiting->done;
+        bury(std::move(waiting));
+        if (!done) {
+            ::close(started.fd);
+            co_return fail(Error(ErrorCode::kTimeout, "08001",
+                                 "could not connect to " + address.to_string() + ": timed out"));
+        }
+        if (auto finished = finish_connect(started.fd, address); !finished) {
+            ::close(started.fd);
+            co_return std::unexpected(std::move(finished).error());
+        }
+    }
+    PeerInfo peer = describe_peer(started.fd);
+    peer.address = address;
+    co_return adopt(started.fd, std::move(peer));
+}
+
+void EpollLoop::expire_lingering() {
+    const std::vector<EpollTransport*> candidates = lingering_;
+    for (EpollTransport* transport : candidates) {
+        if (transport->linger_until() <= now()) {
+            transport->abort();
+        }
+    }
+}
+
+void EpollLoop::wait_and_dispatch(TimePoint until) {
+    int timeout_ms = -1;
+    if (until != TimePoint::max()) {
+        const auto left = until - read_clock();
+        timeout_ms = left.count() <= 0 ? 0 : static_cast<int>((left.count() + 999) / 1000);
+    }
+    if (!lingering_.empty() && (timeout_ms < 0 || timeout_ms > 1000)) {
+        timeout_ms = 1000;
+    }
+    epoll_event events[kEventsMax];
+    const int count = ::epoll_wait(epoll_fd_, events, kEventsMax, timeout_ms);
+    set_now(read_clock());
+    for (int i = 0; i < count; ++i) {
+        static_cast<Target*>(events[i].data.ptr)->on_events(events[i].events);
+    }
+    if (!lingering_.empty()) {
+        expire_lingering();
+    }
+    graveyard_.clear();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Loop>> make_epoll_loop() {
+    const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
+    const int event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (epoll_fd < 0 || event_fd < 0) {
+        return fail(ErrorCode::kIo,
+                    std::string("could not create an epoll loop: ") + std::strerror(errno));
+    }
+    return std::make_unique<EpollLoop>(epoll_fd, event_fd);
+}
+
+}  // namespace howdah::net

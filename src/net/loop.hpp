@@ -1,0 +1,205 @@
+// Loop: one thread's event loop. Three backends behind this one interface: io_uring, epoll and
+// simulated (in-memory streams on a clock of our own). Owned by its thread; everything here but
+// post() and stop() is called on that thread only.
+//
+// 1. A coroutine is resumed from run(), never from within another one's call: notify() and timers
+//    put it on the ready list.
+// 2. What is written to streams in one turn is sent at the end of that turn, in one call a stream.
+// 3. now() is read once a turn.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "net/address.hpp"
+#include "net/block.hpp"
+#include "net/task.hpp"
+
+namespace howdah::net {
+
+struct LoopClock {
+    using duration = std::chrono::microseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<LoopClock>;
+    static constexpr bool is_steady = true;
+};
+using Duration = std::chrono::microseconds;
+using TimePoint = LoopClock::time_point;
+
+enum class Backend : std::uint8_t { kAuto, kUring, kEpoll };
+
+class Loop;
+class Stream;
+class Transport;
+
+// Event: lets one coroutine sleep until something it cares about changed. notify() before wait()
+// is remembered, so that nothing is lost between looking and sleeping.
+class Event {
+  public:
+    explicit Event(Loop& loop) : loop_(loop) {}
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+
+    void notify();
+    auto wait() {
+        struct Awaiter {
+            Event& event;
+            bool await_ready() const { return event.notified_; }
+            void await_suspend(std::coroutine_handle<> waiter) { event.waiter_ = waiter; }
+            void await_resume() { event.notified_ = false; }
+        };
+        return Awaiter{*this};
+    }
+    Loop& loop() const { return loop_; }
+
+  private:
+    Loop& loop_;
+    std::coroutine_handle<> waiter_;
+    bool notified_ = false;
+};
+
+// Deadline: a point in time at which an event is notified. Arming and disarming cost a few
+// nanoseconds (a list in a wheel of 10 ms slots), so that every wait can have one.
+struct TimerLink {
+    TimerLink* previous = nullptr;
+    TimerLink* next = nullptr;
+};
+
+class Deadline : private TimerLink {
+  public:
+    explicit Deadline(Event& event) : event_(&event) {}
+    Deadline(const Deadline&) = delete;
+    Deadline& operator=(const Deadline&) = delete;
+    ~Deadline() { disarm(); }
+
+    void arm(TimePoint when);
+    void disarm();
+    bool armed() const { return next != nullptr; }
+    // True once the armed time has come; stays so until armed or disarmed again.
+    bool expired() const { return expired_; }
+
+  private:
+    friend class TimerWheel;
+    Event* event_;
+    TimePoint when_{};
+    bool expired_ = false;
+};
+
+class TimerWheel {
+  public:
+    TimerWheel();
+    TimerWheel(const TimerWheel&) = delete;
+    TimerWheel& operator=(const TimerWheel&) = delete;
+
+    void insert(Deadline& deadline, TimePoint when);
+    void remove(Deadline& deadline);
+    // Notifies what is due.
+    void advance(TimePoint now);
+    // When to look again; TimePoint::max() when nothing is armed. At most one tick late.
+    TimePoint next_due() const;
+
+    static constexpr std::int64_t kTickUs = 10'000;
+
+  private:
+    // 10.24 s a turn of the wheel; what is due later stays in its slot for another turn.
+    static constexpr std::size_t kSlots = 1024;
+    void fire_slot(TimerLink& slot, TimePoint now);
+
+    std::vector<TimerLink> slots_;
+    std::int64_t tick_ = 0;  // the next one to look at
+    std::size_t armed_ = 0;
+};
+
+// What accept gives: a connected descriptor, not yet watched by any loop.
+struct Accepted {
+    int fd = -1;
+    PeerInfo peer;
+};
+using AcceptHandler = std::function<void(Accepted)>;
+
+class Loop {
+  public:
+    Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+    virtual ~Loop();
+
+    // Runs until stop(); the thread that calls it is the loop's thread.
+    void run();
+    // Any thread.
+    void stop();
+    // Any thread: `work` runs on the loop, in order of posting.
+    void post(std::move_only_function<void()> work);
+
+    TimePoint now() const { return now_; }
+    // Wall clock in microseconds since 1970, for what people read.
+    virtual std::int64_t wall_us() const;
+    void schedule(std::coroutine_handle<> ready) { ready_.push_back(ready); }
+    BlockPool& blocks() { return blocks_; }
+    TimerWheel& timers() { return timers_; }
+    virtual std::string_view backend_name() const = 0;
+
+    // A stream over a connected descriptor; takes ownership of it.
+    virtual std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) = 0;
+    // Connects to one resolved address. Errors: kUnavailable, kTimeout.
+    virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) = 0;
+    // Accepts on a listening descriptor (not owned) until stop_accept(fd).
+    virtual void start_accept(int fd, AcceptHandler handler) = 0;
+    virtual void stop_accept(int fd) = 0;
+
+    // Suspends for at least `duration`.
+    Task<void> sleep(Duration duration);
+
+    // For streams: asks for a flush at the end of this turn.
+    void mark_dirty(Stream& stream) { dirty_.push_back(&stream); }
+    void forget_dirty(Stream& stream);
+
+    // Called once a turn before sleeping; for publishing counters. May be empty.
+    std::function<void()> on_turn;
+
+  protected:
+    // Waits for events up to `until` and handles them. Streams' callbacks run inside.
+    virtual void wait_and_dispatch(TimePoint until) = 0;
+    // Wakes wait_and_dispatch from another thread.
+    virtual void wake() = 0;
+    virtual TimePoint read_clock() const;
+    void set_now(TimePoint now) { now_ = now; }
+    void run_posted();
+    void run_ready();
+    void flush_dirty();
+    bool has_ready() const { return !ready_.empty(); }
+    bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+    void turn(TimePoint until_at_most);
+
+  private:
+    // Declared before what may hold slices, so that it dies last.
+    BlockPool blocks_;
+    TimerWheel timers_;
+    TimePoint now_{};
+    std::vector<std::coroutine_handle<>> ready_;
+    std::vector<std::coroutine_handle<>> running_;
+    std::vector<Stream*> dirty_;
+    std::mutex posted_mutex_;
+    std::vector<std::move_only_function<void()>> posted_;
+    std::atomic<bool> has_posted_{false};
+    std::atomic<bool> stopping_{false};
+};
+
+// Creates a loop of the asked backend on this thread. kAuto takes io_uring where the kernel and
+// the container allow it, else epoll.
+Result<std::unique_ptr<Loop>> make_loop(Backend backend);
+// Why io_uring cannot be used here, or an empty string.
+std::string uring_unavailable_reason();
+
+}  // namespace howdah::net

@@ -1,0 +1,78 @@
+#include "net/socket_util.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace howdah::net {
+
+PeerInfo describe_peer(int fd) {
+    PeerInfo peer;
+    peer.address.length = sizeof peer.address.storage;
+    ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer.address.storage), &peer.address.length);
+    peer.local.length = sizeof peer.local.storage;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&peer.local.storage), &peer.local.length);
+    if (peer.address.is_unix()) {
+        ucred credentials{};
+        socklen_t length = sizeof credentials;
+        if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) {
+            peer.uid = credentials.uid;
+            peer.pid = static_cast<std::uint32_t>(credentials.pid);
+        }
+    }
+    return peer;
+}
+
+void set_no_delay(int fd, const Address& address) {
+    if (!address.is_unix()) {
+        const int on = 1;
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+}
+
+namespace {
+
+std::unexpected<Error> connect_error(const Address& address, int error) {
+    return fail(
+        Error(ErrorCode::kUnavailable, "08001",
+              fmt::format("could not connect to {}: {}", address.to_string(), std::strerror(error)),
+              "Is the server running on that host and accepting connections?"));
+}
+
+}  // namespace
+
+Result<StartedConnect> start_connect(const Address& address) {
+    const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return connect_error(address, errno);
+    }
+    set_no_delay(fd, address);
+    const int status =
+        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+    if (status == 0) {
+        return StartedConnect{fd, true};
+    }
+    if (errno == EINPROGRESS) {
+        return StartedConnect{fd, false};
+    }
+    auto error = connect_error(address, errno);
+    ::close(fd);
+    return error;
+}
+
+Result<> finish_connect(int fd, const Address& address) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error != 0) {
+        return connect_error(address, error);
+    }
+    return {};
+}
+
+}  // namespace howdah::net
