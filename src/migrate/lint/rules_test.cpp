@@ -12,9 +12,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "migrate/lint.hpp"
+#include "migrate/lint/lint.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 struct Case {
@@ -147,4 +147,4 @@ TEST(Rules, SayWhatWhyAndHow) {
 }
 
 }  // namespace
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

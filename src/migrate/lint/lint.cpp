@@ -1,14 +1,14 @@
-#include "migrate/lint.hpp"
+#include "migrate/lint/lint.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "migrate/interpreter.hpp"
-#include "migrate/read_ahead.hpp"
+#include "migrate/lint/read_ahead.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 // Judges one file: walks its statements, keeps its transactions, collects what the rules report.
@@ -362,7 +362,7 @@ void sort_findings(std::vector<Finding>& findings) {
     });
 }
 
-Result<LintResult> lint(const LintInput& input) {
+Result<LintResult> judge_project(const LintInput& input) {
     LintResult result;
     result.findings = input.project.findings;
     Schema schema;
@@ -379,4 +379,4 @@ Result<LintResult> lint(const LintInput& input) {
     return result;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint
