@@ -37,6 +37,8 @@ class PrismaTable final : public HostTable {
     }
 
     Result<> prepare(pg::Connection& db, const Project& project) override;
+    Result<> adopt(pg::Connection& db, const Project& project) override;
+    Result<> marked_applied(pg::Connection& db, const Script& script) override;
     Result<std::vector<HistoryRow>> read(pg::Connection& db) override;
     std::vector<Standing> compare(const Project& project,
                                   const std::vector<HistoryRow>& rows) const override;
@@ -77,12 +79,29 @@ Result<> PrismaTable::prepare(pg::Connection& db, const Project& project) {
                               : fmt::format("baseline it: howdah migrate repair --applied {}",
                                             project.scripts.front().name)));
     }
+    return adopt(db, project);
+}
+
+Result<> PrismaTable::adopt(pg::Connection& db, const Project& /*project*/) {
+    TRY(const bool there, exists(db));
+    if (there) {
+        return {};
+    }
     return db.execute(fmt::format(
         "create table {} (id varchar(36) primary key not null, checksum varchar(64) not null, "
         "finished_at timestamptz, migration_name varchar(255) not null, logs text, rolled_back_at "
         "timestamptz, started_at timestamptz not null default now(), applied_steps_count integer "
         "not null default 0)",
         quoted()));
+}
+
+// As `prisma migrate resolve --applied`: open rows are rolled back, one row that never ran.
+Result<> PrismaTable::marked_applied(pg::Connection& db, const Script& script) {
+    TRY_VOID(undone(db, script, nullptr));
+    return db.execute(fmt::format("insert into {} (id, checksum, migration_name, logs, started_at, "
+                                  "finished_at) values ($1, $2, $3, '', now(), now())",
+                                  quoted()),
+                      {random_uuid(), script.hash, script.name});
 }
 
 Result<std::vector<HistoryRow>> PrismaTable::read(pg::Connection& db) {

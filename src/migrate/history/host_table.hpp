@@ -62,6 +62,10 @@ class HostTable {
     // "drizzle.__drizzle_migrations", for messages.
     virtual std::string name() const = 0;
     virtual Result<> prepare(pg::Connection& db, const Project& project) = 0;
+    // The same for a schema that other means have made: baselining.
+    virtual Result<> adopt(pg::Connection& db, const Project& project) {
+        return prepare(db, project);
+    }
     virtual Result<bool> exists(pg::Connection& db) = 0;
     virtual Result<std::vector<HistoryRow>> read(pg::Connection& db) = 0;
     // Which script stands where; pure.
@@ -75,6 +79,10 @@ class HostTable {
     virtual Result<> failed(pg::Connection& db, const Script& script, const std::string& log);
     // Its down script ran: inside that transaction. `before` is the newest one left, or nullptr.
     virtual Result<> undone(pg::Connection& db, const Script& script, const Script* before) = 0;
+    // What somebody has run by hand counts as run.
+    virtual Result<> marked_applied(pg::Connection& db, const Script& script) {
+        return finished(db, script);
+    }
     // Advisory locks (bigint keys) that the tool itself takes while it migrates.
     virtual std::vector<std::int64_t> lock_keys(const pg::Connection& db) const;
 };

@@ -105,6 +105,8 @@ void read_drop(Facts& facts, const PgQuery__DropStmt& statement) {
         } else if (statement.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE) {
             change.kind = ChangeKind::kDropTable;
             want(facts, change.relation, LockMode::kAccessExclusive);
+        } else if (statement.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA) {
+            change.kind = ChangeKind::kDropSchema;
         }
         facts.own_transaction |= change.concurrently;
         facts.changes.push_back(std::move(change));

@@ -26,6 +26,7 @@ enum class ChangeKind : std::uint8_t {
     kValidate,
     kAddEnumValue,
     kDropTable,
+    kDropSchema,
     kDropColumn,
     kDropIndex,
     kReindex,

@@ -226,13 +226,7 @@ Result<std::vector<Step>> Planner::finish() {
                       "add COMMIT, or take out BEGIN: howdah opens one per file");
     }
     std::erase_if(steps_, [](const Step& step) { return step.statements.empty(); });
-    for (Step& step : steps_) {
-        std::string all(step_kind_name(step.kind));
-        for (const Statement& statement : step.statements) {
-            all += '\0' + statement.sql;
-        }
-        step.hash = sha256_hex(all);
-    }
+    std::ranges::for_each(steps_, seal_step);
     return std::move(steps_);
 }
 
@@ -242,6 +236,14 @@ std::string_view step_kind_name(StepKind kind) {
     static constexpr std::array<std::string_view, 3> kStepNames{"transaction", "autocommit",
                                                                 "backfill"};
     return kStepNames.at(static_cast<std::size_t>(kind));
+}
+
+void seal_step(Step& step) {
+    std::string all(step_kind_name(step.kind));
+    for (const Statement& statement : step.statements) {
+        all += '\0' + statement.sql;
+    }
+    step.hash = sha256_hex(all);
 }
 
 Result<std::vector<Step>> plan_steps(const ScriptText& script, TransactionScope scope) {

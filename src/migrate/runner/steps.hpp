@@ -44,6 +44,9 @@ struct Step {
     std::string hash;
 };
 
+// Sets the hash from kind and statements.
+void seal_step(Step& step);
+
 enum class TransactionScope : std::uint8_t { kFile, kStatement };
 
 // The steps of one direction of a script. Refused, with file and line: psql meta-commands, COPY
