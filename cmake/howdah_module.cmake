@@ -1,6 +1,7 @@
 # howdah_module(NAME DEPS a b LIBS x y): one folder, one library, one test program.
 #
 #   *.cpp            -> library howdah_NAME
+#   main.cpp         -> program howdah, at the root of the build folder
 #   *_test.cpp       -> program test_NAME, run by ctest; needs nothing but itself
 #   *_pgtest.cpp     -> program pgtest_NAME; needs PostgreSQL (run by ./dev test)
 #   *_bench.cpp      -> program bench_NAME (Google Benchmark), built on demand
@@ -15,7 +16,9 @@ function(howdah_module name)
     list(FILTER pgtests INCLUDE REGEX "_pgtest\\.cpp$")
     set(benches ${sources})
     list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
-    list(FILTER sources EXCLUDE REGEX "_(test|pgtest|bench)\\.cpp$")
+    set(mains ${sources})
+    list(FILTER mains INCLUDE REGEX "/main\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "(_(test|pgtest|bench)|/main)\\.cpp$")
 
     add_library(howdah_${name} STATIC ${sources})
     target_link_libraries(howdah_${name} PUBLIC howdah_flags fmt::fmt ${arg_PUBLIC_LIBS}
@@ -24,6 +27,11 @@ function(howdah_module name)
         target_link_libraries(howdah_${name} PUBLIC howdah_${dep})
     endforeach()
 
+    if(mains)
+        add_executable(howdah ${mains})
+        target_link_libraries(howdah PRIVATE howdah_${name} ${arg_LIBS})
+        set_target_properties(howdah PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+    endif()
     if(tests)
         add_executable(test_${name} ${tests})
         target_link_libraries(test_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)

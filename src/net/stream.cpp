@@ -8,6 +8,11 @@ namespace howdah::net {
 
 void Transport::enqueue(Slice slice) {
     unsent_bytes_ += slice.size();
+    // Neighbours in one block go out as one piece. A send under way has taken its length already.
+    if (queue_head_ < queue_.size() && queue_.back().adjoins(slice)) {
+        queue_.back().extend(slice.size());
+        return;
+    }
     queue_.push_back(std::move(slice));
 }
 

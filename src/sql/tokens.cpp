@@ -119,14 +119,39 @@ Token Lexer::take_quoted(std::size_t begin, char quote, bool backslashes, TokenK
         }
         ++at_;
         if (c == quote) {
-            if (peek() != quote) {
+            if (peek() == quote) {
+                ++at_;
+            } else if (quote == '"' || !continue_literal()) {
                 return {.kind = kind, .begin = begin, .end = at_};
             }
-            ++at_;
         }
     }
     at_ = text_.size();
     return {.kind = kind, .open = true, .begin = begin, .end = at_};
+}
+
+// Behind a closing quote: white space with a line break in it, then another quote, go on with the
+// literal under the first one's rules ("E'a'<newline>'b\''" is one). Passes the opening quote.
+bool Lexer::continue_literal() {
+    const std::size_t closed = at_;
+    bool line_break = false;
+    while (at_ < text_.size()) {
+        const char c = text_[at_];
+        line_break = line_break || c == '\n' || c == '\r';
+        if (c == '-' && peek(1) == '-') {
+            const std::size_t stop = text_.find_first_of("\r\n", at_);
+            at_ = stop == std::string_view::npos ? text_.size() : stop;
+        } else if (is_white(c)) {
+            ++at_;
+        } else if (c == '\'' && line_break) {
+            ++at_;
+            return true;
+        } else {
+            break;
+        }
+    }
+    at_ = closed;
+    return false;
 }
 
 Token Lexer::take_dollar(std::size_t begin) {

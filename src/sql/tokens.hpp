@@ -51,6 +51,7 @@ class Lexer {
     void skip_white();
     Token take_word(std::size_t begin);
     Token take_quoted(std::size_t begin, char quote, bool backslashes, TokenKind kind);
+    bool continue_literal();
     Token take_dollar(std::size_t begin);
     Token take_number(std::size_t begin);
     Token take_block_comment(std::size_t begin);

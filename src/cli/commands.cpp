@@ -1,0 +1,13 @@
+#include "cli/commands.hpp"
+
+namespace howdah::cli {
+
+std::span<const Command> commands() {
+    static constexpr Command kCommands[] = {
+        {"serve", "the proxy, the monitor and the HTTP API, in one process", run_serve},
+        {"config", "check and print configuration", run_config},
+    };
+    return kCommands;
+}
+
+}  // namespace howdah::cli

@@ -1,0 +1,22 @@
+// The subcommands of `howdah`, one file each. Every run_*() gets the arguments from its own name on
+// and returns the exit status: 0 fine, 1 findings or failed checks, 2 wrong usage or input, 3 could
+// not run.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace howdah::cli {
+
+struct Command {
+    std::string_view name;
+    std::string_view summary;
+    int (*run)(int argc, char** argv);
+};
+
+[[nodiscard]] std::span<const Command> commands();
+
+int run_config(int argc, char** argv);
+int run_serve(int argc, char** argv);
+
+}  // namespace howdah::cli

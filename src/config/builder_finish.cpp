@@ -1,0 +1,210 @@
+// The second half of Builder: the files a configuration names, and what must fit together.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "config/builder.hpp"
+#include "config/value.hpp"
+
+namespace howdah::config {
+namespace {
+
+// Text of a file that PgBouncer opens on its own account; the error is in its words.
+Result<std::string> read_named(std::string_view what, const std::string& path) {
+    auto text = read_file(path);
+    if (!text) {
+        return fail(ErrorCode::kIo,
+                    fmt::format("could not open {} {}: {}", what, path, std::strerror(errno)));
+    }
+    return text;
+}
+
+bool is_loopback(std::string_view host) {
+    const auto ip = parse_ip(host);
+    if (!ip) {
+        return host == "localhost";
+    }
+    return ip->v6 ? *ip == *parse_ip("::1") : ip->bytes[0] == 127;
+}
+
+bool needs_userlist(AuthType type) {
+    return type != AuthType::kPam && type != AuthType::kAny;
+}
+
+}  // namespace
+
+std::string reserved_auth_dbname(std::string_view name) {
+    return fmt::format("cannot use the reserved \"{}\" database as an auth_dbname", name);
+}
+
+std::shared_ptr<const Userlist> read_userlist(const Config& config,
+                                              std::vector<FileProblem>& problems) {
+    auto users = std::make_shared<Userlist>();
+    const std::string& path = config.settings.auth_file;
+    if (!path.empty() && needs_userlist(config.settings.auth_type)) {
+        users->stamp = file_stamp(path);
+        if (const auto text = read_named("auth_file", path)) {
+            problems = parse_userlist(*text, path, *users);
+        } else {
+            problems.push_back({path, 0, text.error().message});
+        }
+    }
+    for (const auto& [name, user] : config.users) {
+        if (user.password) {
+            users->add(name, *user.password);
+        }
+    }
+    return users;
+}
+
+// PgBouncer goes on without a broken auth_file or HBA line and says so in its log; with a
+// howdah.toml both are errors.
+void Builder::finish_users() {
+    std::vector<FileProblem> problems;
+    config_->userlist = read_userlist(*config_, problems);
+    for (const auto& problem : problems) {
+        report(config_->pgbouncer ? Severity::kWarning : Severity::kError,
+               {Origin::Kind::kFile, problem.file, problem.line}, "auth_file",
+               problem.line == 0
+                   ? problem.message
+                   : fmt::format("{} ({}:{})", problem.message, problem.file, problem.line));
+    }
+}
+
+void Builder::finish_hba() {
+    if (config_->settings.auth_type != AuthType::kHba) {
+        return;
+    }
+    const Severity severity = config_->pgbouncer ? Severity::kWarning : Severity::kError;
+    const auto report_all = [&](const std::vector<FileProblem>& problems, const char* key) {
+        for (const auto& problem : problems) {
+            report(problem.ignored ? severity : Severity::kWarning,
+                   {Origin::Kind::kFile, problem.file, problem.line}, key,
+                   fmt::format("{} ({}:{})", problem.message, problem.file, problem.line));
+        }
+    };
+    IdentFile ident;
+    if (const std::string& path = config_->settings.auth_ident_file; !path.empty()) {
+        if (const auto text = read_named("ident config file", path)) {
+            ident = parse_ident(*text, path);
+            report_all(ident.problems, "auth_ident_file");
+        } else {
+            report(severity, origin_of("auth_ident_file"), "auth_ident_file", text.error().message);
+        }
+    }
+    HbaFile hba;
+    const std::string& path = config_->settings.auth_hba_file;
+    if (!path.empty() || hba_lines_.empty()) {
+        if (const auto text = read_named("hba config file", path)) {
+            hba = parse_hba(*text, path, ident.maps);
+            report_all(hba.problems, "auth_hba_file");
+        } else {
+            report(severity, origin_of("auth_hba_file"), "auth_hba_file", text.error().message);
+        }
+    }
+    for (const auto& entry : hba_lines_) {
+        HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps);
+        for (auto& problem : line.problems) {
+            problem.line = entry.origin.line;
+        }
+        report_all(line.problems, "hba");
+        for (HbaRule rule : line.hba.rules()) {
+            rule.line = entry.origin.line;
+            hba.hba.add(std::move(rule));
+        }
+    }
+    config_->hba = std::make_shared<const Hba>(std::move(hba.hba));
+}
+
+void Builder::check_together() {
+    check_listen();
+    check_tls();
+    check_databases();
+    const Settings& settings = config_->settings;
+    const auto ring = static_cast<unsigned>(settings.query_event_ring);
+    if ((ring & (ring - 1)) != 0) {
+        report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
+               fmt::format("query_event_ring must be a power of two, not {}", ring));
+    }
+    for (const auto& network : settings.proxy_protocol_networks.names) {
+        if (!parse_network(network)) {
+            report(Severity::kError, origin_of("proxy_protocol_networks"),
+                   "proxy_protocol_networks",
+                   fmt::format("proxy_protocol_networks: \"{}\" is not address/bits", network));
+        }
+    }
+}
+
+void Builder::check_listen() {
+    const Settings& settings = config_->settings;
+    if (settings.listen_addr.names.empty() && settings.unix_socket_dir.empty()) {
+        report(Severity::kError, origin_of("listen_addr"), "listen_addr",
+               "nothing to listen on: set listen_addr or unix_socket_dir");
+    }
+    const bool open =
+        settings.auth_type == AuthType::kTrust || settings.auth_type == AuthType::kAny;
+    if (!open || settings.allow_insecure_listen) {
+        return;
+    }
+    for (const auto& host : settings.listen_addr.names) {
+        if (!is_loopback(host)) {
+            report(config_->pgbouncer ? Severity::kWarning : Severity::kError,
+                   origin_of("listen_addr"), "listen_addr",
+                   fmt::format("auth_type {} lets anybody who reaches {} in; choose another "
+                               "auth_type, listen on 127.0.0.1, or set allow_insecure_listen",
+                               format_value(settings.auth_type), host));
+            return;
+        }
+    }
+}
+
+void Builder::check_tls() {
+    const Settings& settings = config_->settings;
+    if (settings.client_tls_sslmode == SslMode::kDisable) {
+        return;
+    }
+    const Severity severity = config_->pgbouncer ? Severity::kWarning : Severity::kError;
+    const auto need = [&](const std::string& value, const std::string& option) {
+        if (value.empty()) {
+            report(severity, origin_of("client_tls_sslmode"), option,
+                   fmt::format("client_tls_sslmode {} needs {}",
+                               format_value(settings.client_tls_sslmode), option));
+        } else if (::access(value.c_str(), R_OK) != 0) {
+            report(
+                severity, origin_of(option), option,
+                fmt::format("{}: could not read \"{}\": {}", option, value, std::strerror(errno)));
+        }
+    };
+    need(settings.client_tls_key_file, "client_tls_key_file");
+    need(settings.client_tls_cert_file, "client_tls_cert_file");
+    if (settings.client_tls_sslmode >= SslMode::kVerifyCa) {
+        need(settings.client_tls_ca_file, "client_tls_ca_file");
+    }
+}
+
+void Builder::check_databases() {
+    const Settings& settings = config_->settings;
+    if (config_->databases.empty() && !config_->autodb) {
+        report(Severity::kWarning, {}, "databases",
+               "no databases are configured: only the console can be reached");
+    }
+    for (const auto& [name, database] : config_->databases) {
+        const int size = database.pool_size.value_or(settings.default_pool_size);
+        if (database.min_pool_size && *database.min_pool_size > size) {
+            report(Severity::kWarning, database.origin, "min_pool_size",
+                   fmt::format("min_pool_size {} of database \"{}\" is larger than its pool_size "
+                               "{}, which counts ({})",
+                               *database.min_pool_size, name, size, database.origin.text()));
+        }
+        if (settings.auth_type == AuthType::kAny && !database.user) {
+            report(Severity::kWarning, database.origin, "user",
+                   fmt::format("auth_type any needs a user for database \"{}\" ({})", name,
+                               database.origin.text()));
+        }
+    }
+}
+
+}  // namespace howdah::config

@@ -1,0 +1,493 @@
+#include "pool/pool.hpp"
+
+#include <algorithm>
+
+#include "wire/frame.hpp"
+#include "wire/message.hpp"
+
+namespace howdah::pool {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A check or reset that takes longer than this is not worth waiting for.
+constexpr net::Duration kMaintenanceMax = 30s;
+
+}  // namespace
+
+Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas)
+    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
+      idle_event_(loop) {
+    tasks_.spawn(watch_idle());
+}
+
+Pool::~Pool() {
+    ASSERT(leased_ == 0 && waiters_.empty());
+}
+
+int Pool::limit(bool reserve) const {
+    return options_.size + (reserve ? options_.reserve_size : 0);
+}
+
+void Pool::count_quota(int change) {
+    for (Quota* quota : quotas_) {
+        quota->used += change;
+    }
+}
+
+Pooled* Pool::acquire(Waiter& waiter, void* holder) {
+    waiter.granted = nullptr;
+    waiter.refused.reset();
+    if (!paused_ && waiters_.empty()) {
+        while (!idle_.empty()) {
+            Pooled* server = options_.round_robin ? idle_.front() : idle_.back();
+            if (!at_rest(*server) || outlived(*server)) {
+                close(server, at_rest(*server) ? "server lifetime over" : "unexpected data or end");
+                continue;
+            }
+            if (needs_check(*server)) {
+                std::erase(idle_, server);
+                server->state = ServerState::kChecking;
+                tasks_.spawn(check(server));
+                break;
+            }
+            if (options_.round_robin) {
+                idle_.pop_front();
+            } else {
+                idle_.pop_back();
+            }
+            server->state = ServerState::kLeased;
+            server->holder = holder;
+            server->connection->requested_at = loop_.now();
+            ++leased_;
+            return server;
+        }
+    }
+    waiter.since = loop_.now();
+    waiter.queued = true;
+    waiters_.push_back(&waiter);
+    launch_wanted();
+    return nullptr;
+}
+
+void Pool::cancel(Waiter& waiter) {
+    if (waiter.queued) {
+        std::erase(waiters_, &waiter);
+        waiter.queued = false;
+    }
+    if (waiter.granted != nullptr) {
+        release(std::exchange(waiter.granted, nullptr));
+    }
+}
+
+void Pool::grant(Pooled* server, Waiter& waiter) {
+    server->state = ServerState::kLeased;
+    server->connection->requested_at = loop_.now();
+    ++leased_;
+    waiter.queued = false;
+    waiter.granted = server;
+    waiter.event->notify();
+}
+
+bool Pool::at_rest(const Pooled& server) const {
+    const ServerConnection& connection = *server.connection;
+    return connection.status == 'I' && !connection.stream->ended() &&
+           connection.stream->buffered() == 0;
+}
+
+bool Pool::outlived(const Pooled& server) const {
+    return server.connection->doomed ||
+           (options_.server_lifetime.count() > 0 &&
+            loop_.now() - server.connection->connected_at >= options_.server_lifetime);
+}
+
+bool Pool::needs_check(const Pooled& server) const {
+    return options_.server_check_delay.count() > 0 &&
+           loop_.now() - server.connection->released_at >= options_.server_check_delay;
+}
+
+void Pool::release(Pooled* server) {
+    ASSERT(server->state == ServerState::kLeased);
+    --leased_;
+    server->holder = nullptr;
+    ServerConnection& connection = *server->connection;
+    connection.released_at = loop_.now();
+    connection.stream->set_listener(&idle_event_);
+    server->state = ServerState::kResetting;
+    if (connection.status != 'I' || connection.stream->ended() ||
+        connection.stream->buffered() > 0) {
+        close(server, "client left it in the middle of work");
+        return;
+    }
+    const bool reset_wanted = options_.reset_always || connection.dirty;
+    if (reset_wanted && !options_.server_reset_query.empty() && !connection.doomed) {
+        tasks_.spawn(reset(server));
+        return;
+    }
+    if (connection.dirty) {
+        close(server, "no server_reset_query to clean it with");
+        return;
+    }
+    became_idle(server);
+}
+
+void Pool::became_idle(Pooled* server) {
+    ServerConnection& connection = *server->connection;
+    connection.stream->set_listener(&idle_event_);
+    if (closing_ || outlived(*server)) {
+        close(server, closing_ ? "pool closed" : "server lifetime over");
+        return;
+    }
+    if (static_cast<int>(servers_.size()) > limit(true) || (server->in_reserve && waiters_.empty())) {
+        close(server, "more connections than the pool's size");
+        return;
+    }
+    if (!waiters_.empty() && !paused_) {
+        Waiter* waiter = waiters_.front();
+        waiters_.pop_front();
+        grant(server, *waiter);
+        return;
+    }
+    server->state = ServerState::kIdle;
+    idle_.push_back(server);
+}
+
+void Pool::forget(Pooled* server) {
+    if (server->state == ServerState::kIdle) {
+        std::erase(idle_, server);
+    }
+    if (server->state == ServerState::kLeased) {
+        --leased_;
+    }
+    server->state = ServerState::kClosed;
+    const auto found = std::find_if(servers_.begin(), servers_.end(),
+                                    [&](const auto& entry) { return entry.get() == server; });
+    ASSERT(found != servers_.end());
+    // Whoever called us may still look at it in this turn.
+    graveyard_.push_back(std::move(*found));
+    servers_.erase(found);
+    count_quota(-1);
+}
+
+void Pool::close(Pooled* server, const std::string& reason) {
+    ServerConnection& connection = *server->connection;
+    connection.stream->set_listener(nullptr);
+    host_.on_closed(*server, reason);
+    if (!connection.stream->ended()) {
+        wire::Encoder goodbye;
+        connection.stream->write(goodbye.simple('X').view());
+    }
+    forget(server);
+    connection.stream->flush();
+    launch_wanted();
+}
+
+bool Pool::may_launch(bool reserve) {
+    if (closing_ || paused_ || static_cast<int>(servers_.size()) >= limit(reserve) ||
+        connecting_ >= options_.connects_parallel || loop_.now() < retry_at_) {
+        return false;
+    }
+    for (Quota* quota : quotas_) {
+        if (quota->full() && !host_.evict_idle(*quota)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void Pool::launch_wanted() {
+    if (waiters_.empty() || static_cast<int>(servers_.size()) >= limit(false)) {
+        return;
+    }
+    // Those that will become free by themselves (reset, check) count as on their way.
+    int coming = connecting_;
+    for (const auto& server : servers_) {
+        coming += server->state == ServerState::kChecking ||
+                          server->state == ServerState::kResetting
+                      ? 1
+                      : 0;
+    }
+    while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
+        launch(false);
+        ++coming;
+    }
+}
+
+void Pool::launch(bool reserve) {
+    auto server = std::make_unique<Pooled>();
+    server->id = next_id_++;
+    server->in_reserve = reserve;
+    server->started_at = loop_.now();
+    Pooled* raw = server.get();
+    servers_.push_back(std::move(server));
+    count_quota(+1);
+    ++connecting_;
+    tasks_.spawn(connect(raw));
+}
+
+net::Task<void> Pool::connect(Pooled* server) {
+    auto target = co_await host_.next_target();
+    if (!target) {
+        connect_failed(server, std::move(target).error());
+        co_return;
+    }
+    auto connection = co_await server::log_in(loop_, *target);
+    if (!connection) {
+        connect_failed(server, std::move(connection).error());
+        co_return;
+    }
+    --connecting_;
+    last_failure_.reset();
+    retry_at_ = {};
+    server->connection = std::move(*connection);
+    server->connection->id = server->id;
+    server->connection->released_at = loop_.now();
+    greeting_ = server->connection->reported;
+    host_.on_connected(*server);
+    server->state = ServerState::kResetting;
+    became_idle(server);
+}
+
+void Pool::connect_failed(Pooled* server, Error error) {
+    --connecting_;
+    const auto found = std::find_if(servers_.begin(), servers_.end(),
+                                    [&](const auto& entry) { return entry.get() == server; });
+    servers_.erase(found);
+    count_quota(-1);
+    host_.on_connect_failed(error);
+    retry_at_ = loop_.now() + options_.server_login_retry;
+    last_failure_ = error;
+    // Somebody else's connection may come free; otherwise nobody can be served.
+    if (servers_.empty()) {
+        refuse_waiters(error);
+    }
+}
+
+void Pool::refuse_waiters(const Error& error) {
+    for (Waiter* waiter : std::exchange(waiters_, {})) {
+        waiter->queued = false;
+        waiter->refused = error;
+        waiter->event->notify();
+    }
+}
+
+net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Duration time_max) {
+    ServerConnection& connection = *server.connection;
+    net::Stream& stream = *connection.stream;
+    net::Event event(loop_);
+    net::Deadline deadline(event);
+    deadline.arm(loop_.now() + time_max);
+    stream.set_listener(&event);
+    wire::Encoder query;
+    stream.write(query.query(sql).view());
+    bool failed = false;
+    bool ready = false;
+    while (!ready && !stream.ended() && !deadline.expired()) {
+        const std::uint8_t* header = stream.peek(wire::kHeaderBytes);
+        wire::Frame frame;
+        if (header != nullptr && !wire::read_frame(header, frame)) {
+            break;
+        }
+        if (header == nullptr || stream.buffered() < frame.total_bytes()) {
+            if (header != nullptr && frame.total_bytes() > (1U << 20)) {
+                break;
+            }
+            co_await event.wait();
+            continue;
+        }
+        const std::uint8_t* bytes = stream.peek(frame.total_bytes());
+        wire::Reader reader({bytes + wire::kHeaderBytes, frame.body_bytes});
+        if (frame.type == 'Z') {
+            connection.status = static_cast<char>(reader.u8());
+            ready = true;
+        } else if (frame.type == 'E') {
+            failed = true;
+        } else if (frame.type == 'S') {
+            const std::string_view name = reader.text();
+            connection.note_parameter(name, reader.text());
+        }
+        stream.drop(frame.total_bytes());
+    }
+    stream.set_listener(&idle_event_);
+    co_return ready && !failed && connection.status == 'I';
+}
+
+net::Task<void> Pool::check(Pooled* server) {
+    const std::string& sql =
+        options_.server_check_query.empty() ? std::string() : options_.server_check_query;
+    if (co_await run_query(*server, sql, kMaintenanceMax)) {
+        server->connection->released_at = loop_.now();
+        became_idle(server);
+    } else {
+        close(server, "server check failed");
+    }
+}
+
+net::Task<void> Pool::reset(Pooled* server) {
+    if (co_await run_query(*server, options_.server_reset_query, kMaintenanceMax)) {
+        ServerConnection& connection = *server->connection;
+        connection.dirty = false;
+        // DISCARD ALL drops prepared statements and resets every parameter.
+        connection.prepared.clear();
+        connection.unnamed_owner = 0;
+        connection.applied = nullptr;
+        became_idle(server);
+    } else {
+        close(server, "server reset failed");
+    }
+}
+
+// What an idle server says concerns no client: parameters are noted, notices are dropped, and a
+// FATAL or anything unexpected ends the connection.
+void Pool::drain_idle(Pooled& server) {
+    ServerConnection& connection = *server.connection;
+    net::Stream& stream = *connection.stream;
+    while (const std::uint8_t* header = stream.peek(wire::kHeaderBytes)) {
+        wire::Frame frame;
+        if (!wire::read_frame(header, frame) || frame.body_bytes > 65536 ||
+            (frame.type != 'S' && frame.type != 'N' && frame.type != 'A')) {
+            std::string reason = "unexpected message while idle";
+            if (frame.type == 'E' && stream.buffered() >= frame.total_bytes()) {
+                const std::uint8_t* bytes = stream.peek(frame.total_bytes());
+                reason = std::string(
+                    wire::read_error({bytes + wire::kHeaderBytes, frame.body_bytes}).message);
+            }
+            close(&server, reason);
+            return;
+        }
+        if (stream.buffered() < frame.total_bytes()) {
+            return;
+        }
+        const std::uint8_t* bytes = stream.peek(frame.total_bytes());
+        if (frame.type == 'S') {
+            wire::Reader reader({bytes + wire::kHeaderBytes, frame.body_bytes});
+            const std::string_view name = reader.text();
+            connection.note_parameter(name, reader.text());
+        }
+        stream.drop(frame.total_bytes());
+    }
+    if (stream.ended()) {
+        close(&server, "server closed the connection while idle");
+    }
+}
+
+net::Task<void> Pool::watch_idle() {
+    while (!closing_) {
+        co_await idle_event_.wait();
+        const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
+        for (Pooled* server : looked_at) {
+            if (server->state == ServerState::kIdle &&
+                (server->connection->stream->buffered() > 0 ||
+                 server->connection->stream->ended())) {
+                drain_idle(*server);
+            }
+        }
+    }
+}
+
+void Pool::tick() {
+    graveyard_.clear();
+    const net::TimePoint now = loop_.now();
+    const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
+    for (Pooled* server : looked_at) {
+        const auto idle_for = now - server->connection->released_at;
+        const bool surplus = static_cast<int>(servers_.size()) > options_.size_min;
+        if (server->connection->doomed) {
+            close(server, "reconnect requested");
+        } else if (outlived(*server)) {
+            close(server, "server lifetime over");
+        } else if (options_.server_idle_timeout.count() > 0 && surplus &&
+                   idle_for >= options_.server_idle_timeout) {
+            close(server, "server idle timeout");
+        } else if (static_cast<int>(servers_.size()) > limit(true)) {
+            close(server, "more connections than the pool's size");
+        }
+    }
+    if (!waiters_.empty()) {
+        launch_wanted();
+        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
+            connecting_ == 0 && may_launch(true)) {
+            launch(true);
+        }
+    }
+    while (static_cast<int>(servers_.size()) < std::min(options_.size_min, options_.size) &&
+           may_launch(false)) {
+        launch(false);
+    }
+}
+
+void Pool::reconfigure(Options options) {
+    options_ = std::move(options);
+    launch_wanted();
+}
+
+void Pool::set_paused(bool paused) {
+    paused_ = paused;
+    if (paused_) {
+        return;
+    }
+    while (!waiters_.empty() && !idle_.empty()) {
+        Pooled* server = idle_.back();
+        idle_.pop_back();
+        if (!at_rest(*server)) {
+            idle_.push_back(server);
+            close(server, "unexpected data or end");
+            continue;
+        }
+        Waiter* waiter = waiters_.front();
+        waiters_.pop_front();
+        grant(server, *waiter);
+    }
+    launch_wanted();
+}
+
+void Pool::reconnect(const std::string& reason) {
+    for (const auto& server : servers_) {
+        if (server->connection != nullptr) {
+            server->connection->doomed = true;
+        }
+    }
+    while (close_one_idle(reason)) {
+    }
+}
+
+bool Pool::close_one_idle(const std::string& reason) {
+    if (idle_.empty()) {
+        return false;
+    }
+    close(idle_.front(), reason);
+    return true;
+}
+
+net::Task<void> Pool::shut_down() {
+    closing_ = true;
+    refuse_waiters(Error(ErrorCode::kUnavailable, "57P01", "the pool is closing"));
+    while (close_one_idle("pool closed")) {
+    }
+    idle_event_.notify();
+    co_await tasks_.close();
+    graveyard_.clear();
+}
+
+Counts Pool::counts() const {
+    Counts counts;
+    counts.waiting = static_cast<int>(waiters_.size());
+    for (const auto& server : servers_) {
+        switch (server->state) {
+            case ServerState::kConnecting: ++counts.connecting; break;
+            case ServerState::kIdle: ++counts.idle; break;
+            case ServerState::kLeased: ++counts.leased; break;
+            case ServerState::kChecking: ++counts.checking; break;
+            case ServerState::kResetting: ++counts.resetting; break;
+            case ServerState::kClosed: break;
+        }
+    }
+    return counts;
+}
+
+net::TimePoint Pool::oldest_wait() const {
+    return waiters_.empty() ? net::TimePoint::max() : waiters_.front()->since;
+}
+
+}  // namespace howdah::pool

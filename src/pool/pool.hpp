@@ -1,0 +1,183 @@
+// Pool: the server connections of one database and user, on one loop. Lends them to sessions, first
+// come first served, and keeps them healthy.
+//
+//                    launch                 login ok            acquire
+//     (nothing) ---------------> connecting -----------> idle <---------> leased
+//                                     | failed             ^  release (clean)  |
+//                                     v                    |                   | release (dirty)
+//                                  (error to waiters)      +---- resetting <---+
+//                                                          +---- checking  <--- acquire after
+//                                                                               server_check_delay
+//
+// 1. A connection is in exactly one state; a leased one has exactly one holder.
+// 2. Waiters are served in the order in which they came. While somebody waits, nothing is idle.
+// 3. connections() never exceeds the pool's size plus its reserve, nor the quotas it counts in.
+// 4. A connection that is not provably at rest (status I, no unread bytes) is closed, never lent.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/loop.hpp"
+#include "server/server_connection.hpp"
+
+namespace howdah::pool {
+
+using server::ServerConnection;
+
+// Whom a set of connections counts for: max_db_connections, max_user_connections. 0 = no limit.
+struct Quota {
+    int limit = 0;
+    int used = 0;
+    bool full() const { return limit > 0 && used >= limit; }
+};
+
+struct Options {
+    int size = 20;
+    int size_min = 0;
+    int reserve_size = 0;
+    net::Duration reserve_timeout{};
+    net::Duration server_lifetime{};
+    net::Duration server_idle_timeout{};
+    net::Duration server_check_delay{};
+    std::string server_check_query;  // empty: an empty query
+    std::string server_reset_query;
+    bool reset_always = false;
+    bool reset_on_release = false;  // session pooling: before anybody else has it
+    bool round_robin = false;
+    net::Duration server_login_retry{};
+    int connects_parallel = 16;
+};
+
+enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kClosed };
+
+struct Pooled {
+    std::unique_ptr<ServerConnection> connection;
+    ServerState state = ServerState::kConnecting;
+    void* holder = nullptr;       // the session that has it, for SHOW SERVERS
+    bool in_reserve = false;
+    net::TimePoint started_at{};
+    std::uint64_t id = 0;
+};
+
+// One who waits for a connection. Owned by the session; at most one pool knows it.
+struct Waiter {
+    explicit Waiter(net::Event& wake) : event(&wake) {}
+    net::Event* event;
+    Pooled* granted = nullptr;
+    std::optional<Error> refused;
+    net::TimePoint since{};
+    bool queued = false;
+};
+
+struct Counts {
+    int connecting = 0;
+    int idle = 0;
+    int leased = 0;
+    int checking = 0;
+    int resetting = 0;
+    int waiting = 0;
+    int total() const { return connecting + idle + leased + checking + resetting; }
+};
+
+// What the pool asks of its surroundings.
+class Host {
+  public:
+    virtual ~Host() = default;
+    // The next server to connect to; may rotate over hosts. Suspends (names are resolved).
+    virtual net::Task<Result<server::Target>> next_target() = 0;
+    // A quota is full: close an idle connection of another pool that counts in it. True if done.
+    virtual bool evict_idle(const Quota& quota) = 0;
+    // For logs and counters.
+    virtual void on_connected(Pooled& server) = 0;
+    virtual void on_connect_failed(const Error& error) = 0;
+    virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+};
+
+class Pool {
+  public:
+    Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas);
+    ~Pool();
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    // A connection now, or null: then `waiter` is queued, and its event tells when `granted` or
+    // `refused` is set.
+    Pooled* acquire(Waiter& waiter, void* holder);
+    // Stops waiting; gives back what was granted meanwhile.
+    void cancel(Waiter& waiter);
+    // Gives a connection back. It must be at rest, else it is closed.
+    void release(Pooled* server);
+    void close(Pooled* server, const std::string& reason);
+
+    // A few times a second: timeouts, minimum size, reserve.
+    void tick();
+    void reconfigure(Options options);
+    // While paused nothing is lent; waiters wait.
+    void set_paused(bool paused);
+    bool paused() const { return paused_; }
+    // Every connection is closed once it is given back; idle ones now.
+    void reconnect(const std::string& reason);
+    // Fails all who wait.
+    void refuse_waiters(const Error& error);
+    // Suspends until nothing of this pool runs any more; every lease must have been returned.
+    net::Task<void> shut_down();
+
+    Counts counts() const;
+    bool leases_out() const { return leased_ > 0; }
+    net::TimePoint oldest_wait() const;
+    const Options& options() const { return options_; }
+    const std::vector<std::unique_ptr<Pooled>>& servers() const { return servers_; }
+    const std::deque<Waiter*>& waiters() const { return waiters_; }
+    // What a server of this pool reported at login, for greeting clients; empty before the first.
+    const std::vector<std::pair<std::string, std::string>>& greeting() const { return greeting_; }
+    const std::optional<Error>& last_failure() const { return last_failure_; }
+    bool close_one_idle(const std::string& reason);
+    net::Loop& loop() const { return loop_; }
+
+  private:
+    void launch_wanted();
+    bool may_launch(bool reserve);
+    void launch(bool reserve);
+    net::Task<void> connect(Pooled* server);
+    void connect_failed(Pooled* server, Error error);
+    void became_idle(Pooled* server);
+    void grant(Pooled* server, Waiter& waiter);
+    bool at_rest(const Pooled& server) const;
+    bool needs_check(const Pooled& server) const;
+    bool outlived(const Pooled& server) const;
+    net::Task<void> check(Pooled* server);
+    net::Task<void> reset(Pooled* server);
+    net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);
+    net::Task<void> watch_idle();
+    void drain_idle(Pooled& server);
+    void forget(Pooled* server);
+    int limit(bool reserve) const;
+    void count_quota(int change);
+
+    net::Loop& loop_;
+    Host& host_;
+    Options options_;
+    std::vector<Quota*> quotas_;
+    std::vector<std::unique_ptr<Pooled>> servers_;
+    std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
+    std::deque<Pooled*> idle_;
+    std::deque<Waiter*> waiters_;
+    std::vector<std::pair<std::string, std::string>> greeting_;
+    std::optional<Error> last_failure_;
+    net::TimePoint retry_at_{};
+    net::Event idle_event_;
+    net::TaskGroup tasks_;
+    int leased_ = 0;
+    int connecting_ = 0;
+    bool paused_ = false;
+    bool closing_ = false;
+    std::uint64_t next_id_ = 1;
+};
+
+}  // namespace howdah::pool

@@ -1,0 +1,200 @@
+// The pool of one database and user: which server, as whom, with which limits.
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "proxy/resolver.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+
+using config::PoolMode;
+using config::SslMode;
+
+PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
+    : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
+    database_id = worker_.intern_name(database_);
+    user_id = worker_.intern_name(user_);
+    reconfigure();
+}
+
+PoolEntry::~PoolEntry() = default;
+
+const std::string& PoolEntry::server_user() const {
+    return settings_.user ? *settings_.user : user_;
+}
+
+pool::Options PoolEntry::pool_options() const {
+    const config::Settings& global = worker_.settings();
+    const auto user = worker_.config().users.find(user_);
+    const config::UserSettings* own =
+        user != worker_.config().users.end() ? &user->second : nullptr;
+    pool::Options options;
+    options.size = own != nullptr && own->pool_size ? *own->pool_size
+                   : settings_.pool_size            ? *settings_.pool_size
+                                                    : global.default_pool_size;
+    options.size_min = settings_.min_pool_size.value_or(global.min_pool_size);
+    options.reserve_size = own != nullptr && own->reserve_pool_size
+                               ? *own->reserve_pool_size
+                               : settings_.reserve_pool_size.value_or(global.reserve_pool_size);
+    options.reserve_timeout = global.reserve_pool_timeout;
+    options.server_lifetime = settings_.server_lifetime.value_or(global.server_lifetime);
+    options.server_idle_timeout = global.server_idle_timeout;
+    options.server_check_delay = global.server_check_delay;
+    options.server_check_query = global.server_check_query;
+    options.server_reset_query = global.server_reset_query;
+    options.reset_on_release = mode_ == PoolMode::kSession;
+    options.reset_always = global.server_reset_query_always || mode_ == PoolMode::kSession;
+    options.round_robin = global.server_round_robin;
+    options.server_login_retry = global.server_login_retry;
+    options.connects_parallel = std::max(1, global.server_connects_parallel);
+    return options;
+}
+
+void PoolEntry::reconfigure() {
+    const config::Config& config = worker_.config();
+    if (auto settings = config.database(database_)) {
+        settings_ = std::move(*settings);
+    }
+    const config::Settings& global = config.settings;
+    const auto found = config.users.find(user_);
+    const config::UserSettings* own = found != config.users.end() ? &found->second : nullptr;
+    mode_ = own != nullptr && own->pool_mode ? *own->pool_mode
+            : settings_.pool_mode            ? *settings_.pool_mode
+                                             : global.pool_mode;
+    const auto pick = [&](std::optional<net::Duration> config::UserSettings::*field,
+                          net::Duration fallback) {
+        return own != nullptr && (own->*field) ? *(own->*field) : fallback;
+    };
+    query_wait_timeout = pick(&config::UserSettings::query_wait_timeout,
+                              settings_.query_wait_timeout.value_or(global.query_wait_timeout));
+    query_timeout = pick(&config::UserSettings::query_timeout, global.query_timeout);
+    transaction_timeout =
+        pick(&config::UserSettings::transaction_timeout, global.transaction_timeout);
+    idle_transaction_timeout =
+        pick(&config::UserSettings::idle_transaction_timeout, global.idle_transaction_timeout);
+    client_idle_timeout =
+        pick(&config::UserSettings::client_idle_timeout, global.client_idle_timeout);
+    any_timeout = query_timeout.count() + transaction_timeout.count() +
+                      idle_transaction_timeout.count() + client_idle_timeout.count() >
+                  0;
+    worker_.database_quota(database_).limit =
+        settings_.max_db_connections.value_or(global.max_db_connections);
+    worker_.user_quota(user_).limit =
+        own != nullptr && own->max_user_connections ? *own->max_user_connections
+                                                    : global.max_user_connections;
+    if (pool_ == nullptr) {
+        pool_ = std::make_unique<pool::Pool>(
+            worker_.loop(), *this, pool_options(),
+            std::vector<pool::Quota*>{&worker_.database_quota(database_),
+                                      &worker_.user_quota(user_)});
+    } else {
+        pool_->reconfigure(pool_options());
+    }
+}
+
+void PoolEntry::offer_credentials(server::Credentials credentials) {
+    offered_ = std::move(credentials);
+}
+
+// The database entry's password, the user's stored one, or what the client proved itself with.
+Result<server::Credentials> PoolEntry::server_credentials() const {
+    if (settings_.password) {
+        return server::Credentials(*settings_.password);
+    }
+    const auto& userlist = worker_.config().userlist;
+    const wire::Secret* stored = userlist != nullptr ? userlist->find(server_user()) : nullptr;
+    const bool usable = stored != nullptr && !stored->empty() &&
+                        wire::classify_password(stored->reveal()) != wire::PasswordKind::kScram;
+    if (usable) {
+        return server::Credentials(*stored);
+    }
+    if (!settings_.user || *settings_.user == user_) {
+        return offered_;
+    }
+    return server::Credentials();
+}
+
+net::Task<Result<server::Target>> PoolEntry::next_target() {
+    server::Target target;
+    const config::Settings& global = worker_.settings();
+    if (settings_.addresses.empty()) {
+        co_return fail(Error(ErrorCode::kNotFound, "08001", "no server is configured"));
+    }
+    if (settings_.load_balance_hosts == config::LoadBalance::kDisable && pool_->last_failure() == std::nullopt) {
+        next_address_ = next_good_;
+    }
+    const std::size_t index = next_address_ % settings_.addresses.size();
+    next_address_ = index + 1;
+    attempted_ = index;
+    const config::ServerAddress& address = settings_.addresses[index];
+    target.host = address.host;
+    const auto port = static_cast<std::uint16_t>(address.port);
+    if (address.host.empty() || address.host[0] == '/' || address.host[0] == '@') {
+        const std::string folder =
+            address.host.empty() ? global.unix_socket_dir : address.host;
+        target.address = net::Address::unix_path(
+            fmt::format("{}/.s.PGSQL.{}", folder.empty() ? "/tmp" : folder, port));
+    } else if (auto numeric = net::Address::numeric(address.host, port)) {
+        target.address = *numeric;
+    } else {
+        CO_TRY(target.address, co_await resolve(worker_.loop(), address.host, port));
+    }
+    target.user = server_user();
+    target.database = settings_.dbname ? *settings_.dbname : database_;
+    CO_TRY(target.credentials, server_credentials());
+    if (settings_.client_encoding) {
+        target.startup.emplace_back("client_encoding", *settings_.client_encoding);
+    }
+    if (settings_.datestyle) {
+        target.startup.emplace_back("datestyle", *settings_.datestyle);
+    }
+    if (settings_.timezone) {
+        target.startup.emplace_back("timezone", *settings_.timezone);
+    }
+    if (settings_.application_name) {
+        target.startup.emplace_back("application_name", *settings_.application_name);
+    }
+    target.connect_query = settings_.connect_query.value_or("");
+    target.tls_mode = static_cast<server::TlsMode>(settings_.sslmode.value_or(global.server_tls_sslmode));
+    target.tls = worker_.shared().server_tls();
+    target.connect_timeout = global.server_connect_timeout;
+    target.login_timeout = global.server_connect_timeout;
+    co_return target;
+}
+
+bool PoolEntry::evict_idle(const pool::Quota& quota) {
+    for (auto& [key, entry] : worker_.pools()) {
+        const bool shares = &worker_.database_quota(entry->database()) == &quota ||
+                            &worker_.user_quota(entry->user()) == &quota;
+        if (entry.get() != this && shares && entry->pool().close_one_idle("evicted")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void PoolEntry::on_connected(pool::Pooled& server) {
+    ++stats.connects;
+    next_good_ = attempted_;
+    if (worker_.settings().log_connections) {
+        log::info("S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
+                  server_user(), server.connection->address.to_string(),
+                  server.connection->stream->peer().local.to_string());
+    }
+}
+
+void PoolEntry::on_connect_failed(const Error& error) {
+    ++stats.connect_failures;
+    log::warning("{}/{}: server login failed: {}", database_, server_user(), error.message);
+}
+
+void PoolEntry::on_closed(pool::Pooled& server, const std::string& reason) {
+    if (worker_.settings().log_disconnections) {
+        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+                  server_user(), server.connection->address.to_string(), reason,
+                  (worker_.loop().now() - server.connection->connected_at).count() / 1'000'000);
+    }
+}
+
+}  // namespace howdah::proxy

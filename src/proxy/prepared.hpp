@@ -1,0 +1,68 @@
+// Prepared statements, shared: what clients call by names of their own is on the servers once, by a
+// name of ours. PreparedRegistry holds one Prepared for each different Parse (text and parameter
+// types), for as long as some client or request refers to it.
+//
+// 1. Two clients with equal text and types share one Prepared; its id never comes back.
+// 2. The server's name is "HOWDAH_<id>", or "PGBOUNCER_<id>" under a pgbouncer.ini, where tools
+//    look for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "sql/statement.hpp"
+
+namespace howdah::proxy {
+
+class PreparedRegistry;
+
+struct Prepared {
+    std::uint64_t id = 0;
+    std::string server_name;
+    // The Parse body behind the name: text, zero, parameter types. For a PREPARE: the statement
+    // from the parameter list or AS on, and `from_sql`.
+    std::string body;
+    bool from_sql = false;
+    sql::StatementRef facts;
+    std::uint64_t text_id = 0;
+
+    std::string_view text() const { return from_sql ? std::string_view(body) : body.c_str(); }
+    ~Prepared();
+    PreparedRegistry* registry = nullptr;
+};
+using PreparedPtr = std::shared_ptr<const Prepared>;
+
+// A client's unnamed statement: kept so that it can be parsed again on another server.
+struct Unnamed {
+    std::string body;  // as Prepared::body
+    sql::StatementRef facts;
+    std::uint64_t text_id = 0;
+};
+
+class PreparedRegistry {
+  public:
+    explicit PreparedRegistry(std::string prefix) : prefix_(std::move(prefix)) {}
+    PreparedRegistry(const PreparedRegistry&) = delete;
+    PreparedRegistry& operator=(const PreparedRegistry&) = delete;
+    ~PreparedRegistry();
+
+    // The shared statement for this body; made if nobody has it.
+    PreparedPtr intern(std::string_view body, bool from_sql, const sql::Statement* facts,
+                       std::uint64_t text_id);
+    std::size_t size() const { return by_body_.size(); }
+    const std::string& prefix() const { return prefix_; }
+
+  private:
+    friend struct Prepared;
+    void forget(const Prepared& prepared);
+
+    std::string prefix_;
+    std::uint64_t next_id_ = 1;
+    std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
+    std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_sql_;
+};
+
+}  // namespace howdah::proxy

@@ -1,0 +1,287 @@
+#include "proxy/proxy.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <latch>
+#include <mutex>
+
+#include "base/log.hpp"
+
+namespace howdah::proxy {
+
+using namespace std::chrono_literals;
+using config::SslMode;
+
+namespace {
+
+int loop_count(const config::Settings& settings) {
+    if (settings.loops > 0) {
+        return std::min(settings.loops, 16);
+    }
+    return 1;
+}
+
+net::Backend backend_of(config::LoopBackend backend) {
+    switch (backend) {
+        case config::LoopBackend::kIoUring: return net::Backend::kUring;
+        case config::LoopBackend::kEpoll: return net::Backend::kEpoll;
+        case config::LoopBackend::kAuto: break;
+    }
+    return net::Backend::kAuto;
+}
+
+}  // namespace
+
+Proxy::Proxy(config::ConfigPtr config) : shared_(std::move(config)) {}
+
+Proxy::~Proxy() {
+    stop();
+}
+
+Result<> Proxy::load_tls(const config::Settings& settings) {
+    std::shared_ptr<const net::TlsContext> client;
+    std::shared_ptr<const net::TlsContext> server;
+    if (settings.client_tls_sslmode != SslMode::kDisable) {
+        net::TlsOptions options;
+        options.role = net::TlsRole::kServer;
+        options.certificate_file = settings.client_tls_cert_file;
+        options.key_file = settings.client_tls_key_file;
+        options.ca_file = settings.client_tls_ca_file;
+        options.ciphers = settings.client_tls_ciphers;
+        options.tls13_ciphersuites = settings.client_tls13_ciphers;
+        options.protocols = settings.client_tls_protocols;
+        options.ecdh_curve = settings.client_tls_ecdhcurve;
+        options.dhe_params = settings.client_tls_dheparams;
+        options.request_client_certificate = !settings.client_tls_ca_file.empty();
+        options.require_client_certificate = settings.client_tls_sslmode >= SslMode::kVerifyCa;
+        TRY(client, net::TlsContext::create(options));
+    }
+    if (settings.server_tls_sslmode != SslMode::kDisable) {
+        net::TlsOptions options;
+        options.role = net::TlsRole::kClient;
+        options.certificate_file = settings.server_tls_cert_file;
+        options.key_file = settings.server_tls_key_file;
+        options.ca_file = settings.server_tls_ca_file;
+        options.ciphers = settings.server_tls_ciphers;
+        options.tls13_ciphersuites = settings.server_tls13_ciphers;
+        options.protocols = settings.server_tls_protocols;
+        options.verify = settings.server_tls_sslmode == SslMode::kVerifyFull ? net::TlsVerify::kFull
+                         : settings.server_tls_sslmode == SslMode::kVerifyCa ? net::TlsVerify::kCa
+                                                                             : net::TlsVerify::kNone;
+        TRY(server, net::TlsContext::create(options));
+    }
+    shared_.publish_tls(std::move(client), std::move(server));
+    return {};
+}
+
+Result<> Proxy::listen_tcp(const std::string& host) {
+    const config::ConfigPtr config = shared_.config();
+    const auto port = static_cast<std::uint16_t>(config->settings.listen_port);
+    std::vector<net::Address> addresses;
+    if (host == "*") {
+        addresses.push_back(*net::Address::numeric("0.0.0.0", port));
+        addresses.push_back(*net::Address::numeric("::", port));
+    } else if (auto numeric = net::Address::numeric(host, port)) {
+        addresses.push_back(*numeric);
+    } else {
+        TRY(addresses, net::resolve_blocking(host, port));
+    }
+    net::ListenOptions options;
+    options.backlog = config->settings.listen_backlog;
+    options.reuse_port = config->settings.so_reuseport;
+    Error last(ErrorCode::kIo, "");
+    std::size_t opened = 0;
+    for (const net::Address& address : addresses) {
+        auto fd = net::listen_on(address, options);
+        if (!fd) {
+            last = std::move(fd).error();
+            log::warning("{}", last.message);
+            continue;
+        }
+        ++opened;
+        listeners_.push_back(*fd);
+        listening_on_.push_back(address.to_string());
+        log::info("listening on {}", address.to_string());
+    }
+    if (opened == 0) {
+        return fail(std::move(last));
+    }
+    return {};
+}
+
+Result<> Proxy::listen_unix() {
+    const config::ConfigPtr config = shared_.config();
+    const config::Settings& settings = config->settings;
+    if (settings.unix_socket_dir.empty() || settings.listen_port == 0) {
+        return {};
+    }
+    const std::string path =
+        fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port);
+    net::ListenOptions options;
+    options.backlog = settings.listen_backlog;
+    options.unix_mode = static_cast<std::uint32_t>(settings.unix_socket_mode);
+    options.unix_group = settings.unix_socket_group;
+    TRY(const int fd, net::listen_on(net::Address::unix_path(path), options));
+    listeners_.push_back(fd);
+    listening_on_.push_back(path);
+    unix_paths_.push_back(path);
+    log::info("listening on unix:{}", path);
+    return {};
+}
+
+Result<> Proxy::listen() {
+    const config::ConfigPtr config = shared_.config();
+    for (const std::string& host : config->settings.listen_addr.names) {
+        TRY_VOID(listen_tcp(host));
+    }
+    return listen_unix();
+}
+
+Result<> Proxy::start(std::vector<int> inherited_sockets) {
+    const config::ConfigPtr config = shared_.config();
+    TRY_VOID(load_tls(config->settings));
+    if (inherited_sockets.empty()) {
+        TRY_VOID(listen());
+    } else {
+        listeners_ = std::move(inherited_sockets);
+    }
+    if (listeners_.empty()) {
+        return fail(ErrorCode::kInvalidInput,
+                    "nothing to listen on: set listen_addr and listen_port, or unix_socket_dir");
+    }
+    const auto count = static_cast<std::size_t>(loop_count(config->settings));
+    std::latch ready(static_cast<std::ptrdiff_t>(count));
+    std::vector<std::string> failures(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        loops_.push_back(std::make_unique<LoopThread>());
+    }
+    const net::Backend backend = backend_of(config->settings.backend);
+    for (std::size_t i = 0; i < count; ++i) {
+        // io_uring binds a ring to the thread that made it: each loop is made where it runs.
+        loops_[i]->thread = std::thread([this, i, backend, &failures, &ready] {
+            LoopThread& own = *loops_[i];
+            auto loop = net::make_loop(backend);
+            if (!loop) {
+                failures[i] = loop.error().message;
+                ready.count_down();
+                return;
+            }
+            own.loop = std::move(*loop);
+            own.worker = std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
+            own.tasks = std::make_unique<net::TaskGroup>();
+            own.tasks->spawn(own.worker->keep_house());
+            ready.count_down();
+            own.loop->run();
+            own.tasks.reset();
+            own.worker.reset();
+            own.loop.reset();
+        });
+    }
+    ready.wait();
+    for (const std::string& failure : failures) {
+        if (!failure.empty()) {
+            return fail(ErrorCode::kUnavailable, "could not start an event loop: " + failure);
+        }
+    }
+    backend_name_ = loops_[0]->loop->backend_name();
+    for (const auto& loop : loops_) {
+        shared_.workers.push_back(loop->worker.get());
+    }
+    on_every_worker([this](Worker& worker) {
+        if (worker.index() == 0) {
+            for (const int fd : listeners_) {
+                worker.loop().start_accept(fd, [this](net::Accepted accepted) { place(accepted); });
+            }
+        }
+    });
+    accepting_ = true;
+    return {};
+}
+
+// Runs on the first loop.
+void Proxy::place(net::Accepted accepted) {
+    Worker* worker = shared_.workers[next_loop_++ % shared_.workers.size()];
+    if (worker->index() == 0) {
+        worker->accept(accepted);
+    } else {
+        worker->loop().post([worker, accepted] { worker->accept(accepted); });
+    }
+}
+
+void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
+    std::latch done(static_cast<std::ptrdiff_t>(loops_.size()));
+    for (const auto& entry : loops_) {
+        Worker* worker = entry->worker.get();
+        worker->loop().post([worker, &work, &done] {
+            work(*worker);
+            done.count_down();
+        });
+    }
+    done.wait();
+}
+
+Result<> Proxy::reconfigure(config::ConfigPtr config) {
+    TRY_VOID(load_tls(config->settings));
+    shared_.publish(std::move(config));
+    on_every_worker([](Worker& worker) { worker.reconfigure(); });
+    return {};
+}
+
+void Proxy::drain(std::chrono::milliseconds deadline) {
+    on_every_worker([this](Worker& worker) {
+        if (worker.index() == 0 && accepting_) {
+            for (const int fd : listeners_) {
+                worker.loop().stop_accept(fd);
+            }
+        }
+        for (const auto& [id, session] : worker.sessions()) {
+            session->end_when_idle("57P01", "the proxy is shutting down");
+        }
+    });
+    accepting_ = false;
+    const auto until = std::chrono::steady_clock::now() + deadline;
+    while (shared_.clients.load() > 0 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(10ms);
+    }
+}
+
+void Proxy::stop() {
+    if (std::exchange(stopped_, true)) {
+        return;
+    }
+    for (const auto& entry : loops_) {
+        if (entry->worker == nullptr) {
+            continue;
+        }
+        LoopThread* own = entry.get();
+        const bool first = own->worker->index() == 0 && accepting_;
+        own->loop->post([this, own, first] {
+            if (first) {
+                for (const int fd : listeners_) {
+                    own->loop->stop_accept(fd);
+                }
+            }
+            own->tasks->spawn([](LoopThread& self) -> net::Task<void> {
+                co_await self.worker->shut_down();
+                // keep_house() ends by itself; the loop stops when it has.
+                co_await self.loop->sleep(150ms);
+                self.loop->stop();
+            }(*own));
+        });
+    }
+    for (const auto& entry : loops_) {
+        if (entry->thread.joinable()) {
+            entry->thread.join();
+        }
+    }
+    for (const int fd : listeners_) {
+        ::close(fd);
+    }
+    for (const std::string& path : unix_paths_) {
+        ::unlink(path.c_str());
+    }
+}
+
+}  // namespace howdah::proxy

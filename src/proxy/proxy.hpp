@@ -1,0 +1,62 @@
+// Proxy: the data plane as a whole. Starts the loops, listens, hands each new connection to the
+// loop with the fewest clients; stops all of it in order. Called from one thread (main).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+
+class Proxy {
+  public:
+    explicit Proxy(config::ConfigPtr config);
+    ~Proxy();
+    Proxy(const Proxy&) = delete;
+    Proxy& operator=(const Proxy&) = delete;
+
+    // Listens and starts the loops. Errors name the address or file that could not be used.
+    Result<> start(std::vector<int> inherited_sockets = {});
+    // Puts a new configuration in force; the old one stays when it cannot be.
+    Result<> reconfigure(config::ConfigPtr config);
+    // Stops accepting and lets clients finish their transactions, until `deadline`.
+    void drain(std::chrono::milliseconds deadline);
+    // Ends everything at once; returns when all threads are gone.
+    void stop();
+
+    Shared& shared() { return shared_; }
+    std::string_view backend_name() const { return backend_name_; }
+    const std::vector<std::string>& listening_on() const { return listening_on_; }
+    // Runs `work` on every loop and returns when all have run it.
+    void on_every_worker(const std::function<void(Worker&)>& work);
+
+  private:
+    struct LoopThread {
+        std::unique_ptr<net::Loop> loop;
+        std::unique_ptr<Worker> worker;
+        std::unique_ptr<net::TaskGroup> tasks;
+        std::thread thread;
+    };
+
+    Result<> listen();
+    Result<> listen_tcp(const std::string& host);
+    Result<> listen_unix();
+    Result<> load_tls(const config::Settings& settings);
+    void place(net::Accepted accepted);
+
+    Shared shared_;
+    std::vector<std::unique_ptr<LoopThread>> loops_;
+    std::vector<int> listeners_;
+    std::vector<std::string> listening_on_;
+    std::vector<std::string> unix_paths_;
+    std::string backend_name_;
+    std::size_t next_loop_ = 0;
+    bool accepting_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace howdah::proxy

@@ -1,0 +1,239 @@
+// One client's life, top to bottom.
+
+#include "proxy/session.hpp"
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+
+using config::PoolMode;
+
+Session::Session(Worker& worker, std::unique_ptr<net::Stream> client, std::uint64_t id)
+    : worker_(worker), client_(std::move(client)), id_(id), wake_(worker.loop()),
+      deadline_(wake_), waiter_(wake_), base_vars_(worker.parameters().empty()),
+      vars_(worker.parameters().empty()), connected_wall_us_(worker.loop().wall_us()) {
+    client_->set_listener(&wake_);
+}
+
+Session::~Session() {
+    ASSERT(lease_ == nullptr && !waiter_.queued && waiter_.granted == nullptr);
+}
+
+net::Task<void> Session::run() {
+    const net::Duration login_max = worker_.settings().client_login_timeout;
+    if (login_max.count() > 0) {
+        deadline_.arm(worker_.loop().now() + login_max);
+    }
+    if (co_await greet() && co_await authenticate() && co_await welcome()) {
+        logged_in_ = true;
+        deadline_.disarm();
+        co_await serve();
+    }
+    co_await part();
+}
+
+// Serves one client until it leaves: what the server said, what the client said, sleep.
+net::Task<void> Session::serve() {
+    idle_since_ = worker_.loop().now();
+    arm_deadline();
+    while (true) {
+        if (waiter_.granted != nullptr) {
+            link(std::exchange(waiter_.granted, nullptr));
+        } else if (waiter_.refused) {
+            Error error = std::move(*waiter_.refused);
+            waiter_.refused.reset();
+            fatal(std::move(error));
+        }
+        pump_server();
+        pump_client();
+        if (ending_ || !check_deadlines()) {
+            break;
+        }
+        const bool nothing_left = client_->buffered() == 0 || waiter_.queued;
+        if (client_->ended() && nothing_left) {
+            break;
+        }
+        if (end_when_idle_ && lease_ == nullptr && !waiter_.queued) {
+            break;
+        }
+        co_await wake_.wait();
+    }
+}
+
+net::Task<void> Session::part() {
+    if (ending_error_ != nullptr && !client_->ended()) {
+        wire::Encoder goodbye;
+        client_->write(goodbye.error_response("FATAL", *ending_error_).view());
+    }
+    if (worker_.settings().log_disconnections && logged_in_ && !console_) {
+        log::info("{} closing because: {} (age={}s)", label(),
+                  ending_error_ != nullptr ? ending_error_->message
+                  : client_->ended()       ? "client unexpected eof"
+                                           : "client close request",
+                  (worker_.loop().wall_us() - connected_wall_us_) / 1'000'000);
+    }
+    if (pool_ != nullptr) {
+        abandon_server();
+    }
+    client_->flush();
+    co_return;
+}
+
+void Session::fatal(Error error) {
+    if (ending_) {
+        return;
+    }
+    ending_ = true;
+    ending_error_ = std::make_unique<Error>(std::move(error));
+    wake_.notify();
+}
+
+void Session::end(std::string sqlstate, std::string message) {
+    if (message.empty()) {
+        ending_ = true;
+        wake_.notify();
+        return;
+    }
+    fatal(Error(ErrorCode::kCancelled, std::move(sqlstate), std::move(message)));
+}
+
+void Session::end_when_idle(std::string sqlstate, std::string message) {
+    end_when_idle_ = true;
+    ending_error_ = std::make_unique<Error>(
+        Error(ErrorCode::kCancelled, std::move(sqlstate), std::move(message)));
+    wake_.notify();
+}
+
+void Session::cancel() {
+    if (waiter_.queued) {
+        // Nothing of it has reached a server: it leaves the queue and hears what PostgreSQL says.
+        pool_->pool().cancel(waiter_);
+        fail_request(Error(ErrorCode::kCancelled, "57014",
+                           "canceling statement due to user request"));
+        return;
+    }
+    if (lease_ != nullptr && query_active_) {
+        worker_.cancel_server(*pool_, lease_);
+    }
+}
+
+// The first waiting request is answered with an error of ours. It is still in the input: a simple
+// query goes, an extended one takes everything up to its Sync with it.
+void Session::fail_request(Error error) {
+    wire::Encoder answer;
+    answer.error_response("ERROR", error);
+    client_->write(answer.view());
+    skip_to_sync_ = true;
+    wake_.notify();
+}
+
+namespace {
+
+// The earlier of two limits that are counted from different moments; zero is none.
+void consider(net::TimePoint& due, net::TimePoint since, net::Duration limit) {
+    if (limit.count() > 0) {
+        due = std::min(due, since + limit);
+    }
+}
+
+}  // namespace
+
+void Session::arm_deadline() {
+    if (pool_ == nullptr) {
+        return;
+    }
+    net::TimePoint due = net::TimePoint::max();
+    if (waiter_.queued) {
+        consider(due, waiter_.since, pool_->query_wait_timeout);
+    }
+    if (pool_->any_timeout && lease_ != nullptr) {
+        if (query_active_) {
+            consider(due, query_started_, pool_->query_timeout);
+        } else if (lease_->connection->status != 'I') {
+            consider(due, idle_since_, pool_->idle_transaction_timeout);
+        }
+        if (transaction_id_ != 0) {
+            consider(due, transaction_started_, pool_->transaction_timeout);
+        }
+    }
+    if (pool_->any_timeout && !query_active_ && !waiter_.queued && !in_transaction()) {
+        consider(due, idle_since_, pool_->client_idle_timeout);
+    }
+    if (due == net::TimePoint::max()) {
+        deadline_.disarm();
+    } else {
+        deadline_.arm(due);
+    }
+}
+
+// False when a limit was passed and the session ends.
+bool Session::check_deadlines() {
+    if (!deadline_.expired()) {
+        return true;
+    }
+    const net::TimePoint now = worker_.loop().now();
+    const auto passed = [&](net::TimePoint since, net::Duration limit) {
+        return limit.count() > 0 && now - since >= limit;
+    };
+    if (waiter_.queued && passed(waiter_.since, pool_->query_wait_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query_wait_timeout",
+                    "All server connections of the pool were busy for that long."));
+    } else if (lease_ != nullptr && query_active_ &&
+               passed(query_started_, pool_->query_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query timeout"));
+    } else if (lease_ != nullptr && transaction_id_ != 0 &&
+               passed(transaction_started_, pool_->transaction_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "transaction timeout"));
+    } else if (in_transaction() && !query_active_ &&
+               passed(idle_since_, pool_->idle_transaction_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "idle transaction timeout"));
+    } else if (!query_active_ && !waiter_.queued && !in_transaction() &&
+               passed(idle_since_, pool_->client_idle_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "client_idle_timeout"));
+    } else {
+        arm_deadline();
+    }
+    return !ending_;
+}
+
+SessionState Session::state() const {
+    if (ending_) {
+        return SessionState::kClosing;
+    }
+    if (!logged_in_) {
+        return SessionState::kLogin;
+    }
+    if (!replication_.empty()) {
+        return SessionState::kReplication;
+    }
+    if (waiter_.queued) {
+        return SessionState::kWaiting;
+    }
+    return lease_ != nullptr ? SessionState::kActive : SessionState::kIdle;
+}
+
+std::string Session::label() const {
+    const net::PeerInfo& peer = client_->peer();
+    const std::string from =
+        peer.address.is_unix()
+            ? fmt::format("unix({}):{}", peer.pid, worker_.settings().listen_port)
+            : peer.address.to_string();
+    return fmt::format("C-{:x}: {}/{}@{}", id_, database_.empty() ? "(nodb)" : database_,
+                       user_.empty() ? "(nouser)" : user_, from);
+}
+
+std::size_t Session::heap_bytes() const {
+    std::size_t bytes = sizeof(Session) + sizeof(net::Stream) + requests_.heap_bytes();
+    if (unnamed_ != nullptr) {
+        bytes += sizeof(Unnamed) + unnamed_->body.capacity();
+    }
+    if (statements_ != nullptr) {
+        bytes += statements_->size() * 96;
+    }
+    return bytes;
+}
+
+}  // namespace howdah::proxy

@@ -1,0 +1,280 @@
+// Session: one client, from its first byte to its last. Lives on one loop, in one coroutine: run().
+//
+//     run():  greet -> authenticate -> serve -> part
+//     serve(): look at the client's bytes, look at the server's bytes, sleep until either changed
+//
+// 1. A session has at most one lease. It gives it back only when the server is at rest: status I,
+//    nothing outstanding, no COPY, no unread bytes, no pin (see may_release()).
+// 2. Every byte for the client is either the server's answer to its own request, in order, or made
+//    here at the place in that order where PostgreSQL would have said it.
+// 3. What the client set (vars_) is on the server before anything of the client's runs there.
+// 4. ending_ is a state that is read, not an exception: a session that is told to stop still says
+//    goodbye and gives its lease back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/config.hpp"
+#include "net/stream.hpp"
+#include "pool/pool.hpp"
+#include "proxy/prepared.hpp"
+#include "proxy/requests.hpp"
+#include "wire/frame.hpp"
+#include "wire/message.hpp"
+#include "wire/startup.hpp"
+#include "sql/text_rules.hpp"
+
+namespace howdah::proxy {
+
+using server::ServerConnection;
+
+class Worker;
+class PoolEntry;
+
+// What is left to do on a server whose client went away.
+struct Recovery {
+    std::size_t skip_bytes = 0;  // of a message that was half passed on
+    std::size_t answers = 0;     // ReadyForQuery messages still to come
+    bool cancel = false;         // something is running
+};
+
+// Why a session keeps its server between transactions. Bits.
+enum Pin : std::uint32_t {
+    kPinNone = 0,
+    kPinTempObject = 1U << 0,
+    kPinAdvisoryLock = 1U << 1,
+    kPinHoldCursor = 1U << 2,
+    kPinListen = 1U << 3,
+    kPinPrepared = 1U << 4,     // prepared by SQL in a way that cannot be followed
+    kPinSequence = 1U << 5,     // currval, lastval
+    kPinUnknown = 1U << 6,      // the probe failed: nothing is known
+    kPinLargeParse = 1U << 7,   // a statement too large to keep a copy of
+};
+std::string describe_pins(std::uint32_t pins);
+
+// What the session does, for SHOW CLIENTS.
+enum class SessionState : std::uint8_t { kLogin, kActive, kWaiting, kIdle, kReplication, kClosing };
+
+class Session {
+  public:
+    Session(Worker& worker, std::unique_ptr<net::Stream> client, std::uint64_t id);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    net::Task<void> run();
+
+    // --- Told by others on this loop ---
+    // Ends the session with a FATAL error as soon as it looks. `message` may be empty: just close.
+    void end(std::string sqlstate, std::string message);
+    // Ends it as soon as it holds no transaction.
+    void end_when_idle(std::string sqlstate, std::string message);
+    // A cancel request for this session was authenticated.
+    void cancel();
+
+    // --- For the console ---
+    std::uint64_t id() const { return id_; }
+    std::uint32_t cancel_pid() const { return cancel_pid_; }
+    const std::string& cancel_key() const { return cancel_key_; }
+    const std::string& user() const { return user_; }
+    const std::string& database() const { return database_; }
+    const std::string& application_name() const { return application_name_; }
+    SessionState state() const;
+    bool is_console() const { return console_; }
+    bool in_transaction() const { return lease_ != nullptr && lease_->connection->status != 'I'; }
+    bool waiting() const { return waiter_.queued; }
+    net::TimePoint waiting_since() const { return waiter_.since; }
+    const pool::Pooled* lease() const { return lease_; }
+    PoolEntry* pool() const { return pool_; }
+    std::uint32_t pins() const { return pins_; }
+    std::size_t prepared_statements() const { return statements_ ? statements_->size() : 0; }
+    net::Stream& client() { return *client_; }
+    std::int64_t connected_wall_us() const { return connected_wall_us_; }
+    std::int64_t requested_wall_us() const { return requested_wall_us_; }
+    bool replication() const { return !replication_.empty(); }
+    // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
+    std::string label() const;
+    std::size_t heap_bytes() const;
+
+  private:
+    friend class Console;
+
+    // --- session_start.cpp: greeting, TLS, start-up packet ---
+    net::Task<bool> greet();
+    net::Task<Result<wire::StartupPacket>> receive_startup();
+    net::Task<bool> secure(bool direct);
+    net::Task<bool> take_startup(wire::StartupRequest request);
+    Result<> take_parameters(const wire::StartupRequest& request);
+    Result<> take_options(std::string_view options);
+    net::Task<bool> welcome();
+    void send_welcome();
+
+    // --- session_auth.cpp ---
+    net::Task<bool> authenticate();
+    net::Task<Result<std::string>> receive_password();
+    // What the rules say about this connection.
+    struct AuthRule {
+        config::AuthType method = config::AuthType::kReject;
+        std::shared_ptr<const config::IdentMap> map;
+    };
+    Result<AuthRule> auth_rule() const;
+    net::Task<Result<>> authenticate_by(AuthRule rule);
+    net::Task<Result<>> authenticate_scram(bool plus);
+    net::Task<Result<>> authenticate_md5();
+    net::Task<Result<>> authenticate_plain();
+    Result<> authenticate_peer(const config::IdentMap* map) const;
+    Result<> authenticate_cert(const config::IdentMap* map) const;
+    net::Task<Result<>> find_password();
+    Result<> attach_pool();
+
+    // --- session.cpp: the serving loop ---
+    net::Task<void> serve();
+    net::Task<void> part();
+    bool check_deadlines();
+    void arm_deadline();
+    void fatal(Error error);
+    // An error of ours at this place in the client's requests; the session goes on.
+    void fail_request(Error error);
+
+    // --- session_client.cpp: what the client says ---
+    void pump_client();
+    bool take_client_frame(wire::Frame frame);
+    bool on_query(wire::Frame frame);
+    bool on_parse(wire::Frame frame);
+    bool on_bind(wire::Frame frame);
+    bool on_describe(wire::Frame frame);
+    bool on_execute(wire::Frame frame);
+    bool on_close(wire::Frame frame);
+    bool on_sync(wire::Frame frame);
+    bool on_flush(wire::Frame frame);
+    bool on_function_call(wire::Frame frame);
+    bool on_copy_message(wire::Frame frame);
+    bool on_terminate();
+    bool copy_may_run();
+    void send_parse(std::string_view name, std::string_view body);
+    void duplicate_parse(std::string_view name, wire::Frame frame);
+    bool stream_large(wire::Frame frame);
+    bool whole(wire::Frame frame);
+    std::span<const std::uint8_t> body(wire::Frame frame);
+    void forward_client(wire::Frame frame);
+    bool need_server();
+    bool ensure_prepared(const PreparedPtr& prepared);
+    void ensure_unnamed();
+    const PreparedPtr* find_statement(std::string_view name) const;
+    void note_effects(std::uint32_t effects, std::uint64_t fingerprint);
+    void begin_request();
+
+    // --- session_server.cpp: what the server says ---
+    void pump_server();
+    enum class Fate : std::uint8_t { kForward, kDrop, kNeedMore };
+    bool relay_server_front();
+    Fate take_server_frame(wire::Frame frame);
+    Fate on_server_error(wire::Frame frame);
+    Fate on_ready(wire::Frame frame);
+    Fate on_parameter_status(wire::Frame frame);
+    Fate complete(RequestKind kind);
+    void on_command_complete(std::string_view tag);
+    std::span<const std::uint8_t> server_body(wire::Frame frame);
+    void answer_fakes();
+    void after_ready();
+    void undo(std::vector<Request> skipped);
+    void on_server_end();
+
+    // --- session_lease.cpp: getting, following and giving back a server ---
+    void link(pool::Pooled* server);
+    void follow_parameters();
+    void sync_view();
+    void finish_injected(Purpose purpose, bool failed, std::string message);
+    void transaction_ended();
+    void start_probe();
+    void take_probe_row(std::span<const std::uint8_t> body);
+    void finish_probe(bool failed);
+    bool may_release() const;
+    void release();
+    void abandon_server();
+    void inject_query(Purpose purpose, std::string_view sql);
+    void record_query(const Request& request);
+
+    Worker& worker_;
+    std::unique_ptr<net::Stream> client_;
+    const std::uint64_t id_;
+    net::Event wake_;
+    net::Deadline deadline_;
+    pool::Waiter waiter_;
+    pool::Pooled* lease_ = nullptr;
+    PoolEntry* pool_ = nullptr;
+
+    std::string user_;
+    std::string database_;
+    std::string application_name_;
+    std::string replication_;
+    std::string cancel_key_;
+    std::uint32_t cancel_pid_ = 0;
+    std::uint32_t protocol_minor_ = 0;
+
+    RequestQueue requests_;
+    // Body bytes of a frame that is being forwarded piece by piece.
+    std::size_t client_body_left_ = 0;
+    std::size_t server_body_left_ = 0;
+    bool client_body_dropped_ = false;
+    bool server_body_dropped_ = false;
+
+    server::ParameterSetPtr base_vars_;    // from the start-up packet
+    server::ParameterSetPtr vars_;         // what the client's session is to have
+    server::ParameterSetPtr client_view_;  // ParameterStatus values the client has been told
+    std::unique_ptr<std::unordered_map<std::string, PreparedPtr>> statements_;
+    std::unique_ptr<std::unordered_map<std::string, PreparedPtr>> sql_statements_;
+    std::unique_ptr<Unnamed> unnamed_;  // the client's unnamed statement, while it has one
+    std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
+    sql::StatementRef bound_;           // what the last Bind bound, for Execute
+    std::uint64_t bound_text_ = 0;
+    std::uint64_t bound_params_ = 0;
+    // What the client's password is held against while it logs in; wiped after.
+    std::optional<wire::Secret> stored_password_;
+    server::Credentials proved_;        // what the client showed, for logging in to the server
+    std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
+    sql::TextRules rules_;
+
+    // What a probe has found so far.
+    struct Probe {
+        std::vector<std::pair<std::string, std::string>> parameters;
+        std::uint32_t pins = 0;
+    };
+    std::unique_ptr<Probe> probe_;
+    std::unique_ptr<Error> ending_error_;
+
+    std::uint32_t pins_ = 0;
+    std::uint32_t effects_ = 0;       // of the transaction under way
+    std::uint64_t probe_shape_ = 0;   // fingerprint of the unknown code that made a probe needed
+    Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
+    Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
+    bool finished_failed_ = false;
+    std::string finished_message_;
+    std::uint32_t wait_us_ = 0;  // of the request under way
+    std::uint64_t transaction_id_ = 0;
+    net::TimePoint query_started_{};
+    net::TimePoint transaction_started_{};
+    net::TimePoint wait_started_{};
+    net::TimePoint idle_since_{};
+    net::Duration query_wait_{};
+    std::int64_t connected_wall_us_ = 0;
+    std::int64_t requested_wall_us_ = 0;
+    std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
+    bool console_ = false;
+    bool logged_in_ = false;
+    bool ending_ = false;
+    bool end_when_idle_ = false;
+    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
+    bool in_copy_ = false;        // COPY IN under way
+    bool copy_both_ = false;
+    bool cancelled_ = false;
+    bool query_active_ = false;
+};
+
+}  // namespace howdah::proxy

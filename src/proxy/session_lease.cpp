@@ -1,0 +1,377 @@
+// Getting a server, making it this client's, and giving it back clean.
+
+#include <fmt/format.h>
+
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+namespace {
+
+using config::PoolMode;
+
+// What may have changed the session's parameters.
+constexpr std::uint32_t kTouchesParameters =
+    sql::kSetSession | sql::kDiscardAll | sql::kUnknownCode | sql::kUnparsed;
+// What may have left something behind that ties the client to its server.
+constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
+                                  sql::kListen | sql::kUnknownCode | sql::kUnparsed;
+
+// The session's own state, as the server sees it: parameters that were set, and what pins. Every
+// name is qualified: the client's search_path is in force.
+constexpr std::string_view kProbeSql =
+    "SELECT 'v', name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) "
+    "'session' "
+    "UNION ALL SELECT 'v', 'role', pg_catalog.current_setting('role') WHERE "
+    "pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' "
+    "UNION ALL SELECT 'a', 'session_authorization', SESSION_USER::text "
+    "UNION ALL SELECT 'p', 't', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE "
+    "relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
+    "pg_catalog.pg_my_temp_schema()) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
+    "pg_catalog.pg_my_temp_schema()) "
+    "UNION ALL SELECT 'p', 'a', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid "
+    "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) "
+    "'advisory') "
+    "UNION ALL SELECT 'p', 'h', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE "
+    "is_holdable) "
+    "UNION ALL SELECT 'p', 'l', NULL WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_listening_channels()) "
+    "UNION ALL SELECT 'p', 's', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_prepared_statements "
+    "WHERE name OPERATOR(pg_catalog.!~~) 'HOWDAH%' AND name OPERATOR(pg_catalog.!~~) "
+    "'PGBOUNCER%')";
+
+}  // namespace
+
+std::string describe_pins(std::uint32_t pins) {
+    constexpr std::pair<std::uint32_t, std::string_view> kNames[] = {
+        {kPinTempObject, "temporary object"}, {kPinAdvisoryLock, "advisory lock"},
+        {kPinHoldCursor, "cursor WITH HOLD"}, {kPinListen, "LISTEN"},
+        {kPinPrepared, "PREPARE"},            {kPinSequence, "currval/lastval"},
+        {kPinUnknown, "unknown state"},       {kPinLargeParse, "large statement"}};
+    std::string text;
+    for (const auto& [bit, name] : kNames) {
+        if ((pins & bit) != 0) {
+            text += text.empty() ? "" : ", ";
+            text += name;
+        }
+    }
+    return text;
+}
+
+void Session::link(pool::Pooled* server) {
+    lease_ = server;
+    server->holder = this;
+    ServerConnection& connection = *server->connection;
+    const net::TimePoint now = worker_.loop().now();
+    connection.requested_wall_us = worker_.loop().wall_us();
+    requested_wall_us_ = connection.requested_wall_us;
+    const auto waited = now - wait_started_;
+    wait_us_ = static_cast<std::uint32_t>(waited.count());
+    ++pool_->stats.server_assignments;
+    pool_->stats.wait_us += wait_us_;
+    deadline_.disarm();
+    connection.stream->set_listener(&wake_);
+    if (connection.stream->ended() || connection.stream->buffered() > 0) {
+        // It said something between being lent and now: FATAL, most likely. Try another.
+        lease_ = nullptr;
+        pool_->pool().close(server, "server said something unexpected while idle");
+        wake_.notify();
+        return;
+    }
+    follow_parameters();
+}
+
+// Makes the server's parameters those of this client.
+void Session::follow_parameters() {
+    ServerConnection& connection = *lease_->connection;
+    if (connection.applied == nullptr) {
+        connection.applied = worker_.parameters().empty();
+    }
+    if (connection.applied == vars_) {
+        sync_view();
+        return;
+    }
+    inject_query(Purpose::kParameters, server::transition_sql(*connection.applied, *vars_));
+}
+
+// Tells the client what differs between what it was told of the parameters and what they are.
+void Session::sync_view() {
+    ServerConnection& connection = *lease_->connection;
+    if (connection.reported_set == nullptr) {
+        connection.reported_set = worker_.parameters().intern_exact(connection.reported);
+    }
+    if (client_view_ == connection.reported_set) {
+        return;
+    }
+    if (logged_in_ && client_view_ != nullptr) {
+        wire::Encoder news;
+        for (const auto& [name, value] : connection.reported_set->values) {
+            bool same = false;
+            for (const auto& [old_name, old_value] : client_view_->values) {
+                same = same || (old_name == name && old_value == value);
+            }
+            if (!same) {
+                news.parameter_status(name, value);
+            }
+        }
+        if (!news.empty()) {
+            client_->write(news.view());
+        }
+    }
+    client_view_ = connection.reported_set;
+    rules_ = worker_.text_rules(*client_view_);
+}
+
+// Runs a query of ours; nothing of the client's goes out before it is answered.
+void Session::inject_query(Purpose purpose, std::string_view sql) {
+    wire::Encoder query;
+    lease_->connection->stream->write(query.query(sql).view());
+    Request& request = requests_.push(RequestKind::kQuery, RequestAction::kSwallow);
+    request.purpose = purpose;
+    injected_ = purpose;
+}
+
+void Session::finish_injected(Purpose purpose, bool failed, std::string message) {
+    injected_ = Purpose::kNone;
+    ServerConnection& connection = *lease_->connection;
+    switch (purpose) {
+        case Purpose::kParameters:
+            if (failed) {
+                pool_->pool().close(std::exchange(lease_, nullptr), "parameters were refused");
+                fatal(Error(ErrorCode::kServer, "22023", std::move(message),
+                            "A parameter of the connection string was refused by the server."));
+                return;
+            }
+            connection.applied = vars_;
+            sync_view();
+            if (ending_ || !logged_in_) {
+                return;
+            }
+            // Nothing of the client's is under way: a pinned session goes on, another gives back.
+            if (!query_active_ && client_->buffered() == 0 && may_release()) {
+                release();
+            }
+            return;
+        case Purpose::kProbe: finish_probe(failed); return;
+        case Purpose::kPrepare:
+        case Purpose::kRollback:
+        case Purpose::kNone: transaction_ended(); return;
+    }
+}
+
+// The server is ready and everything sent to it is answered: what comes next?
+void Session::transaction_ended() {
+    if (!requests_.empty() || lease_ == nullptr) {
+        return;
+    }
+    ServerConnection& connection = *lease_->connection;
+    if (connection.status != 'I') {
+        if (pool_->mode() == PoolMode::kStatement) {
+            fatal(Error(ErrorCode::kRefused, "08P01",
+                        "transaction blocks not allowed in statement pooling mode"));
+        } else if (pool_->any_timeout) {
+            arm_deadline();
+        }
+        return;
+    }
+    if (transaction_id_ != 0) {
+        ++pool_->stats.transactions;
+        pool_->stats.transaction_us += static_cast<std::uint64_t>(
+            (worker_.loop().now() - transaction_started_).count());
+        transaction_id_ = 0;
+    }
+    if (!leftover_name_.empty()) {
+        inject_query(Purpose::kPrepare,
+                     "DEALLOCATE " + server::quote_identifier(std::exchange(leftover_name_, {})));
+        return;
+    }
+    const std::uint32_t effects = std::exchange(effects_, 0);
+    if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
+        connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
+        if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
+            const std::uint32_t certain =
+                effects & ~static_cast<std::uint32_t>(sql::kUnknownCode | sql::kUnparsed);
+            if ((certain & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0 ||
+                worker_.probe_due(probe_shape_)) {
+                start_probe();
+                return;
+            }
+        }
+    }
+    if (pins_ != 0 && (effects & (sql::kMayClean | sql::kUnknownCode)) != 0) {
+        start_probe();
+        return;
+    }
+    if (pool_->any_timeout) {
+        arm_deadline();
+    }
+    if (may_release()) {
+        release();
+    }
+}
+
+void Session::start_probe() {
+    ++pool_->stats.probes;
+    probe_ = std::make_unique<Probe>();
+    inject_query(Purpose::kProbe, kProbeSql);
+}
+
+void Session::take_probe_row(std::span<const std::uint8_t> row) {
+    wire::Reader reader(row);
+    reader.u16();
+    std::string_view fields[3];
+    for (std::string_view& field : fields) {
+        const std::uint32_t length = reader.u32();
+        field = length == 0xffffffffU ? std::string_view() : reader.bytes(length);
+    }
+    if (!reader.ok() || fields[0].empty() || fields[1].empty()) {
+        probe_->pins |= kPinUnknown;
+        return;
+    }
+    if (fields[0] == "v") {
+        probe_->parameters.emplace_back(fields[1], fields[2]);
+    } else if (fields[0] == "a") {
+        if (fields[2] != pool_->server_user()) {
+            probe_->parameters.emplace_back(fields[1], fields[2]);
+        }
+    } else {
+        switch (fields[1][0]) {
+            case 't': probe_->pins |= kPinTempObject; break;
+            case 'a': probe_->pins |= kPinAdvisoryLock; break;
+            case 'h': probe_->pins |= kPinHoldCursor; break;
+            case 'l': probe_->pins |= kPinListen; break;
+            case 's': probe_->pins |= kPinPrepared; break;
+            default: probe_->pins |= kPinUnknown; break;
+        }
+    }
+}
+
+void Session::finish_probe(bool failed) {
+    const std::unique_ptr<Probe> probe = std::move(probe_);
+    ServerConnection& connection = *lease_->connection;
+    const std::uint32_t sticky = pins_ & kPinLargeParse;
+    const std::uint32_t before = pins_;
+    pins_ = sticky | (failed ? std::uint32_t{kPinUnknown} : probe->pins);
+    if (!worker_.settings().pin_sessions) {
+        pins_ = 0;
+    }
+    if (before == 0 && pins_ != 0) {
+        ++pool_->stats.pins;
+    }
+    if (failed) {
+        connection.dirty = true;
+        return;
+    }
+    const server::ParameterSetPtr old_vars = vars_;
+    const server::ParameterSetPtr old_applied = connection.applied;
+    connection.applied = worker_.parameters().intern(probe->parameters);
+    auto wanted = base_vars_->values;
+    wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
+    vars_ = worker_.parameters().intern(std::move(wanted));
+    worker_.probe_found(probe_shape_, probe->pins == 0 && vars_ == old_vars &&
+                                          connection.applied == old_applied);
+    if (pins_ != 0 && connection.applied != vars_) {
+        // It stays: a value of the connection string that a RESET took away comes back now.
+        follow_parameters();
+        return;
+    }
+    sync_view();
+    if (may_release()) {
+        release();
+    }
+}
+
+bool Session::may_release() const {
+    const ServerConnection& connection = *lease_->connection;
+    return connection.status == 'I' && requests_.empty() && !in_copy_ && !copy_both_ &&
+           server_body_left_ == 0 && client_body_left_ == 0 && pins_ == 0 &&
+           connection.stream->buffered() == 0 && pool_->mode() != PoolMode::kSession &&
+           replication_.empty();
+}
+
+void Session::release() {
+    pool::Pooled* server = std::exchange(lease_, nullptr);
+    ServerConnection& connection = *server->connection;
+    connection.stream->resume();
+    worker_.give_back(*pool_, server);
+}
+
+// The client is gone: its server comes to rest without it.
+void Session::abandon_server() {
+    if (waiter_.queued || waiter_.granted != nullptr) {
+        pool_->pool().cancel(waiter_);
+    }
+    if (lease_ == nullptr) {
+        return;
+    }
+    pool::Pooled* server = std::exchange(lease_, nullptr);
+    ServerConnection& connection = *server->connection;
+    connection.stream->resume();
+    if (pins_ != 0 || pool_->mode() == PoolMode::kSession) {
+        connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
+    }
+    if (client_body_left_ > 0 || in_copy_ || copy_both_ || !replication_.empty()) {
+        // Half a message cannot be taken back.
+        pool_->pool().close(server, "client disconnect while server was not ready");
+        requests_.clear();
+        return;
+    }
+    if (requests_.empty() && connection.status == 'I' && connection.stream->buffered() == 0 &&
+        server_body_left_ == 0) {
+        if ((effects_ & (kTouchesParameters | kMayPin)) != 0) {
+            connection.dirty = true;
+        }
+        worker_.give_back(*pool_, server);
+        return;
+    }
+    Recovery recovery;
+    recovery.skip_bytes = server_body_left_;
+    for (const Request& request : requests_) {
+        recovery.answers += request.ends_with_ready() ? 1 : 0;
+    }
+    recovery.cancel = query_active_;
+    connection.dirty = true;
+    requests_.clear();
+    worker_.recover(*pool_, server, recovery);
+}
+
+void Session::record_query(const Request& request) {
+    const net::TimePoint now = worker_.loop().now();
+    const auto server_us = static_cast<std::uint32_t>((now - query_started_).count());
+    if (request.facts) {
+        FingerprintEntry& entry = worker_.fingerprints().entry(*request.facts);
+        ++entry.calls;
+        entry.errors += request.error ? 1U : 0U;
+        entry.rows += request.rows;
+        entry.bytes_in += request.bytes_in;
+        entry.bytes_out += server_bytes_;
+        entry.queue_us += wait_us_;
+        entry.server_us += server_us;
+        entry.server_us_max = std::max<std::uint64_t>(entry.server_us_max, server_us);
+    }
+    QueryEvent event;
+    event.fingerprint = request.facts ? request.facts->fingerprint : 0;
+    event.text_id = request.text_id;
+    event.session_id = id_;
+    event.transaction_id = transaction_id_;
+    event.params_hash = request.params_hash;
+    event.started_us = requested_wall_us_;
+    event.queue_us = std::exchange(wait_us_, 0);
+    event.server_us = server_us;
+    event.database_id = pool_->database_id;
+    event.user_id = pool_->user_id;
+    event.server_pid = lease_->connection->pid;
+    event.rows = request.rows;
+    event.bytes_in = request.bytes_in;
+    event.bytes_out = std::exchange(server_bytes_, 0);
+    event.sqlstate = request.sqlstate;
+    event.protocol = request.kind == RequestKind::kQuery     ? QueryProtocol::kSimple
+                     : request.kind == RequestKind::kExecute ? QueryProtocol::kExtended
+                                                             : QueryProtocol::kFunctionCall;
+    event.transaction_status = lease_->connection->status;
+    worker_.events().push(event);
+}
+
+}  // namespace howdah::proxy

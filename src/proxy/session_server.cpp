@@ -1,0 +1,360 @@
+// What the server says: each message is matched with the request it answers, and goes to the client
+// as the bytes that came, or to nobody where we had asked.
+
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+namespace {
+
+// Messages that are looked into are small; a server that sends a larger one is passed on unread.
+constexpr std::size_t kLookMax = 64 * 1024;
+
+}  // namespace
+
+std::span<const std::uint8_t> Session::server_body(wire::Frame frame) {
+    net::Stream& server = *lease_->connection->stream;
+    return {server.peek(frame.total_bytes()) + wire::kHeaderBytes, frame.body_bytes};
+}
+
+void Session::pump_server() {
+    while (lease_ != nullptr) {
+        net::Stream& server = *lease_->connection->stream;
+        if (client_->congested()) {
+            server.pause();
+            client_->notify_when_drained();
+            return;
+        }
+        server.resume();
+        if (server_body_left_ > 0) {
+            const std::size_t here = std::min(server.buffered(), server_body_left_);
+            if (here == 0) {
+                break;
+            }
+            server_body_left_ -= here;
+            server_bytes_ += here;
+            if (server_body_dropped_) {
+                server.drop(here);
+            } else {
+                server.forward(here, *client_);
+            }
+            continue;
+        }
+        if (!relay_server_front()) {
+            break;
+        }
+    }
+    if (lease_ != nullptr && lease_->connection->stream->ended()) {
+        on_server_end();
+    }
+}
+
+// Deals with the frame at the front, or with a run of rows. False: more bytes are needed.
+bool Session::relay_server_front() {
+    net::Stream& server = *lease_->connection->stream;
+    const std::uint8_t* header = server.peek(wire::kHeaderBytes);
+    if (header == nullptr) {
+        return false;
+    }
+    wire::Frame frame;
+    if (!wire::read_frame(header, frame)) {
+        on_server_end();
+        return false;
+    }
+    const bool ours =
+        !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
+    if ((frame.type == 'D' || frame.type == 'd') && !ours) {
+        // Rows are only counted in bytes: as many whole ones as stand here go out in one piece.
+        const std::span<const std::uint8_t> front = server.front();
+        std::size_t run = 0;
+        while (front.size() - run >= wire::kHeaderBytes) {
+            wire::Frame next;
+            if (!wire::read_frame(front.data() + run, next) || next.type != frame.type ||
+                next.total_bytes() > front.size() - run) {
+                break;
+            }
+            run += next.total_bytes();
+        }
+        if (run == 0) {  // one that is not whole: what is there, and the rest as it comes
+            run = std::min(server.buffered(), frame.total_bytes());
+            server_body_left_ = frame.total_bytes() - run;
+            server_body_dropped_ = false;
+        }
+        server_bytes_ += run;
+        server.forward(run, *client_);
+        return true;
+    }
+    const Fate fate = take_server_frame(frame);
+    if (fate == Fate::kNeedMore) {
+        return false;
+    }
+    if (lease_ == nullptr) {
+        return false;  // the handler closed it
+    }
+    const std::size_t here = std::min(server.buffered(), frame.total_bytes());
+    server_body_left_ = frame.total_bytes() - here;
+    server_body_dropped_ = fate == Fate::kDrop;
+    if (fate == Fate::kDrop) {
+        server.drop(here);
+    } else {
+        server_bytes_ += here;
+        server.forward(here, *client_);
+    }
+    if (frame.type == 'Z') {
+        after_ready();
+    } else {
+        answer_fakes();
+    }
+    return true;
+}
+
+Session::Fate Session::take_server_frame(wire::Frame frame) {
+    const bool ours = !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
+    const Fate usual = ours ? Fate::kDrop : Fate::kForward;
+    switch (frame.type) {
+        case '1': return complete(RequestKind::kParse);
+        case '2': return complete(RequestKind::kBind);
+        case '3': return complete(RequestKind::kClose);
+        case 'n':
+        case 'T':
+            if (!requests_.empty() && requests_.front().kind == RequestKind::kDescribe) {
+                return complete(RequestKind::kDescribe);
+            }
+            return usual;
+        case 'D':
+            if (lease_->connection->stream->buffered() < frame.total_bytes()) {
+                return Fate::kNeedMore;
+            }
+            if (requests_.front().purpose == Purpose::kProbe) {
+                take_probe_row(server_body(frame));
+            }
+            return usual;
+        case 'C':
+        case 'I':
+        case 's': {
+            if (lease_->connection->stream->buffered() < frame.total_bytes()) {
+                return Fate::kNeedMore;
+            }
+            if (frame.type == 'C') {
+                wire::Reader reader(server_body(frame));
+                on_command_complete(reader.text());
+            }
+            if (!requests_.empty() && requests_.front().kind == RequestKind::kExecute) {
+                return complete(RequestKind::kExecute);
+            }
+            return usual;
+        }
+        case 'E': return on_server_error(frame);
+        case 'Z': return on_ready(frame);
+        case 'S': return on_parameter_status(frame);
+        case 'G':
+            in_copy_ = true;
+            if (!requests_.empty()) {
+                // A Sync that was sent ahead is ignored by a server that copies.
+                for (auto it = requests_.begin() + 1; it != requests_.end();) {
+                    if (it->kind == RequestKind::kSync && requests_.front().kind == RequestKind::kExecute) {
+                        requests_.erase(it);
+                        it = requests_.begin() + 1;
+                    } else {
+                        ++it;
+                    }
+                }
+            }
+            return usual;
+        case 'W':
+            copy_both_ = true;
+            return usual;
+        case 'N': return Fate::kForward;
+        case 'A': return Fate::kForward;
+        default: return usual;
+    }
+}
+
+// The request at the head is answered.
+Session::Fate Session::complete(RequestKind kind) {
+    if (requests_.empty() || requests_.front().kind != kind) {
+        return Fate::kForward;  // out of step: the client sees what the server said
+    }
+    Request& request = requests_.front();
+    const Fate fate = request.action == RequestAction::kSwallow ? Fate::kDrop : Fate::kForward;
+    if (kind == RequestKind::kExecute) {
+        record_query(request);
+    }
+    if (request.replaced != nullptr) {
+        spare_ = std::move(request.replaced);
+    }
+    requests_.pop();
+    return fate;
+}
+
+// Requests that we answer ourselves, once all before them have been.
+void Session::answer_fakes() {
+    while (!requests_.empty() && requests_.front().action == RequestAction::kFake) {
+        wire::Encoder answer;
+        answer.simple(requests_.front().kind == RequestKind::kParse ? '1' : '3');
+        client_->write(answer.view());
+        requests_.pop();
+    }
+}
+
+void Session::on_command_complete(std::string_view tag) {
+    ServerConnection& server = *lease_->connection;
+    if (requests_.empty()) {
+        return;
+    }
+    Request& request = requests_.front();
+    request.rows += wire::rows_of_tag(tag);
+    if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
+        server.prepared.clear();
+        server.unnamed_owner = 0;
+        if (request.action == RequestAction::kForward && statements_ != nullptr) {
+            statements_->clear();
+        }
+        if (tag == "DISCARD ALL") {
+            server.applied = nullptr;
+        }
+    }
+}
+
+// Requests the server will not carry out: what they would have changed here is changed back.
+void Session::undo(std::vector<Request> skipped) {
+    for (Request& request : skipped) {  // newest first
+        if (request.kind == RequestKind::kParse) {
+            if (request.prepared != nullptr) {
+                if (request.action != RequestAction::kFake && lease_ != nullptr) {
+                    lease_->connection->prepared.remove(request.prepared->id);
+                }
+                if (!request.name.empty() && statements_ != nullptr) {
+                    statements_->erase(request.name);
+                }
+            } else if (request.action == RequestAction::kForward) {
+                // A Parse that fails has dropped the statement before it; one that is skipped, not.
+                unnamed_ = request.error ? nullptr : std::move(request.replaced);
+                if (lease_ != nullptr) {
+                    lease_->connection->unnamed_owner = 0;
+                }
+            }
+        } else if (request.kind == RequestKind::kClose &&
+                   request.action == RequestAction::kFake) {
+            if (request.prepared != nullptr && statements_ != nullptr) {
+                statements_->emplace(request.name, request.prepared);
+            } else if (request.replaced != nullptr) {
+                unnamed_ = std::move(request.replaced);
+            }
+        }
+    }
+}
+
+Session::Fate Session::on_server_error(wire::Frame frame) {
+    net::Stream& server = *lease_->connection->stream;
+    if (frame.total_bytes() <= kLookMax && server.buffered() < frame.total_bytes()) {
+        return Fate::kNeedMore;
+    }
+    in_copy_ = false;
+    const wire::ErrorFields fields = frame.total_bytes() <= kLookMax
+                                         ? wire::read_error(server_body(frame))
+                                         : wire::ErrorFields();
+    ++pool_->stats.errors;
+    if (requests_.empty()) {
+        return Fate::kForward;  // FATAL out of the blue: the end follows
+    }
+    Request& request = requests_.front();
+    request.error = true;
+    for (std::size_t i = 0; i < fields.sqlstate.size() && i < request.sqlstate.size(); ++i) {
+        request.sqlstate[i] = fields.sqlstate[i];
+    }
+    if (request.ends_with_ready()) {
+        if (request.action == RequestAction::kSwallow) {
+            request.failure = fields.message;
+            return Fate::kDrop;
+        }
+        return Fate::kForward;
+    }
+    if (request.kind == RequestKind::kExecute) {
+        record_query(request);
+    }
+    undo(requests_.fail_to_sync());
+    return Fate::kForward;
+}
+
+Session::Fate Session::on_parameter_status(wire::Frame frame) {
+    ServerConnection& server = *lease_->connection;
+    if (frame.total_bytes() > kLookMax) {
+        return Fate::kForward;
+    }
+    if (server.stream->buffered() < frame.total_bytes()) {
+        return Fate::kNeedMore;
+    }
+    wire::Reader reader(server_body(frame));
+    const std::string_view name = reader.text();
+    const std::string_view value = reader.text();
+    if (!reader.ok() || !server.note_parameter(name, value)) {
+        return injected_ == Purpose::kParameters ? Fate::kDrop : Fate::kForward;
+    }
+    if (injected_ == Purpose::kParameters) {
+        return Fate::kDrop;  // the client's view is compared when all are set
+    }
+    server.reported_set = worker_.parameters().intern_exact(server.reported);
+    client_view_ = server.reported_set;
+    rules_ = worker_.text_rules(*client_view_);
+    return Fate::kForward;
+}
+
+Session::Fate Session::on_ready(wire::Frame frame) {
+    ServerConnection& server = *lease_->connection;
+    if (frame.body_bytes != 1) {
+        on_server_end();
+        return Fate::kNeedMore;
+    }
+    if (server.stream->buffered() < frame.total_bytes()) {
+        return Fate::kNeedMore;
+    }
+    server.status = static_cast<char>(server_body(frame)[0]);
+    in_copy_ = false;
+    copy_both_ = false;
+    if (requests_.empty() || !requests_.front().ends_with_ready()) {
+        return Fate::kForward;
+    }
+    Request& request = requests_.front();
+    if (request.action == RequestAction::kSwallow) {
+        finished_ = request.purpose;
+        finished_failed_ = request.error;
+        finished_message_ = std::move(request.failure);
+        requests_.pop();
+        return Fate::kDrop;
+    }
+    if (request.kind != RequestKind::kSync) {
+        record_query(request);
+    }
+    requests_.pop();
+    const net::TimePoint now = worker_.loop().now();
+    if (requests_.empty() && query_active_) {
+        query_active_ = false;
+        ++pool_->stats.queries;
+        pool_->stats.query_us += static_cast<std::uint64_t>((now - query_started_).count());
+    }
+    idle_since_ = now;
+    return Fate::kForward;
+}
+
+// ReadyForQuery has been passed on or dropped: what it ended can be acted on.
+void Session::after_ready() {
+    if (finished_ != Purpose::kNone) {
+        finish_injected(std::exchange(finished_, Purpose::kNone), finished_failed_,
+                        std::move(finished_message_));
+    } else {
+        answer_fakes();
+        transaction_ended();
+    }
+}
+
+// The server closed, or cannot be understood any more.
+void Session::on_server_end() {
+    pool::Pooled* server = std::exchange(lease_, nullptr);
+    requests_.clear();
+    server->connection->stream->set_listener(nullptr);
+    pool_->pool().close(server, "server conn crashed?");
+    fatal(Error(ErrorCode::kUnavailable, "08P01", "server conn crashed?"));
+}
+
+}  // namespace howdah::proxy

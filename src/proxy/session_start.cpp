@@ -1,0 +1,323 @@
+// Before the first query: SSLRequest and its kin, the start-up packet, the parameters in it, and
+// after authentication the greeting.
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+namespace {
+
+using config::SslMode;
+
+bool is_console_name(std::string_view database) {
+    return database == "pgbouncer" || database == "howdah";
+}
+
+}  // namespace
+
+// A whole start-up packet. The first byte of a TLS handshake (0x16) where a length should be means
+// direct TLS.
+net::Task<Result<wire::StartupPacket>> Session::receive_startup() {
+    while (true) {
+        const std::uint8_t* length_bytes = client_->peek(4);
+        if (length_bytes != nullptr) {
+            const std::uint32_t length = wire::read_u32(length_bytes);
+            if (length < 8 || length > wire::kStartupBytesMax) {
+                co_return fail(Error(ErrorCode::kProtocol, "08P01",
+                                     "invalid length of startup packet"));
+            }
+            if (client_->buffered() >= length) {
+                const std::uint8_t* packet = client_->peek(length);
+                auto parsed = wire::parse_startup({packet + 4, length - 4});
+                client_->drop(length);
+                co_return parsed;
+            }
+        }
+        if (client_->ended() || ending_) {
+            co_return fail(ErrorCode::kIo, "client closed the connection before it logged in");
+        }
+        if (deadline_.expired()) {
+            co_return fail(Error(ErrorCode::kTimeout, "08P01", "client_login_timeout"));
+        }
+        co_await wake_.wait();
+    }
+}
+
+net::Task<bool> Session::secure(bool direct) {
+    const std::shared_ptr<const net::TlsContext> context = worker_.shared().client_tls();
+    const auto deadline_at = worker_.loop().now() +
+                             (worker_.settings().client_login_timeout.count() > 0
+                                  ? worker_.settings().client_login_timeout
+                                  : net::Duration(std::chrono::minutes(1)));
+    auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
+    if (!secured) {
+        log::warning("{} TLS handshake failed: {}", label(), secured.error().message);
+        ++worker_.protocol_errors;
+        co_return false;
+    }
+    if (direct && client_->tls()->alpn() != "postgresql") {
+        log::warning("{} direct TLS without ALPN \"postgresql\"", label());
+        co_return false;
+    }
+    co_return true;
+}
+
+net::Task<bool> Session::greet() {
+    bool asked_tls = false;
+    bool asked_gss = false;
+    while (client_->buffered() == 0 && !client_->ended() && !deadline_.expired() && !ending_) {
+        co_await wake_.wait();
+    }
+    if (const std::uint8_t* first = client_->peek(1); first != nullptr && *first == 0x16) {
+        if (worker_.shared().client_tls() == nullptr || client_->peer().address.is_unix()) {
+            co_return false;
+        }
+        asked_tls = true;
+        if (!co_await secure(true)) {
+            co_return false;
+        }
+    }
+    while (true) {
+        auto packet = co_await receive_startup();
+        if (!packet) {
+            if (!packet.error().sqlstate.empty()) {
+                ++worker_.protocol_errors;
+                fatal(std::move(packet).error());
+            }
+            co_return false;
+        }
+        if (std::holds_alternative<wire::CancelRequest>(*packet)) {
+            const auto& request = std::get<wire::CancelRequest>(*packet);
+            worker_.route_cancel(request.pid, request.key);
+            co_return false;
+        }
+        if (std::holds_alternative<wire::GssEncRequest>(*packet)) {
+            if (std::exchange(asked_gss, true)) {
+                co_return false;
+            }
+            client_->write("N");
+            continue;
+        }
+        if (std::holds_alternative<wire::SslRequest>(*packet)) {
+            if (std::exchange(asked_tls, true)) {
+                co_return false;
+            }
+            // Bytes ahead of the handshake could be somebody else's (CVE-2021-23214).
+            if (client_->buffered() > 0) {
+                ++worker_.protocol_errors;
+                fatal(Error(ErrorCode::kProtocol, "08P01",
+                            "received unencrypted data after SSL request"));
+                co_return false;
+            }
+            if (worker_.shared().client_tls() == nullptr || client_->peer().address.is_unix()) {
+                client_->write("N");
+                continue;
+            }
+            client_->write("S");
+            if (!co_await secure(false)) {
+                co_return false;
+            }
+            continue;
+        }
+        co_return co_await take_startup(std::get<wire::StartupRequest>(std::move(*packet)));
+    }
+}
+
+net::Task<bool> Session::take_startup(wire::StartupRequest request) {
+    if (request.major != 3) {
+        fatal(Error(ErrorCode::kProtocol, "08P01",
+                    fmt::format("unsupported frontend protocol {}.{}: server supports 3.0 to 3.{}",
+                                request.major, request.minor, wire::kProtocolMinorMax)));
+        co_return false;
+    }
+    if (worker_.settings().client_tls_sslmode >= SslMode::kRequire && client_->tls() == nullptr &&
+        !client_->peer().address.is_unix()) {
+        fatal(Error(ErrorCode::kRefused, "08P01", "SSL required",
+                    "Connect with sslmode=require or stronger."));
+        co_return false;
+    }
+    protocol_minor_ = std::min(request.minor, wire::kProtocolMinorMax);
+    if (request.minor > wire::kProtocolMinorMax || !request.unknown_options.empty()) {
+        wire::Encoder answer;
+        client_->write(
+            answer.negotiate_protocol_version(protocol_minor_, request.unknown_options).view());
+    }
+    if (auto taken = take_parameters(request); !taken) {
+        fatal(std::move(taken).error());
+        co_return false;
+    }
+    console_ = is_console_name(database_);
+    co_return true;
+}
+
+// options: "-c name=value", "-cname=value" and "--name=value", with backslashes before spaces.
+Result<> Session::take_options(std::string_view options) {
+    std::vector<std::string> words;
+    std::string word;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+        if (options[i] == '\\' && i + 1 < options.size()) {
+            word.push_back(options[++i]);
+        } else if (options[i] == ' ' || options[i] == '\t' || options[i] == '\n') {
+            if (!word.empty()) {
+                words.push_back(std::exchange(word, {}));
+            }
+        } else {
+            word.push_back(options[i]);
+        }
+    }
+    if (!word.empty()) {
+        words.push_back(std::move(word));
+    }
+    auto values = vars_->values;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        std::string setting;
+        if (words[i] == "-c" && i + 1 < words.size()) {
+            setting = words[++i];
+        } else if (words[i].starts_with("--")) {
+            setting = words[i].substr(2);
+        } else if (words[i].starts_with("-c")) {
+            setting = words[i].substr(2);
+        }
+        const std::size_t equals = setting.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            return fail(Error(ErrorCode::kInvalidInput, "08P01",
+                              "unsupported options startup parameter: only '-c config=val' is "
+                              "allowed",
+                              "Set further options on the server with ALTER ROLE."));
+        }
+        std::string name = setting.substr(0, equals);
+        std::replace(name.begin(), name.end(), '-', '_');
+        if (!worker_.settings().ignore_startup_parameters.contains(name)) {
+            values.emplace_back(std::move(name), setting.substr(equals + 1));
+        }
+    }
+    vars_ = worker_.parameters().intern(std::move(values));
+    return {};
+}
+
+Result<> Session::take_parameters(const wire::StartupRequest& request) {
+    std::vector<std::pair<std::string, std::string>> values;
+    const std::string* options = nullptr;
+    for (const auto& [name, value] : request.parameters) {
+        if (name == "user") {
+            user_ = value;
+        } else if (name == "database") {
+            database_ = value;
+        } else if (name == "replication") {
+            if (value != "off" && value != "false" && value != "no" && value != "0") {
+                replication_ = value;
+            }
+        } else if (worker_.settings().ignore_startup_parameters.contains(name)) {
+            continue;
+        } else if (name == "options") {
+            options = &value;
+        } else {
+            if (name == "application_name") {
+                application_name_ = value.substr(0, 64);
+            }
+            values.emplace_back(name, value);
+        }
+    }
+    if (user_.empty()) {
+        return fail(Error(ErrorCode::kInvalidInput, "28000",
+                          "no PostgreSQL user name specified in startup packet"));
+    }
+    if (database_.empty()) {
+        database_ = user_;
+    }
+    vars_ = worker_.parameters().intern(std::move(values));
+    if (options != nullptr) {
+        TRY_VOID(take_options(*options));
+    }
+    base_vars_ = vars_;
+    return {};
+}
+
+// After authentication: finds out what the server reports, and says it to the client.
+net::Task<bool> Session::welcome() {
+    if (console_) {
+        send_welcome();
+        co_return true;
+    }
+    const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
+    if (pool_->pool().greeting().empty() || validate) {
+        wait_started_ = worker_.loop().now();
+        if (pool::Pooled* server = pool_->pool().acquire(waiter_, this); server != nullptr) {
+            link(server);
+        }
+        while (!ending_) {
+            if (waiter_.granted != nullptr) {
+                link(std::exchange(waiter_.granted, nullptr));
+            } else if (waiter_.refused) {
+                fatal(std::move(*waiter_.refused));
+                break;
+            }
+            pump_server();
+            if (lease_ != nullptr && injected_ == Purpose::kNone) {
+                break;
+            }
+            if (client_->ended()) {
+                co_return false;
+            }
+            if (deadline_.expired()) {
+                fatal(Error(ErrorCode::kTimeout, "08P01", "client_login_timeout"));
+                break;
+            }
+            co_await wake_.wait();
+        }
+        if (ending_) {
+            co_return false;
+        }
+        worker_.note_good_parameters(vars_);
+        client_view_ = lease_->connection->reported_set;
+    } else {
+        // What the server will report once it has this client's parameters.
+        auto values = pool_->pool().greeting();
+        for (auto& [name, value] : values) {
+            if (const std::string* wanted = vars_->find(name); wanted != nullptr) {
+                value = *wanted;
+            }
+        }
+        client_view_ = worker_.parameters().intern_exact(std::move(values));
+    }
+    rules_ = worker_.text_rules(*client_view_);
+    send_welcome();
+    if (lease_ != nullptr && may_release()) {
+        release();
+    }
+    co_return true;
+}
+
+void Session::send_welcome() {
+    wire::Encoder welcome;
+    welcome.authentication(0);
+    if (console_) {
+        for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+                 {"server_version", HOWDAH_VERSION "/howdah"},
+                 {"client_encoding", "UTF8"},
+                 {"server_encoding", "UTF8"},
+                 {"DateStyle", "ISO"},
+                 {"TimeZone", "GMT"},
+                 {"standard_conforming_strings", "on"},
+                 {"is_superuser", "on"}}) {
+            welcome.parameter_status(name, value);
+        }
+    } else {
+        for (const auto& [name, value] : client_view_->values) {
+            welcome.parameter_status(name, value);
+        }
+    }
+    const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
+    cancel_key_.resize(key_bytes);
+    Worker::fill_random(cancel_key_);
+    // The loop's number is in the process id, so that a cancel request finds its loop.
+    cancel_pid_ = static_cast<std::uint32_t>((id_ << 4 | worker_.index()) & 0x7fffffff);
+    welcome.backend_key_data(cancel_pid_, cancel_key_);
+    welcome.ready_for_query('I');
+    client_->write(welcome.view());
+}
+
+}  // namespace howdah::proxy

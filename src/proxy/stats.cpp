@@ -1,0 +1,69 @@
+#include "proxy/stats.hpp"
+
+namespace howdah::proxy {
+
+void PoolStats::add(const PoolStats& other) {
+    server_assignments += other.server_assignments;
+    transactions += other.transactions;
+    queries += other.queries;
+    bytes_received += other.bytes_received;
+    bytes_sent += other.bytes_sent;
+    transaction_us += other.transaction_us;
+    query_us += other.query_us;
+    wait_us += other.wait_us;
+    client_parses += other.client_parses;
+    server_parses += other.server_parses;
+    binds += other.binds;
+    errors += other.errors;
+    pins += other.pins;
+    probes += other.probes;
+    plan_retries += other.plan_retries;
+    cancels += other.cancels;
+    connect_failures += other.connect_failures;
+    connects += other.connects;
+}
+
+FingerprintEntry& FingerprintStats::entry(const sql::Statement& statement) {
+    const auto found = entries_.find(statement.fingerprint);
+    if (found != entries_.end()) {
+        found->second.recent = true;
+        return found->second;
+    }
+    if (entries_.size() >= entries_max_) {
+        make_room();
+    }
+    FingerprintEntry& made = entries_[statement.fingerprint];
+    made.statement = sql::StatementRef(&statement);
+    return made;
+}
+
+void FingerprintStats::make_room() {
+    // Those not used since the last time go; where all were used, half of them go next time.
+    std::size_t gone = 0;
+    for (auto it = entries_.begin(); it != entries_.end();) {
+        FingerprintEntry& entry = it->second;
+        if (entry.recent && gone * 10 < entries_max_) {
+            entry.recent = false;
+            ++it;
+            continue;
+        }
+        if (gone * 4 >= entries_max_) {
+            break;
+        }
+        other_.calls += entry.calls;
+        other_.errors += entry.errors;
+        other_.rows += entry.rows;
+        other_.bytes_in += entry.bytes_in;
+        other_.bytes_out += entry.bytes_out;
+        other_.queue_us += entry.queue_us;
+        other_.server_us += entry.server_us;
+        other_.network_us += entry.network_us;
+        it = entries_.erase(it);
+        ++gone;
+    }
+    if (gone == 0 && !entries_.empty()) {
+        entries_.erase(entries_.begin());
+    }
+}
+
+}  // namespace howdah::proxy

@@ -1,0 +1,367 @@
+#include "proxy/worker.hpp"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <cstring>
+
+#include "base/log.hpp"
+
+namespace howdah::proxy {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
+constexpr std::size_t kGoodParametersMax = 1024;
+constexpr std::size_t kCleanProbesMax = 10'000;
+// Unknown code whose probes found nothing this many times in a row is probed less and less.
+constexpr std::uint32_t kTrustAfter = 8;
+constexpr net::Duration kRecoveryMax = 5s;
+constexpr net::Duration kCancelMax = 10s;
+
+std::size_t ring_capacity(int wanted) {
+    std::size_t capacity = 1024;
+    while (capacity < static_cast<std::size_t>(std::max(wanted, 1))) {
+        capacity *= 2;
+    }
+    return capacity;
+}
+
+wire::Secret random_secret() {
+    std::string bytes(32, '\0');
+    Worker::fill_random(bytes);
+    return wire::Secret{std::string_view(bytes)};
+}
+
+}  // namespace
+
+config::ConfigPtr Shared::config() const {
+    const std::scoped_lock lock(mutex_);
+    return config_;
+}
+
+void Shared::publish(config::ConfigPtr config) {
+    const std::scoped_lock lock(mutex_);
+    config_ = std::move(config);
+}
+
+std::shared_ptr<const net::TlsContext> Shared::client_tls() const {
+    const std::scoped_lock lock(mutex_);
+    return client_tls_;
+}
+
+std::shared_ptr<const net::TlsContext> Shared::server_tls() const {
+    const std::scoped_lock lock(mutex_);
+    return server_tls_;
+}
+
+void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
+                         std::shared_ptr<const net::TlsContext> server) {
+    const std::scoped_lock lock(mutex_);
+    client_tls_ = std::move(client);
+    server_tls_ = std::move(server);
+}
+
+Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
+    : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
+      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_"),
+      statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
+                  kStatementBytesMax),
+      fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
+      events_(ring_capacity(config_->settings.query_event_ring)), secret_(random_secret()) {}
+
+Worker::~Worker() {
+    ASSERT(sessions_.empty());
+}
+
+void Worker::fill_random(std::string& bytes) {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t n = ::getrandom(bytes.data() + done, bytes.size() - done, 0);
+        ASSERT(n > 0 || errno == EINTR);
+        done += n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
+}
+
+void Worker::accept(net::Accepted accepted) {
+    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)));
+}
+
+void Worker::accept(std::unique_ptr<net::Stream> stream) {
+    const std::uint64_t id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
+    ++sessions_total;
+    count_client(+1);
+    auto session = std::make_unique<Session>(*this, std::move(stream), id);
+    Session* raw = session.get();
+    sessions_.emplace(id, std::move(session));
+    if (stopping) {
+        raw->end("57P01", "the proxy is shutting down");
+    }
+    tasks_.spawn(run_session(raw));
+}
+
+void Worker::count_client(int change) {
+    shared_.clients.fetch_add(change, std::memory_order_relaxed);
+}
+
+net::Task<void> Worker::run_session(Session* session) {
+    co_await session->run();
+    count_client(-1);
+    sessions_.erase(session->id());
+}
+
+PoolEntry* Worker::pool_for(const std::string& database, const std::string& user) {
+    const auto found = pools_.find({database, user});
+    if (found != pools_.end()) {
+        return found->second.get();
+    }
+    if (!config_->database(database)) {
+        return nullptr;
+    }
+    auto entry = std::make_unique<PoolEntry>(*this, database, user);
+    PoolEntry* raw = entry.get();
+    pools_.emplace(std::pair(database, user), std::move(entry));
+    return raw;
+}
+
+namespace {
+
+pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
+                      const std::string& name) {
+    auto& quota = quotas[name];
+    if (quota == nullptr) {
+        quota = std::make_unique<pool::Quota>();
+    }
+    return *quota;
+}
+
+}  // namespace
+
+pool::Quota& Worker::database_quota(const std::string& database) {
+    return quota_in(database_quotas_, database);
+}
+
+pool::Quota& Worker::user_quota(const std::string& user) {
+    return quota_in(user_quotas_, user);
+}
+
+std::uint32_t Worker::intern_name(const std::string& name) {
+    return names_.emplace(name, static_cast<std::uint32_t>(names_.size() + 1)).first->second;
+}
+
+void Worker::reconfigure() {
+    config_ = shared_.config();
+    for (auto& [key, entry] : pools_) {
+        entry->reconfigure();
+    }
+}
+
+void Worker::note_good_parameters(const server::ParameterSetPtr& parameters) {
+    if (good_parameters_.size() >= kGoodParametersMax) {
+        good_parameters_.clear();
+    }
+    good_parameters_.insert(parameters);
+}
+
+sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
+    sql::TextRules rules;
+    for (const auto& [name, value] : reported.values) {
+        if (name == "standard_conforming_strings") {
+            rules.standard_conforming_strings = value == "on";
+        } else if (name == "client_encoding") {
+            if (value == "UTF8") {
+                rules.encoding = sql::Encoding::kUtf8;
+            } else if (value.starts_with("LATIN") || value.starts_with("WIN") ||
+                       value.starts_with("ISO_8859") || value.starts_with("KOI8") ||
+                       value.starts_with("EUC_") || value == "SQL_ASCII") {
+                rules.encoding = sql::Encoding::kOneByte;
+            } else {
+                rules.encoding = sql::Encoding::kUnsafe;
+            }
+        }
+    }
+    return rules;
+}
+
+// A shape that always came back clean is asked again at 16, 32, 64, ... runs.
+bool Worker::probe_due(std::uint64_t fingerprint) {
+    const auto found = clean_probes_.find(fingerprint);
+    if (fingerprint == 0 || found == clean_probes_.end() || found->second < kTrustAfter) {
+        return true;
+    }
+    const std::uint32_t count = ++found->second;
+    return (count & (count - 1)) == 0;
+}
+
+void Worker::probe_found(std::uint64_t fingerprint, bool clean) {
+    if (fingerprint == 0) {
+        return;
+    }
+    if (clean_probes_.size() >= kCleanProbesMax) {
+        clean_probes_.clear();
+    }
+    std::uint32_t& count = clean_probes_[fingerprint];
+    count = clean ? count + 1 : 0;
+}
+
+void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
+    if (server->connection->cancels_in_flight > 0) {
+        server->connection->stream->set_listener(nullptr);
+        server->connection->release_pending = true;
+        return;
+    }
+    entry.pool().release(server);
+}
+
+void Worker::route_cancel(std::uint32_t pid, const std::string& key) {
+    const std::size_t owner = pid & 0xf;
+    if (owner >= shared_.workers.size()) {
+        return;
+    }
+    Worker* worker = shared_.workers[owner];
+    const auto deliver = [worker, pid, key] {
+        for (const auto& [id, session] : worker->sessions_) {
+            if (session->cancel_pid() == pid && !session->cancel_key().empty() &&
+                wire::equal_constant_time(session->cancel_key(), key)) {
+                session->cancel();
+                return;
+            }
+        }
+    };
+    if (worker == this) {
+        deliver();
+    } else {
+        worker->loop().post(deliver);
+    }
+}
+
+void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server) {
+    ++entry.stats.cancels;
+    ++server->connection->cancels_in_flight;
+    tasks_.spawn(cancel_task(entry, server));
+}
+
+net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
+    ServerConnection& connection = *server->connection;
+    server::CancelTarget target;
+    target.address = connection.address;
+    target.host = connection.host;
+    target.pid = connection.pid;
+    target.key = connection.cancel_key;
+    if (connection.stream->tls() != nullptr) {
+        target.tls = shared_.server_tls();
+        target.tls_mode = server::TlsMode::kRequire;
+    }
+    auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    if (!sent) {
+        log::warning("cancel request to {} failed: {}", connection.address.to_string(),
+                     sent.error().message);
+    }
+    --connection.cancels_in_flight;
+    if (connection.release_pending && connection.cancels_in_flight == 0) {
+        connection.release_pending = false;
+        if (server->state == pool::ServerState::kLeased) {
+            entry.pool().release(server);
+        }
+    }
+}
+
+void Worker::recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
+    tasks_.spawn(recover_task(entry, server, recovery));
+}
+
+net::Task<void> Worker::recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
+    if (recovery.cancel) {
+        cancel_server(entry, server);
+    }
+    if (co_await drain_server(*server, recovery)) {
+        give_back(entry, server);
+    } else {
+        while (server->connection->cancels_in_flight > 0) {
+            co_await loop_.sleep(10ms);
+        }
+        entry.pool().close(server, "client disconnect while server was not ready");
+    }
+}
+
+// Reads and drops what still comes, rolls back; true when the server is at rest.
+net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
+    ServerConnection& connection = *server.connection;
+    net::Stream& stream = *connection.stream;
+    net::Event event(loop_);
+    net::Deadline deadline(event);
+    deadline.arm(loop_.now() + kRecoveryMax);
+    stream.set_listener(&event);
+    wire::Encoder ending;
+    ending.simple('S').query("ROLLBACK");
+    stream.write(ending.view());
+    std::size_t answers = recovery.answers + 2;
+    std::size_t skip = recovery.skip_bytes;
+    while (answers > 0 && !stream.ended() && !deadline.expired()) {
+        if (skip > 0 && stream.buffered() > 0) {
+            const std::size_t here = std::min(skip, stream.buffered());
+            stream.drop(here);
+            skip -= here;
+            continue;
+        }
+        const std::uint8_t* header = stream.peek(wire::kHeaderBytes);
+        if (header == nullptr) {
+            co_await event.wait();
+            continue;
+        }
+        wire::Frame frame;
+        if (!wire::read_frame(header, frame) || frame.type == 'G' || frame.type == 'W') {
+            break;
+        }
+        if (frame.type == 'Z' || frame.type == 'S') {
+            if (stream.buffered() < frame.total_bytes()) {
+                co_await event.wait();
+                continue;
+            }
+            wire::Reader reader(
+                {stream.peek(frame.total_bytes()) + wire::kHeaderBytes, frame.body_bytes});
+            if (frame.type == 'Z') {
+                connection.status = static_cast<char>(reader.u8());
+                --answers;
+            } else {
+                const std::string_view name = reader.text();
+                connection.note_parameter(name, reader.text());
+            }
+        }
+        skip = frame.total_bytes();
+    }
+    // What was left of the last message.
+    while (skip > 0 && stream.buffered() > 0) {
+        const std::size_t here = std::min(skip, stream.buffered());
+        stream.drop(here);
+        skip -= here;
+    }
+    stream.set_listener(nullptr);
+    co_return answers == 0 && skip == 0 && connection.status == 'I' && stream.buffered() == 0 &&
+        !stream.ended();
+}
+
+net::Task<void> Worker::keep_house() {
+    while (!stopping) {
+        co_await loop_.sleep(100ms);
+        for (auto& [key, entry] : pools_) {
+            entry->pool().tick();
+        }
+    }
+}
+
+net::Task<void> Worker::shut_down() {
+    stopping = true;
+    for (auto& [id, session] : sessions_) {
+        session->end("57P01", "the proxy is shutting down");
+    }
+    co_await tasks_.close();
+    for (auto& [key, entry] : pools_) {
+        co_await entry->pool().shut_down();
+    }
+    pools_.clear();
+}
+
+}  // namespace howdah::proxy

@@ -1,0 +1,202 @@
+// Worker: everything of the proxy on one loop: its sessions, its pools, its caches of statements.
+// The loop's thread owns it; others talk to it by posting to the loop.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/query_event.hpp"
+#include "base/ring.hpp"
+#include "config/config.hpp"
+#include "net/loop.hpp"
+#include "pool/pool.hpp"
+#include "proxy/prepared.hpp"
+#include "proxy/session.hpp"
+#include "proxy/stats.hpp"
+#include "server/parameters.hpp"
+#include "sql/statement_cache.hpp"
+#include "wire/password.hpp"
+
+namespace howdah::proxy {
+
+class Worker;
+
+// The pool of one database and user, with what its sessions need to know of it.
+using server::ServerConnection;
+
+class PoolEntry final : public pool::Host {
+  public:
+    PoolEntry(Worker& worker, std::string database, std::string user);
+    ~PoolEntry() override;
+
+    pool::Pool& pool() { return *pool_; }
+    const std::string& database() const { return database_; }
+    const std::string& user() const { return user_; }
+    const config::DatabaseSettings& database_settings() const { return settings_; }
+    config::PoolMode mode() const { return mode_; }
+    // Who we are on the server: the database's forced user, or the client's.
+    const std::string& server_user() const;
+    // Takes over the current configuration.
+    void reconfigure();
+    // What a client proved itself with, for logging in to the server in its name.
+    void offer_credentials(server::Credentials credentials);
+
+    // pool::Host
+    net::Task<Result<server::Target>> next_target() override;
+    bool evict_idle(const pool::Quota& quota) override;
+    void on_connected(pool::Pooled& server) override;
+    void on_connect_failed(const Error& error) override;
+    void on_closed(pool::Pooled& server, const std::string& reason) override;
+
+    PoolStats stats;
+    std::uint32_t database_id = 0;
+    std::uint32_t user_id = 0;
+    int clients = 0;  // sessions that use it
+    net::Duration query_wait_timeout{};
+    net::Duration query_timeout{};
+    net::Duration transaction_timeout{};
+    net::Duration idle_transaction_timeout{};
+    net::Duration client_idle_timeout{};
+    bool any_timeout = false;
+    bool database_disabled = false;
+
+  private:
+    pool::Options pool_options() const;
+    Result<server::Credentials> server_credentials() const;
+
+    Worker& worker_;
+    std::string database_;
+    std::string user_;
+    config::DatabaseSettings settings_;
+    config::PoolMode mode_ = config::PoolMode::kTransaction;
+    server::Credentials offered_;
+    std::size_t next_address_ = 0;
+    std::size_t attempted_ = 0;
+    std::size_t next_good_ = 0;
+    std::unique_ptr<pool::Pool> pool_;
+};
+
+// What all workers share: read-mostly, or behind its own lock, never on the query path.
+class Shared {
+  public:
+    explicit Shared(config::ConfigPtr config) : config_(std::move(config)) {}
+    config::ConfigPtr config() const;
+    void publish(config::ConfigPtr config);
+    std::atomic<int> clients{0};         // logged in or logging in, over all loops
+    std::atomic<std::uint64_t> next_session{1};
+    std::atomic<std::uint64_t> next_transaction{1};
+    std::vector<Worker*> workers;        // set before the loops run
+    std::function<void(int)> on_shutdown_request;  // SHUTDOWN on the console
+    std::function<Result<>()> reload;              // RELOAD on the console
+
+    // TLS contexts by role; replaced whole on reload.
+    std::shared_ptr<const net::TlsContext> client_tls() const;
+    std::shared_ptr<const net::TlsContext> server_tls() const;
+    void publish_tls(std::shared_ptr<const net::TlsContext> client,
+                     std::shared_ptr<const net::TlsContext> server);
+
+  private:
+    mutable std::mutex mutex_;
+    config::ConfigPtr config_;
+    std::shared_ptr<const net::TlsContext> client_tls_;
+    std::shared_ptr<const net::TlsContext> server_tls_;
+};
+
+class Worker {
+  public:
+    Worker(net::Loop& loop, Shared& shared, std::uint32_t index);
+    ~Worker();
+
+    // A new connection, on this loop.
+    void accept(net::Accepted accepted);
+    void accept(std::unique_ptr<net::Stream> stream);
+    // Takes over the configuration that Shared holds now.
+    void reconfigure();
+    // Ends every session and pool. Suspends until all are gone.
+    net::Task<void> shut_down();
+    // Several times a second, by its own coroutine.
+    net::Task<void> keep_house();
+
+    net::Loop& loop() { return loop_; }
+    Shared& shared() { return shared_; }
+    std::uint32_t index() const { return index_; }
+    const config::Config& config() const { return *config_; }
+    const config::Settings& settings() const { return config_->settings; }
+    const config::ConfigPtr& config_ptr() const { return config_; }
+    server::ParameterInterner& parameters() { return parameters_; }
+    PreparedRegistry& prepared() { return prepared_; }
+    sql::StatementCache& statements() { return statements_; }
+    net::TaskGroup& tasks() { return tasks_; }
+    SpscRing<QueryEvent>& events() { return events_; }
+    const wire::Secret& secret() const { return secret_; }
+    FingerprintStats& fingerprints() { return fingerprints_; }
+
+    // The pool for a client's database and user; made on first use. Null: no such database.
+    PoolEntry* pool_for(const std::string& database, const std::string& user);
+    std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>>& pools() {
+        return pools_;
+    }
+    std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
+    pool::Quota& database_quota(const std::string& database);
+    pool::Quota& user_quota(const std::string& user);
+    std::uint32_t intern_name(const std::string& name);
+    void count_client(int change);
+
+    // Finds the session a cancel request names, on whatever loop, and cancels it there.
+    void route_cancel(std::uint32_t pid, const std::string& key);
+    // Sends a cancel for what `server` runs; it is not lent again before that is over.
+    void cancel_server(PoolEntry& entry, pool::Pooled* server);
+    // Gives a server back to its pool, once no cancel request for it is under way.
+    void give_back(PoolEntry& entry, pool::Pooled* server);
+    // Brings a server whose client is gone to rest and back to its pool.
+    void recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
+    // How the server of a session with these reported parameters reads a text.
+    static sql::TextRules text_rules(const server::ParameterSet& reported);
+    // Parameter values that some server has taken: a client with these need not wait for one.
+    bool parameters_known_good(const server::ParameterSetPtr& parameters) const {
+        return good_parameters_.contains(parameters);
+    }
+    void note_good_parameters(const server::ParameterSetPtr& parameters);
+    static void fill_random(std::string& bytes);
+    // Whether a probe is due for this unknown code, by what earlier probes found.
+    bool probe_due(std::uint64_t fingerprint);
+    void probe_found(std::uint64_t fingerprint, bool clean);
+
+    std::uint64_t sessions_total = 0;
+    std::uint64_t protocol_errors = 0;
+    bool stopping = false;
+
+  private:
+    net::Task<void> run_session(Session* session);
+    net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
+    net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
+    net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
+
+    net::Loop& loop_;
+    Shared& shared_;
+    const std::uint32_t index_;
+    config::ConfigPtr config_;
+    server::ParameterInterner parameters_;
+    PreparedRegistry prepared_;
+    sql::StatementCache statements_;
+    FingerprintStats fingerprints_;
+    SpscRing<QueryEvent> events_;
+    wire::Secret secret_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
+    std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+    std::unordered_map<std::string, std::uint32_t> names_;
+    std::unordered_map<std::uint64_t, std::uint32_t> clean_probes_;
+    std::unordered_set<server::ParameterSetPtr> good_parameters_;
+    net::TaskGroup tasks_;
+};
+
+}  // namespace howdah::proxy

@@ -1,0 +1,57 @@
+#include "server/server_connection.hpp"
+
+#include <atomic>
+
+namespace howdah::server {
+
+void PreparedNames::touch(std::uint64_t id) {
+    order_.splice(order_.end(), order_, index_.at(id));
+}
+
+void PreparedNames::add(std::uint64_t id) {
+    if (const auto found = index_.find(id); found != index_.end()) {
+        order_.splice(order_.end(), order_, found->second);
+        return;
+    }
+    order_.push_back(id);
+    index_[id] = std::prev(order_.end());
+}
+
+void PreparedNames::remove(std::uint64_t id) {
+    if (const auto found = index_.find(id); found != index_.end()) {
+        order_.erase(found->second);
+        index_.erase(found);
+    }
+}
+
+void PreparedNames::clear() {
+    order_.clear();
+    index_.clear();
+}
+
+const std::string* ServerConnection::reported_value(std::string_view name) const {
+    for (const auto& [key, value] : reported) {
+        if (key == name) {
+            return &value;
+        }
+    }
+    return nullptr;
+}
+
+bool ServerConnection::note_parameter(std::string_view name, std::string_view value) {
+    for (auto& [key, old] : reported) {
+        if (key == name) {
+            if (old == value) {
+                return false;
+            }
+            old = value;
+            reported_set = nullptr;
+            return true;
+        }
+    }
+    reported.emplace_back(name, value);
+    reported_set = nullptr;
+    return true;
+}
+
+}  // namespace howdah::server

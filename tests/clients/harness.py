@@ -1,0 +1,67 @@
+"""How tests/clients runs a driver: which scenarios it has, what starts it, what it printed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tools import node, process, shell
+from tools.shell import BUILD, ROOT
+
+HERE = Path(__file__).parent
+SETS = {"wire": ("psql", "psycopg", "asyncpg", "jdbc", "pg", "postgresjs"),
+        "orm": ("drizzle", "prisma")}
+DRIVERS = (*SETS["wire"], *SETS["orm"])
+RUN_SECONDS_MAX = 300
+JDBC_JAR = "/usr/share/java/postgresql.jar"
+
+
+def scenarios(driver: str, behind: str) -> list[str]:
+    """The names that `driver` must print when run behind "howdah", "pgbouncer" or "direct"."""
+    names = []
+    for line in (HERE / "scenarios.txt").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, drivers, what = (part.strip() for part in line.split("|"))
+        assert what, f"{name} does not say what it compares"
+        words = drivers.split()
+        allowed = {d for w in words for d in SETS.get(w, (w,)) if not w.startswith("!")}
+        assert allowed <= set(DRIVERS), f"{name}: unknown driver in {allowed}"
+        if driver in allowed and f"!{behind}" not in words:
+            names.append(name)
+    return names
+
+
+def java_classes() -> Path:
+    place = BUILD / "clients" / "java"
+    place.mkdir(parents=True, exist_ok=True)
+    sources = sorted((HERE / "java").glob("*.java"))
+    if not all(s.stat().st_mtime < (place / "JdbcClient.class").stat().st_mtime
+               if (place / "JdbcClient.class").exists() else False for s in sources):
+        shell.run(["javac", "-Xlint:all", "-Werror", "-cp", JDBC_JAR, "-d", place, *sources])
+    return place
+
+
+def command(driver: str) -> list[str]:
+    if driver in ("psql", "psycopg", "asyncpg"):
+        return ["/usr/bin/python3", "-B", str(HERE / "python" / f"{driver}_client.py")]
+    if driver == "jdbc":
+        return ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{java_classes()}:{JDBC_JAR}",
+                "JdbcClient"]
+    return ["node", str(node.bundle() / f"{driver}_client.mjs")]
+
+
+def run(driver: str, uri: str, names: list[str]) -> dict[str, dict]:
+    """Runs the driver's program; what it printed for each scenario."""
+    line = [*command(driver), *names]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS_MAX,
+                          env={**process.clean_environment(), "DATABASE_URL": uri,
+                               "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+    outcomes = {}
+    for text in done.stdout.splitlines():
+        entry = json.loads(text)
+        outcomes[entry.pop("scenario")] = entry
+    again = f"DATABASE_URL={uri} {shell.quote(line[:-len(names)])}"
+    assert done.returncode == 0, f"{driver} ended with {done.returncode}: {done.stderr}\n{again}"
+    assert set(outcomes) == set(names), f"{driver} did not print {set(names) ^ set(outcomes)}"
+    return outcomes

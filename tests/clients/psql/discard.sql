@@ -1,0 +1,16 @@
+set work_mem = '8MB';
+prepare p as select 1;
+create temp table gone (n int);
+discard all;
+show work_mem;
+execute p;
+select * from gone;
+prepare p as select 2;
+execute p;
+deallocate all;
+execute p;
+discard plans;
+discard temp;
+begin;
+discard all;
+rollback;

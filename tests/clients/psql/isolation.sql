@@ -1,0 +1,12 @@
+begin isolation level serializable, read only, deferrable;
+show transaction_isolation;
+show transaction_read_only;
+create table no (n int);
+rollback;
+set session characteristics as transaction isolation level repeatable read;
+show transaction_isolation;
+begin;
+set transaction isolation level read committed;
+show transaction_isolation;
+commit;
+show default_transaction_isolation;

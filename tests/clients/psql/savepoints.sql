@@ -1,0 +1,18 @@
+create table sp (n int primary key);
+begin;
+insert into sp values (1);
+savepoint a;
+insert into sp values (1);
+rollback to a;
+savepoint b;
+insert into sp values (2);
+release b;
+savepoint c;
+insert into sp values (3);
+rollback to c;
+rollback to no_such;
+rollback to a;
+insert into sp values (4);
+commit;
+select n from sp order by n;
+savepoint outside;

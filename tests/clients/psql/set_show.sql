@@ -1,0 +1,24 @@
+show work_mem;
+set work_mem = '7MB';
+set timezone = 'Asia/Tokyo';
+select set_config('app.user', 'ana', false);
+show work_mem;
+select current_setting('app.user'), '2025-01-01 00:00+00'::timestamptz;
+begin;
+set local work_mem = '9MB';
+show work_mem;
+commit;
+show work_mem;
+begin;
+set work_mem = '11MB';
+rollback;
+show work_mem;
+reset work_mem;
+show work_mem;
+set work_mem = 'much';
+set session authorization default;
+set role none;
+\encoding LATIN1
+show client_encoding;
+reset all;
+show timezone;

@@ -1,0 +1,14 @@
+create table tx (n int);
+begin;
+insert into tx values (1);
+commit;
+begin;
+insert into tx values (2);
+select count(*) from tx;
+rollback;
+select n from tx;
+commit;
+begin;
+begin;
+commit and chain;
+rollback and no chain;

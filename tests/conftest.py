@@ -1,0 +1,98 @@
+"""What every test under tests/ can ask for: a PostgreSQL of our own, and howdah in front of it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools import process, proxy
+from tools.pgcluster import FAST, Cluster
+from tools.shell import BUILD, ROOT
+
+PANTRY = ROOT / "examples" / "pantrycrm"
+USER, PASSWORD = "app", "app-secret"
+TEMPLATE = "pantry_template"
+
+
+def sweep(prefix: str) -> None:
+    """Removes folders of test runs that were killed."""
+    for path in BUILD.glob(f"{prefix}-*"):
+        pid = path.name.rsplit("-", 1)[-1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path.resolve(), ignore_errors=True)
+            path.is_symlink() and path.unlink()
+
+
+@pytest.fixture(scope="session")
+def run_folder():
+    """A folder for servers' data, gone at the end."""
+    sweep("test-run")
+    name = f"test-run-{os.getpid()}"
+    path = process.server_folder(name)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+    if (BUILD / name).is_symlink():
+        (BUILD / name).unlink()
+
+
+@pytest.fixture(scope="session")
+def cluster(run_folder):
+    """One PostgreSQL for the whole session, with an ordinary user and PantryCRM as a template."""
+    with Cluster(run_folder, settings=FAST) as running:
+        primary = running.primary
+        primary.sql(f"create role {USER} login password '{PASSWORD}'")
+        primary.sql(f"create database {TEMPLATE} owner {USER}")
+        primary.sql(f"alter database {TEMPLATE} set role {USER}")
+        primary.file(PANTRY / "schema.sql", TEMPLATE)
+        primary.file(PANTRY / "data.sql", TEMPLATE, {"scale": "1", "seed": "1"})
+        primary.sql(f"alter database {TEMPLATE} reset role")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def new_database(cluster):
+    """new_database(name): a fresh PantryCRM database that belongs to the ordinary user."""
+    def make(name: str) -> str:
+        cluster.primary.sql(f"create database {name} template {TEMPLATE} owner {USER} "
+                            "strategy file_copy")
+        return name
+    return make
+
+
+@pytest.fixture(scope="session")
+def start_howdah(cluster, run_folder):
+    """start_howdah(name, **settings): a pooler of one's own; stopped at the end of the session."""
+    running = []
+
+    def start(name: str, **settings: str) -> proxy.Proxy:
+        folder = Path(run_folder) / f"proxy-{name}"
+        folder.mkdir()
+        process.give_to_server_user(folder)
+        one = proxy.Proxy(folder, {USER: PASSWORD}, settings=settings, databases={
+            "*": f"host=127.0.0.1 port={cluster.primary.port}"})
+        one.start()
+        running.append(one)
+        return one
+    yield start
+    for one in running:
+        one.stop()
+
+
+def pool_modes() -> list[str]:
+    """PgBouncer keeps less of a session in transaction mode: it stands in for session mode only."""
+    return ["session"] if proxy.program().name == "pgbouncer" else ["session", "transaction"]
+
+
+@pytest.fixture(scope="session", params=pool_modes())
+def howdah(request, start_howdah):
+    """howdah in front of the session's cluster, in each pool mode."""
+    return start_howdah(request.param, pool_mode=request.param, default_pool_size="40")
+
+
+@pytest.fixture(scope="session", params=["direct", *pool_modes()])
+def target(request, cluster, start_howdah):
+    """target(database): a connection string, once straight to PostgreSQL and once for each mode."""
+    if request.param == "direct":
+        return lambda database: cluster.primary.uri(USER, PASSWORD, database)
+    return start_howdah(f"target-{request.param}", pool_mode=request.param).uri
