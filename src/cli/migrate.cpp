@@ -17,7 +17,7 @@ namespace howdah::cli {
 namespace {
 
 namespace json = boost::json;
-using namespace migrate;
+using namespace migrate::runner;
 
 constexpr const char* kExamples = R"(
 Examples:

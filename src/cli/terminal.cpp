@@ -45,7 +45,7 @@ sigset_t ending_signals() {
 
 }  // namespace
 
-SignalWatch::SignalWatch(migrate::Interrupt& interrupt) {
+SignalWatch::SignalWatch(migrate::runner::Interrupt& interrupt) {
     const sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     thread_ = std::thread([this, &interrupt] {

@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace {
 
@@ -233,4 +233,4 @@ fs::path find_project_config(const fs::path& from) {
     }
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

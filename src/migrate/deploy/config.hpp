@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "migrate/runner/runner.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 enum class BackupKind : std::uint8_t { kPgDump, kCommand, kRestorePoint, kNone };
 enum class BackupScope : std::uint8_t { kTouched, kFull, kSchema };
@@ -67,4 +67,4 @@ Result<> read_project_config(const std::filesystem::path& file, ProjectConfig& c
 // howdah.toml in `from` or the nearest folder above it; empty when there is none.
 std::filesystem::path find_project_config(const std::filesystem::path& from);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner
