@@ -5,6 +5,7 @@ namespace howdah::cli {
 std::span<const Command> commands() {
     static constexpr Command kCommands[] = {
         {"serve", "the proxy, the monitor and the HTTP API, in one process", run_serve},
+        {"migrate", "run migrations safely: status, up, down, repair, new", run_migrate},
         {"config", "check and print configuration", run_config},
     };
     return kCommands;
