@@ -11,7 +11,7 @@ from tools.shell import BUILD, ROOT
 HERE = Path(__file__).parent
 SETS = {"wire": ("psql", "psycopg", "asyncpg", "jdbc", "pg", "postgresjs"),
         "orm": ("drizzle", "prisma")}
-DRIVERS = (*SETS["wire"], *SETS["orm"])
+DRIVERS = (*SETS["wire"], *SETS["orm"], "pgbench")
 RUN_SECONDS_MAX = 300
 JDBC_JAR = "/usr/share/java/postgresql.jar"
 
@@ -36,14 +36,15 @@ def java_classes() -> Path:
     place = BUILD / "clients" / "java"
     place.mkdir(parents=True, exist_ok=True)
     sources = sorted((HERE / "java").glob("*.java"))
-    if not all(s.stat().st_mtime < (place / "JdbcClient.class").stat().st_mtime
-               if (place / "JdbcClient.class").exists() else False for s in sources):
+    made = place / "JdbcClient.class"
+    newest = max(source.stat().st_mtime for source in sources)
+    if not made.exists() or made.stat().st_mtime < newest:
         shell.run(["javac", "-Xlint:all", "-Werror", "-cp", JDBC_JAR, "-d", place, *sources])
     return place
 
 
 def command(driver: str) -> list[str]:
-    if driver in ("psql", "psycopg", "asyncpg"):
+    if driver in ("psql", "pgbench", "psycopg", "asyncpg"):
         return ["/usr/bin/python3", "-B", str(HERE / "python" / f"{driver}_client.py")]
     if driver == "jdbc":
         return ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{java_classes()}:{JDBC_JAR}",
