@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kGoodParametersMax = 1024;
+// Statement ids of different loops never meet: connections move between loops.
+constexpr std::uint64_t kIdStep = pool::kLoopsMax;
 constexpr net::Duration kRecoveryMax = 5s;
 constexpr net::Duration kCancelMax = 10s;
 
@@ -61,9 +63,42 @@ void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
     server_tls_ = std::move(server);
 }
 
+std::shared_ptr<pool::Commons> Shared::commons(const std::string& database,
+                                               const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    auto& commons = commons_[{database, user}];
+    if (commons == nullptr) {
+        commons = std::make_shared<pool::Commons>();
+    }
+    return commons;
+}
+
+namespace {
+
+pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
+                      const std::string& name) {
+    auto& quota = quotas[name];
+    if (quota == nullptr) {
+        quota = std::make_unique<pool::Quota>();
+    }
+    return *quota;
+}
+
+}  // namespace
+
+pool::Quota& Shared::database_quota(const std::string& database) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(database_quotas_, database);
+}
+
+pool::Quota& Shared::user_quota(const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(user_quotas_, user);
+}
+
 Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
     : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
-      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_"),
+      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_", index + 1, kIdStep),
       statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
@@ -121,27 +156,6 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
     PoolEntry* raw = entry.get();
     pools_.emplace(std::pair(database, user), std::move(entry));
     return raw;
-}
-
-namespace {
-
-pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
-                      const std::string& name) {
-    auto& quota = quotas[name];
-    if (quota == nullptr) {
-        quota = std::make_unique<pool::Quota>();
-    }
-    return *quota;
-}
-
-}  // namespace
-
-pool::Quota& Worker::database_quota(const std::string& database) {
-    return quota_in(database_quotas_, database);
-}
-
-pool::Quota& Worker::user_quota(const std::string& user) {
-    return quota_in(user_quotas_, user);
 }
 
 std::uint32_t Worker::intern_name(const std::string& name) {

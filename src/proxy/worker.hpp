@@ -51,6 +51,9 @@ class PoolEntry final : public pool::Host {
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
     bool evict_idle(const pool::Quota& quota) override;
+    void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                   net::Detached detached) override;
+    void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
     void on_connect_failed(const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
@@ -96,6 +99,11 @@ class Shared {
     std::function<void(int)> on_shutdown_request;  // SHUTDOWN on the console
     std::function<Result<>()> reload;              // RELOAD on the console
 
+    // What pools and limits have in common over all loops; made on first use, never taken away.
+    std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
+    pool::Quota& database_quota(const std::string& database);
+    pool::Quota& user_quota(const std::string& user);
+
     // TLS contexts by role; replaced whole on reload.
     std::shared_ptr<const net::TlsContext> client_tls() const;
     std::shared_ptr<const net::TlsContext> server_tls() const;
@@ -104,6 +112,9 @@ class Shared {
 
   private:
     mutable std::mutex mutex_;
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
     std::shared_ptr<const net::TlsContext> client_tls_;
     std::shared_ptr<const net::TlsContext> server_tls_;
@@ -144,8 +155,6 @@ class Worker {
         return pools_;
     }
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
-    pool::Quota& database_quota(const std::string& database);
-    pool::Quota& user_quota(const std::string& user);
     std::uint32_t intern_name(const std::string& name);
     void count_client(int change);
 
@@ -186,8 +195,6 @@ class Worker {
     FingerprintStats fingerprints_;
     SpscRing<QueryEvent> events_;
     wire::Secret secret_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;
