@@ -17,7 +17,10 @@ constexpr net::Duration kMaintenanceMax = 30s;
 }  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas)
-    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
+    : loop_(loop),
+      host_(host),
+      options_(std::move(options)),
+      quotas_(std::move(quotas)),
       idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
@@ -63,6 +66,13 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
             ++leased_;
             return server;
         }
+    }
+    // The servers cannot be reached, and were asked a moment ago: no use in waiting.
+    if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
+        !connected_any()) {
+        waiter.refused = cached_failure();
+        waiter.event->notify();
+        return nullptr;
     }
     waiter.since = loop_.now();
     waiter.queued = true;
@@ -139,7 +149,8 @@ void Pool::became_idle(Pooled* server) {
         close(server, closing_ ? "pool closed" : "server lifetime over");
         return;
     }
-    if (static_cast<int>(servers_.size()) > limit(true) || (server->in_reserve && waiters_.empty())) {
+    if (static_cast<int>(servers_.size()) > limit(true) ||
+        (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
         return;
     }
@@ -201,16 +212,19 @@ void Pool::launch_wanted() {
         return;
     }
     // Those that will become free by themselves (reset, check) count as on their way.
+    // After a failure one attempt finds out whether the next would succeed.
+    if (last_failure_ && connecting_ > 0) {
+        return;
+    }
     int coming = connecting_;
     for (const auto& server : servers_) {
-        coming += server->state == ServerState::kChecking ||
-                          server->state == ServerState::kResetting
-                      ? 1
-                      : 0;
+        coming +=
+            server->state == ServerState::kChecking || server->state == ServerState::kResetting ? 1
+                                                                                                : 0;
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        ++coming;
+        coming += last_failure_ ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
@@ -251,17 +265,35 @@ net::Task<void> Pool::connect(Pooled* server) {
 
 void Pool::connect_failed(Pooled* server, Error error) {
     --connecting_;
+    host_.on_connect_failed(*server, error);
     const auto found = std::find_if(servers_.begin(), servers_.end(),
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
     count_quota(-1);
-    host_.on_connect_failed(error);
     retry_at_ = loop_.now() + options_.server_login_retry;
     last_failure_ = error;
-    // Somebody else's connection may come free; otherwise nobody can be served.
-    if (servers_.empty()) {
-        refuse_waiters(error);
+    // A server that refuses the login would refuse the next: unless somebody's connection comes
+    // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
+    // may be there in a moment: they wait on.
+    if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
+        if (error.sqlstate != "57P03" && !connected_any()) {
+            refuse_waiters(error);
+        }
     }
+}
+
+// Whether there is a connection that can still be lent to somebody.
+bool Pool::connected_any() const {
+    return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
+        return server->connection != nullptr && !server->connection->doomed;
+    });
+}
+
+Error Pool::cached_failure() const {
+    return Error(ErrorCode::kUnavailable, last_failure_->sqlstate,
+                 "server login has been failing, cached error: " + last_failure_->message +
+                     " (server_login_retry)",
+                 last_failure_->hint);
 }
 
 void Pool::refuse_waiters(const Error& error) {
@@ -406,8 +438,9 @@ void Pool::tick() {
     }
     if (!waiters_.empty()) {
         launch_wanted();
-        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
-            connecting_ == 0 && may_launch(true)) {
+        if (options_.reserve_size > 0 &&
+            now - waiters_.front()->since >= options_.reserve_timeout && connecting_ == 0 &&
+            may_launch(true)) {
             launch(true);
         }
     }
@@ -448,6 +481,8 @@ void Pool::reconnect(const std::string& reason) {
             server->connection->doomed = true;
         }
     }
+    // What the servers report may be different now: the next client waits for one.
+    greeting_.clear();
     while (close_one_idle(reason)) {
     }
 }
@@ -475,12 +510,23 @@ Counts Pool::counts() const {
     counts.waiting = static_cast<int>(waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
-            case ServerState::kConnecting: ++counts.connecting; break;
-            case ServerState::kIdle: ++counts.idle; break;
-            case ServerState::kLeased: ++counts.leased; break;
-            case ServerState::kChecking: ++counts.checking; break;
-            case ServerState::kResetting: ++counts.resetting; break;
-            case ServerState::kClosed: break;
+            case ServerState::kConnecting:
+                ++counts.connecting;
+                break;
+            case ServerState::kIdle:
+                ++counts.idle;
+                break;
+            case ServerState::kLeased:
+                ++counts.leased;
+                break;
+            case ServerState::kChecking:
+                ++counts.checking;
+                break;
+            case ServerState::kResetting:
+                ++counts.resetting;
+                break;
+            case ServerState::kClosed:
+                break;
         }
     }
     return counts;

@@ -73,6 +73,8 @@ struct Waiter {
     std::optional<Error> refused;
     net::TimePoint since{};
     bool queued = false;
+    // Waits even while logins fail (a client that is just logging in); others are refused at once.
+    bool patient = false;
 };
 
 struct Counts {
@@ -95,7 +97,7 @@ class Host {
     virtual bool evict_idle(const Quota& quota) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
-    virtual void on_connect_failed(const Error& error) = 0;
+    virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
 };
 
@@ -146,6 +148,8 @@ class Pool {
     void launch(bool reserve);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
+    bool connected_any() const;
+    Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);
     bool at_rest(const Pooled& server) const;
@@ -169,7 +173,7 @@ class Pool {
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
-    std::optional<Error> last_failure_;
+    std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};
     net::Event idle_event_;
     net::TaskGroup tasks_;
