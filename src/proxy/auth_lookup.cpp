@@ -53,6 +53,9 @@ class AnswerReader {
     bool take(wire::Frame frame, std::span<const std::uint8_t> body,
               server::ServerConnection& connection) {
         wire::Reader reader(body);
+        if (expected_ == 2 && (frame.type == 'T' || frame.type == 'D')) {
+            return true;  // of the statement that sets the parameters
+        }
         switch (frame.type) {
             case 'T':
                 check_columns(reader.u16());
