@@ -6,6 +6,7 @@ std::span<const Command> commands() {
     static constexpr Command kCommands[] = {
         {"serve", "the proxy, the monitor and the HTTP API, in one process", run_serve},
         {"migrate", "run migrations safely: status, up, down, repair, new", run_migrate},
+        {"deploy", "back up, lint, migrate, deploy, test, roll back on failure", run_deploy},
         {"config", "check and print configuration", run_config},
     };
     return kCommands;
