@@ -9,7 +9,7 @@
 # DEPS are modules below this one; LIBS are outside libraries that only this module may see.
 function(howdah_module name)
     cmake_parse_arguments(arg "" "" "DEPS;LIBS;PUBLIC_LIBS" ${ARGN})
-    file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+    file(GLOB sources CONFIGURE_DEPENDS *.cpp */*.cpp)
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
     set(pgtests ${sources})

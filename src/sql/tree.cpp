@@ -259,4 +259,36 @@ std::string_view string_value(const Node* node) {
     return value != nullptr ? value : std::string_view();
 }
 
+// The descriptors that protobuf-c generates know where a message keeps its parts.
+void visit(const ProtobufCMessage& message, const std::function<void(const Node&)>& see) {
+    if (message.descriptor == &pg_query__node__descriptor) {
+        see(*reinterpret_cast<const Node*>(&message));
+    }
+    const auto* base = reinterpret_cast<const char*>(&message);
+    for (unsigned i = 0; i < message.descriptor->n_fields; ++i) {
+        const ProtobufCFieldDescriptor& field = message.descriptor->fields[i];
+        if (field.type != PROTOBUF_C_TYPE_MESSAGE) {
+            continue;
+        }
+        const bool one_of = (field.flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0U;
+        if (one_of &&
+            *reinterpret_cast<const std::uint32_t*>(base + field.quantifier_offset) != field.id) {
+            continue;
+        }
+        if (field.label == PROTOBUF_C_LABEL_REPEATED) {
+            const auto count =
+                *reinterpret_cast<const std::size_t*>(base + field.quantifier_offset);
+            auto* const* items =
+                *reinterpret_cast<ProtobufCMessage* const* const*>(base + field.offset);
+            for (std::size_t n = 0; n < count; ++n) {
+                visit(*items[n], see);
+            }
+        } else if (const auto* part =
+                       *reinterpret_cast<ProtobufCMessage* const*>(base + field.offset);
+                   part != nullptr) {
+            visit(*part, see);
+        }
+    }
+}
+
 }  // namespace howdah::sql

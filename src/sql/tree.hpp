@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -89,5 +90,8 @@ std::size_t nesting_bound(std::string_view text);
 std::string qualified_name(const PgQuery__RangeVar& relation);
 // String node's value; "" for any other node.
 std::string_view string_value(const Node* node);
+
+// Calls `see` with every Node below `message` (a Node or any PgQuery__ struct), parents first.
+void visit(const ProtobufCMessage& message, const std::function<void(const Node&)>& see);
 
 }  // namespace howdah::sql

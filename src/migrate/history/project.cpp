@@ -1,0 +1,251 @@
+#include "migrate/history/project.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <chrono>
+#include <fstream>
+#include <optional>
+#include <regex>
+#include <sstream>
+
+#include "migrate/history/digest.hpp"
+#include "migrate/history/readers.hpp"
+
+namespace howdah::migrate {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::array<std::pair<HostTool, std::string_view>, 8> kNames{{
+    {HostTool::kDrizzle0, "drizzle"},
+    {HostTool::kDrizzle1, "drizzle-1"},
+    {HostTool::kPrisma, "prisma"},
+    {HostTool::kPlain, "plain"},
+    {HostTool::kDbmate, "dbmate"},
+    {HostTool::kGolangMigrate, "golang-migrate"},
+    {HostTool::kGoose, "goose"},
+    {HostTool::kFlyway, "flyway"},
+}};
+
+// Places below a project where the tools keep migrations, most specific first.
+constexpr std::array<std::string_view, 9> kUsualPlaces{
+    "prisma/migrations", "drizzle",    "src/db/migrations", "src/drizzle",        "db/migrations",
+    "db/migration",      "migrations", "sql/migrations",    "supabase/migrations"};
+
+std::vector<fs::path> sql_files(const fs::path& folder) {
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+        if (entry.is_regular_file() && entry.path().extension() == ".sql") {
+            files.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
+bool any_contains(const std::vector<fs::path>& files, std::string_view mark) {
+    return std::ranges::any_of(files, [&](const fs::path& file) {
+        const auto text = read_file(file);
+        return text && text->find(mark) != std::string::npos;
+    });
+}
+
+std::optional<HostTool> tool_of_subfolders(const fs::path& folder) {
+    bool scripts = false;
+    bool snapshots = false;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+        scripts |= entry.is_directory() && fs::exists(entry.path() / "migration.sql");
+        snapshots |= entry.is_directory() && fs::exists(entry.path() / "snapshot.json");
+    }
+    if (snapshots && !fs::exists(folder / "migration_lock.toml")) {
+        return HostTool::kDrizzle1;
+    }
+    if (scripts || fs::exists(folder / "migration_lock.toml")) {
+        return HostTool::kPrisma;
+    }
+    return std::nullopt;
+}
+
+std::optional<HostTool> tool_of(const fs::path& folder) {
+    if (fs::exists(folder / "meta" / "_journal.json")) {
+        return HostTool::kDrizzle0;
+    }
+    if (const auto tool = tool_of_subfolders(folder)) {
+        return tool;
+    }
+    const std::vector<fs::path> files = sql_files(folder);
+    if (files.empty()) {
+        return std::nullopt;
+    }
+    static const std::regex flyway("[VUR][0-9._]*__.*\\.sql");
+    static const std::regex golang("[0-9]+_.*\\.(up|down)\\.sql");
+    const auto named = [&](const std::regex& pattern) {
+        return std::ranges::any_of(files, [&](const fs::path& file) {
+            return std::regex_match(file.filename().string(), pattern);
+        });
+    };
+    if (named(flyway)) {
+        return HostTool::kFlyway;
+    }
+    if (named(golang)) {
+        return HostTool::kGolangMigrate;
+    }
+    if (any_contains(files, "-- +goose Up")) {
+        return HostTool::kGoose;
+    }
+    return any_contains(files, "-- migrate:up") ? HostTool::kDbmate : HostTool::kPlain;
+}
+
+// Tools whose folders are recognised but whose history howdah does not write.
+std::optional<Error> refused_tool(const fs::path& folder) {
+    const std::array<std::pair<std::string_view, std::string_view>, 3> marks{
+        {{"sqitch.plan", "sqitch"}, {"atlas.sum", "atlas"}, {"committed", "graphile-migrate"}}};
+    for (const auto& [mark, name] : marks) {
+        if (fs::exists(folder / mark)) {
+            return Error(ErrorCode::kInvalidInput, "",
+                         fmt::format("{} is a {} folder, whose history howdah does not write",
+                                     folder.string(), name),
+                         fmt::format("howdah lint reads it; run it with {}", name));
+        }
+    }
+    return std::nullopt;
+}
+
+Error not_found(const fs::path& path) {
+    return {ErrorCode::kNotFound, "",
+            fmt::format("no migrations at {}: looked there and in {} for meta/_journal.json "
+                        "(Drizzle), */migration.sql (Prisma, Drizzle 1.0) and *.sql",
+                        path.string(), fmt::join(kUsualPlaces, ", ")),
+            "give the migrations folder, or set [migrate] folder in howdah.toml"};
+}
+
+// Order of ICU's root collation for what ASCII punctuation occurs in names: before digits, digits
+// before letters.
+int collation_rank(char c) {
+    static constexpr std::string_view kPunctuation = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
+    if (const std::size_t at = kPunctuation.find(c); at != std::string_view::npos) {
+        return static_cast<int>(at);
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    return 100 + (std::isupper(byte) != 0 ? std::tolower(byte) : byte);
+}
+
+}  // namespace
+
+std::string_view tool_name(HostTool tool) {
+    return std::ranges::find(kNames, tool, &std::pair<HostTool, std::string_view>::first)->second;
+}
+
+Result<HostTool> tool_from_name(std::string_view name) {
+    for (const auto& [tool, text] : kNames) {
+        if (text == name) {
+            return tool;
+        }
+    }
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("no migration tool '{}': drizzle, drizzle-1, prisma, plain, dbmate, "
+                            "golang-migrate, goose, flyway",
+                            name));
+}
+
+const Script* Project::find(std::string_view name) const {
+    const auto found = std::ranges::find_if(scripts, [&](const Script& script) {
+        return script.name == name || (!script.version.empty() && script.version == name);
+    });
+    return found == scripts.end() ? nullptr : &*found;
+}
+
+bool locale_less(std::string_view left, std::string_view right) {
+    for (std::size_t i = 0; i < left.size() && i < right.size(); ++i) {
+        const int a = collation_rank(left[i]);
+        const int b = collation_rank(right[i]);
+        if (a != b) {
+            return a < b;
+        }
+    }
+    // Equal but for case and length: the shorter first, then lower case before upper case.
+    return left.size() != right.size() ? left.size() < right.size() : left > right;
+}
+
+std::int64_t millis_of_digits(std::string_view name) {
+    if (name.size() < 14 ||
+        !std::ranges::all_of(name.substr(0, 14), [](char c) { return c >= '0' && c <= '9'; })) {
+        return -1;
+    }
+    const auto part = [&](std::size_t from, std::size_t size) {
+        return std::stoi(std::string(name.substr(from, size)));
+    };
+    const auto days = std::chrono::sys_days(std::chrono::year(part(0, 4)) /
+                                            std::chrono::month(static_cast<unsigned>(part(4, 2))) /
+                                            std::chrono::day(static_cast<unsigned>(part(6, 2))));
+    const auto time = days + std::chrono::hours(part(8, 2)) + std::chrono::minutes(part(10, 2)) +
+                      std::chrono::seconds(part(12, 2));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+Result<std::string> read_file(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
+        return fail(ErrorCode::kInvalidInput, fmt::format("cannot read {}", path.string()));
+    }
+    return std::move(text).str();
+}
+
+Result<Project> read_project(const fs::path& path) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored)) {
+        return fail(Error(ErrorCode::kNotFound, "",
+                          fmt::format("no migrations at {}: it is no folder", path.string()),
+                          "give the migrations folder, or a project that holds one"));
+    }
+    std::vector<fs::path> places{path};
+    for (const std::string_view place : kUsualPlaces) {
+        places.push_back(path / place);
+    }
+    for (const fs::path& place : places) {
+        if (!fs::is_directory(place, ignored)) {
+            continue;
+        }
+        if (auto refused = refused_tool(place)) {
+            return fail(std::move(*refused));
+        }
+        if (const auto tool = tool_of(place)) {
+            return read_project_as(place, *tool);
+        }
+    }
+    return fail(not_found(path));
+}
+
+Result<Project> read_project_as(const fs::path& folder, HostTool tool) {
+    Project project{.tool = tool, .folder = folder, .scripts = {}};
+    switch (tool) {
+        case HostTool::kDrizzle0: {
+            TRY(project.scripts, read_drizzle0(folder));
+            return project;
+        }
+        case HostTool::kDrizzle1: {
+            TRY(project.scripts, read_drizzle1(folder));
+            return project;
+        }
+        case HostTool::kPrisma: {
+            TRY(project.scripts, read_prisma(folder));
+            return project;
+        }
+        case HostTool::kPlain:
+        case HostTool::kDbmate:
+        case HostTool::kGolangMigrate:
+        case HostTool::kGoose:
+        case HostTool::kFlyway: {
+            TRY(project.scripts, read_files(folder, tool));
+            return project;
+        }
+    }
+    return fail(ErrorCode::kInternal, "unknown tool");
+}
+
+}  // namespace howdah::migrate

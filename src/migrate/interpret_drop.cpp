@@ -1,0 +1,282 @@
+// Interpreter: DROP, RENAME, SET SCHEMA, TRUNCATE.
+#include <algorithm>
+
+#include "migrate/build_table.hpp"
+#include "migrate/interpreter.hpp"
+
+namespace howdah::migrate {
+namespace {
+
+ActionKind drop_kind(PgQuery__ObjectType type) {
+    switch (type) {
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_TABLE:
+            return ActionKind::kDropTable;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX:
+            return ActionKind::kDropIndex;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
+            return ActionKind::kDropView;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA:
+            return ActionKind::kDropSchema;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER:
+            return ActionKind::kDropTrigger;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_RULE:
+            return ActionKind::kPolicy;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN:
+            return ActionKind::kDropType;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_FUNCTION:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_ROUTINE:
+            return ActionKind::kDropFunction;
+        default:
+            return ActionKind::kDropOther;
+    }
+}
+
+}  // namespace
+
+// DROP TRIGGER t ON a.b names the table in all but the last part.
+void Interpreter::drop(const PgQuery__DropStmt& statement) {
+    for (std::size_t i = 0; i < statement.n_objects; ++i) {
+        const sql::Node* object = statement.objects[i];
+        Action made = action(drop_kind(statement.remove_type));
+        made.traits |=
+            (statement.missing_ok != 0 ? kIfExists : 0U) |
+            (statement.concurrent != 0 ? kConcurrently : 0U) |
+            (statement.behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE ? kCascade : 0U);
+        made.own_transaction_only = statement.concurrent != 0;
+        switch (made.kind) {
+            case ActionKind::kDropTable:
+            case ActionKind::kDropView:
+                made.table = schema_.name_of(object);
+                drop_table(made);
+                break;
+            case ActionKind::kDropIndex:
+                made.name = schema_.name_of(object);
+                drop_index(made);
+                break;
+            case ActionKind::kDropSchema:
+                made.name = sql::string_value(object);
+                drop_schema(made);
+                break;
+            case ActionKind::kDropType:
+                made.name = schema_.name_of(object);
+                drop_type(made);
+                break;
+            case ActionKind::kDropTrigger:
+            case ActionKind::kPolicy: {
+                const std::vector<std::string> parts =
+                    strings_of(object->list->items, object->list->n_items);
+                made.name = parts.back();
+                made.table = parts.size() < 2 ? ""
+                                              : schema_.name_of(parts.size() > 2 ? parts[0] : "",
+                                                                parts[parts.size() - 2]);
+                touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+                emit(made);
+                break;
+            }
+            case ActionKind::kDropFunction:
+                if (object->node_case == PG_QUERY__NODE__NODE_OBJECT_WITH_ARGS) {
+                    made.name = strings_of(object->object_with_args->objname,
+                                           object->object_with_args->n_objname)
+                                    .back();
+                }
+                emit(made);
+                schema_.routines.erase(made.name);
+                break;
+            default:
+                made.name = schema_.name_of(object);
+                emit(made);
+                break;
+        }
+    }
+}
+
+void Interpreter::drop_table(Action& made) {
+    const Table* known = schema_.find(made.table);
+    touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+    if (known != nullptr) {
+        for (const TableConstraint& constraint : known->constraints) {
+            if (constraint.kind == ConstraintKind::kForeign &&
+                constraint.other_table != made.table) {
+                touch(made, constraint.other_table, Lock::kAccessExclusive);
+            }
+        }
+        const Table* parent = schema_.find(known->parent);
+        if (parent != nullptr && parent->kind == TableKind::kPartitioned) {
+            touch(made, parent->name, Lock::kAccessExclusive);
+            if (parent->default_partition != made.table) {
+                touch(made, parent->default_partition, Lock::kAccessExclusive);
+            }
+        }
+    }
+    if (made.has(kCascade)) {
+        for (const std::string& other : schema_.referencing(made.table)) {
+            touch(made, other, Lock::kAccessExclusive);
+        }
+    }
+    made.fresh = is_fresh(made.table);
+    emit(made);
+    schema_.drop_table(made.table);
+}
+
+void Interpreter::drop_index(Action& made) {
+    made.table = schema_.table_of_index(made.name);
+    const Index* index = schema_.index(made.name);
+    made.columns = index == nullptr ? std::vector<std::string>{} : index->columns;
+    const Lock lock =
+        made.has(kConcurrently) ? Lock::kShareUpdateExclusive : Lock::kAccessExclusive;
+    if (made.table.empty()) {
+        // An index that no migration made: its table is not known, its lock is.
+        add_effect(made.effects, {.table = "(the table of " + made.name + ")", .lock = lock});
+    } else {
+        touch_tree(made, made.table, {.lock = lock});
+    }
+    made.fresh = (index != nullptr && index->born == migration_) || is_fresh(made.table);
+    emit(made);
+    schema_.drop_index(made.name);
+}
+
+void Interpreter::drop_type(Action& made) {
+    if (made.has(kCascade)) {
+        for (auto& [name, table] : schema_.tables) {
+            const bool uses = std::ranges::any_of(
+                table.columns, [&](const Column& column) { return column.type.name == made.name; });
+            if (uses) {
+                touch(made, name, Lock::kAccessExclusive);
+            }
+        }
+    }
+    emit(made);
+    schema_.domains.erase(made.name);
+    schema_.enums.erase(made.name);
+}
+
+void Interpreter::drop_schema(Action& made) {
+    std::vector<std::string> inside;
+    for (auto& [name, table] : schema_.tables) {
+        if (schema_part(name) == made.name ||
+            (made.name == "public" && schema_part(name).empty())) {
+            inside.push_back(name);
+        }
+    }
+    std::ranges::sort(inside);
+    for (const std::string& table : inside) {
+        touch(made, table, Lock::kAccessExclusive);
+    }
+    emit(made);
+    for (const std::string& table : inside) {
+        schema_.drop_table(table);
+    }
+}
+
+void Interpreter::rename(const PgQuery__RenameStmt& statement) {
+    Action made = action(ActionKind::kOther);
+    made.table = schema_.name_of(statement.relation);
+    made.name = text_or(statement.subname);
+    made.other = text_or(statement.newname);
+    switch (statement.rename_type) {
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_TABLE: {
+            made.kind = ActionKind::kRenameTable;
+            made.name = made.table;
+            const std::string prefix = schema_part(made.table);
+            made.other = prefix.empty() ? made.other : prefix + "." + made.other;
+            touch(made, made.table, Lock::kAccessExclusive);
+            emit(made);
+            schema_.rename_table(made.table, made.other);
+            return;
+        }
+        case PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN:
+            made.kind = ActionKind::kRenameColumn;
+            touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+            emit(made);
+            for (const std::string& each : schema_.with_descendants(made.table)) {
+                if (Table* table = schema_.tables.find(each)) {
+                    schema_.rename_column(*table, made.name, made.other);
+                }
+            }
+            return;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT:
+            made.kind = ActionKind::kAlterConstraint;
+            touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+            emit(made);
+            if (Table* table = schema_.tables.find(made.table)) {
+                for (TableConstraint& constraint : table->constraints) {
+                    constraint.name = constraint.name == made.name ? made.other : constraint.name;
+                }
+            }
+            return;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX: {
+            made.kind = ActionKind::kAlterIndex;
+            const Index* index = schema_.index(made.table);
+            emit(made);
+            if (index != nullptr) {
+                Index moved = *index;
+                const std::string owner = schema_.table_of_index(made.table);
+                schema_.drop_index(made.table);
+                const std::string prefix = schema_part(made.table);
+                moved.name = prefix.empty() ? made.other : prefix + "." + made.other;
+                schema_.add_index(owner, std::move(moved));
+            }
+            return;
+        }
+        case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA:
+            made.kind = ActionKind::kRenameSchema;
+            break;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_RULE:
+            made.kind = ActionKind::kPolicy;
+            touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+            break;
+        default:
+            break;
+    }
+    emit(made);
+}
+
+void Interpreter::set_schema(const PgQuery__AlterObjectSchemaStmt& statement) {
+    const bool relation = statement.relation != nullptr;
+    Action made = action(relation ? ActionKind::kSetSchema : ActionKind::kOther);
+    made.table = schema_.name_of(statement.relation);
+    if (relation) {
+        const std::string target = text_or(statement.newschema);
+        made.other =
+            target == "public" ? last_part(made.table) : target + "." + last_part(made.table);
+        touch(made, made.table, Lock::kAccessExclusive);
+    }
+    emit(made);
+    if (relation) {
+        schema_.rename_table(made.table, made.other);
+    }
+}
+
+void Interpreter::truncate(const PgQuery__TruncateStmt& statement) {
+    const bool cascade = statement.behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
+    for (std::size_t i = 0; i < statement.n_relations; ++i) {
+        Action made = action(ActionKind::kTruncate);
+        made.table = schema_.name_of(statement.relations[i]->range_var);
+        made.traits |= cascade ? kCascade : 0U;
+        std::vector<std::string> reached{made.table};
+        for (std::size_t n = 0; n < reached.size(); ++n) {
+            touch_tree(made, reached[n], {.lock = Lock::kAccessExclusive});
+            const auto others =
+                cascade ? schema_.referencing(reached[n]) : std::vector<std::string>{};
+            for (const std::string& other : others) {
+                if (std::ranges::find(reached, other) == reached.end()) {
+                    reached.push_back(other);
+                }
+            }
+        }
+        made.fresh = is_fresh(made.table) && reached.size() == 1;
+        emit(made);
+    }
+}
+
+}  // namespace howdah::migrate

@@ -1,0 +1,297 @@
+// Interpreter: types, maintenance, data changes and the statements that touch no table's shape.
+#include <algorithm>
+
+#include "migrate/build_table.hpp"
+#include "migrate/interpreter.hpp"
+#include "migrate/routines.hpp"
+
+namespace howdah::migrate {
+namespace {
+
+bool option_set(sql::Node* const* options, std::size_t count, std::string_view name) {
+    for (std::size_t i = 0; i < count; ++i) {
+        if (options[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM) {
+            continue;
+        }
+        const PgQuery__DefElem& option = *options[i]->def_elem;
+        if (text_or(option.defname) != name) {
+            continue;
+        }
+        if (option.arg == nullptr) {
+            return true;
+        }
+        const std::string_view value = sql::string_value(option.arg);
+        if (option.arg->node_case == PG_QUERY__NODE__NODE_INTEGER) {
+            return option.arg->integer->ival != 0;
+        }
+        return value != "false" && value != "off" && value != "0";
+    }
+    return false;
+}
+
+std::string dotted(const Schema& schema, sql::Node* const* names, std::size_t count) {
+    const std::vector<std::string> parts = strings_of(names, count);
+    return parts.empty()
+               ? std::string()
+               : schema.name_of(parts.size() > 1 ? parts[parts.size() - 2] : "", parts.back());
+}
+
+}  // namespace
+
+// ADD CONSTRAINT, VALIDATE and SET NOT NULL read every table that has a column of the domain.
+void Interpreter::alter_domain(const PgQuery__AlterDomainStmt& statement) {
+    Action made = action(ActionKind::kAlterDomain);
+    made.name = dotted(schema_, statement.type_name, statement.n_type_name);
+    const char subtype = text_or(statement.subtype).empty() ? ' ' : *statement.subtype;
+    made.other = std::string(1, subtype);
+    const bool not_valid = statement.def != nullptr &&
+                           statement.def->node_case == PG_QUERY__NODE__NODE_CONSTRAINT &&
+                           statement.def->constraint->skip_validation != 0;
+    made.traits |= not_valid ? kNotValid : 0U;
+    if ((subtype == 'C' && !not_valid) || subtype == 'V' || subtype == 'O') {
+        for (auto& [name, table] : schema_.tables) {
+            const bool uses = std::ranges::any_of(
+                table.columns, [&](const Column& column) { return column.type.name == made.name; });
+            const bool rows = table.kind == TableKind::kTable;
+            if (uses && rows) {
+                add_effect(made.effects,
+                           {.table = name, .lock = Lock::kShare, .second = true, .scan = true});
+            }
+        }
+        std::ranges::sort(made.effects, {}, &TableEffect::table);
+    }
+    emit(made);
+    if (Domain* domain = schema_.domains.find(made.name)) {
+        domain->constraints += subtype == 'C' || subtype == 'O' ? 1 : 0;
+        const bool less = (subtype == 'X' || subtype == 'N') && domain->constraints > 0;
+        domain->constraints -= less ? 1 : 0;
+    }
+}
+
+void Interpreter::alter_enum(const PgQuery__AlterEnumStmt& statement) {
+    const bool rename = !text_or(statement.old_val).empty();
+    Action made = action(rename ? ActionKind::kRenameEnumValue : ActionKind::kAddEnumValue);
+    made.name = dotted(schema_, statement.type_name, statement.n_type_name);
+    made.other = text_or(statement.new_val);
+    made.traits |= statement.skip_if_new_val_exists != 0 ? kIfExists : 0U;
+    const EnumType* known = schema_.enums.find(made.name);
+    made.fresh = known != nullptr && known->born == migration_;
+    emit(made);
+    if (EnumType* type = schema_.enums.find(made.name); type != nullptr && !rename) {
+        type->fresh_values.push_back(made.other);
+    }
+}
+
+void Interpreter::vacuum(const PgQuery__VacuumStmt& statement) {
+    const bool full = option_set(statement.options, statement.n_options, "full");
+    const bool is_vacuum = statement.is_vacuumcmd != 0;
+    const ActionKind kind = full        ? ActionKind::kVacuumFull
+                            : is_vacuum ? ActionKind::kVacuum
+                                        : ActionKind::kAnalyze;
+    const Lock lock = full ? Lock::kAccessExclusive : Lock::kShareUpdateExclusive;
+    for (std::size_t i = 0; i < std::max<std::size_t>(statement.n_rels, 1); ++i) {
+        Action made = action(kind);
+        made.own_transaction_only = is_vacuum;
+        if (statement.n_rels > 0) {
+            made.table = schema_.name_of(statement.rels[i]->vacuum_relation->relation);
+            touch_tree(made, made.table, {.lock = lock, .scan = false, .rewrite = full});
+        }
+        emit(made);
+    }
+}
+
+void Interpreter::cluster(const PgQuery__ClusterStmt& statement) {
+    Action made = action(ActionKind::kCluster);
+    made.table = schema_.name_of(statement.relation);
+    made.name = text_or(statement.indexname);
+    made.own_transaction_only = statement.relation == nullptr;
+    if (!made.table.empty()) {
+        add_effect(made.effects,
+                   {.table = made.table, .lock = Lock::kAccessExclusive, .rewrite = true});
+    }
+    emit(made);
+}
+
+void Interpreter::reindex(const PgQuery__ReindexStmt& statement) {
+    Action made = action(ActionKind::kReindex);
+    const bool concurrently = option_set(statement.params, statement.n_params, "concurrently");
+    made.traits |= concurrently ? kConcurrently : 0U;
+    const bool whole = statement.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_SCHEMA ||
+                       statement.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_SYSTEM ||
+                       statement.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_DATABASE;
+    made.own_transaction_only = concurrently || whole;
+    made.name = whole ? text_or(statement.name) : schema_.name_of(statement.relation);
+    const bool index = statement.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_INDEX;
+    if (!whole) {
+        made.table = index ? schema_.table_of_index(made.name) : made.name;
+        const Lock lock = concurrently ? Lock::kShareUpdateExclusive : Lock::kShare;
+        if (made.table.empty()) {
+            add_effect(made.effects,
+                       {.table = "(the table of " + made.name + ")", .lock = lock, .build = true});
+        } else {
+            const Table* known = schema_.find(made.table);
+            made.own_transaction_only =
+                made.own_transaction_only ||
+                (known != nullptr && known->kind == TableKind::kPartitioned);
+            touch_tree(made, made.table, {.lock = lock, .build = true});
+        }
+    }
+    emit(made);
+}
+
+void Interpreter::refresh(const PgQuery__RefreshMatViewStmt& statement) {
+    Action made = action(ActionKind::kRefresh);
+    made.table = schema_.name_of(statement.relation);
+    const bool concurrently = statement.concurrent != 0;
+    made.traits |=
+        (concurrently ? kConcurrently : 0U) | (statement.skip_data != 0 ? kSchemaOnly : 0U);
+    add_effect(made.effects, {.table = made.table,
+                              .lock = concurrently ? Lock::kExclusive : Lock::kAccessExclusive,
+                              .scan = concurrently,
+                              .rewrite = !concurrently});
+    emit(made);
+}
+
+void Interpreter::publication(const sql::Node& node) {
+    Action made = action(ActionKind::kOther);
+    sql::visit(node.base, [&](const sql::Node& part) {
+        if (part.node_case != PG_QUERY__NODE__NODE_PUBLICATION_OBJ_SPEC ||
+            part.publication_obj_spec->pubtable == nullptr) {
+            return;
+        }
+        const std::string table = schema_.name_of(part.publication_obj_spec->pubtable->relation);
+        touch(made, table, Lock::kShareUpdateExclusive);
+        schema_.published.at(table) = migration_;
+    });
+    emit(made);
+}
+
+void Interpreter::data_change(const sql::Node& node) {
+    Action made = action(ActionKind::kSelect);
+    const PgQuery__RangeVar* target = nullptr;
+    bool scan = false;
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_INSERT_STMT:
+            made.kind = ActionKind::kInsert;
+            target = node.insert_stmt->relation;
+            break;
+        case PG_QUERY__NODE__NODE_UPDATE_STMT:
+            made.kind = ActionKind::kUpdate;
+            target = node.update_stmt->relation;
+            made.traits |= node.update_stmt->where_clause == nullptr ? kNoWhere : 0U;
+            scan = true;
+            break;
+        case PG_QUERY__NODE__NODE_DELETE_STMT:
+            made.kind = ActionKind::kDelete;
+            target = node.delete_stmt->relation;
+            made.traits |= node.delete_stmt->where_clause == nullptr ? kNoWhere : 0U;
+            scan = true;
+            break;
+        case PG_QUERY__NODE__NODE_MERGE_STMT:
+            made.kind = ActionKind::kMerge;
+            target = node.merge_stmt->relation;
+            scan = true;
+            break;
+        case PG_QUERY__NODE__NODE_COPY_STMT:
+            made.kind = ActionKind::kCopy;
+            target = node.copy_stmt->is_from != 0 ? node.copy_stmt->relation : nullptr;
+            break;
+        default:
+            break;
+    }
+    made.table = schema_.name_of(target);
+    if (target != nullptr) {
+        add_effect(made.effects, {.table = made.table, .lock = Lock::kRowExclusive, .scan = scan});
+    }
+    const bool query = node.node_case == PG_QUERY__NODE__NODE_SELECT_STMT;
+    if (query) {
+        const PgQuery__SelectStmt& select = *node.select_stmt;
+        read_tables(made, node.base);
+        if (select.n_locking_clause > 0) {
+            for (TableEffect& effect : made.effects) {
+                effect.lock = Lock::kRowShare;
+            }
+        }
+        if (select.into_clause != nullptr) {
+            schema_.add_table({.name = schema_.name_of(select.into_clause->rel),
+                               .born = migration_,
+                               .complete = false});
+        }
+    }
+    emit(made);
+    if (node.node_case != PG_QUERY__NODE__NODE_COPY_STMT) {
+        Routines(*this).run_called(node);
+    }
+}
+
+// ADD ATTRIBUTE ... CASCADE and friends come as ALTER TABLE; what is left locks no table.
+void Interpreter::small_statement(const sql::Node& node) {
+    Action made = action(ActionKind::kOther);
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_LOCK_STMT:
+            made.kind = ActionKind::kLockTable;
+            for (std::size_t i = 0; i < node.lock_stmt->n_relations; ++i) {
+                const std::string table = schema_.name_of(node.lock_stmt->relations[i]->range_var);
+                made.table = made.table.empty() ? table : made.table;
+                touch_tree(made, table, {.lock = static_cast<Lock>(node.lock_stmt->mode)});
+            }
+            break;
+        case PG_QUERY__NODE__NODE_COMMENT_STMT: {
+            made.kind = ActionKind::kComment;
+            const sql::Node* object = node.comment_stmt->object;
+            if (node.comment_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE ||
+                node.comment_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW ||
+                node.comment_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) {
+                made.table = schema_.name_of(object);
+            } else if (node.comment_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN &&
+                       object->node_case == PG_QUERY__NODE__NODE_LIST &&
+                       object->list->n_items > 1) {
+                made.table = dotted(schema_, object->list->items, object->list->n_items - 1);
+            }
+            touch(made, made.table, Lock::kShareUpdateExclusive);
+            break;
+        }
+        case PG_QUERY__NODE__NODE_CREATE_STATS_STMT:
+            for (std::size_t i = 0; i < node.create_stats_stmt->n_relations; ++i) {
+                if (node.create_stats_stmt->relations[i]->node_case ==
+                    PG_QUERY__NODE__NODE_RANGE_VAR) {
+                    made.table = schema_.name_of(node.create_stats_stmt->relations[i]->range_var);
+                    touch(made, made.table, Lock::kShareUpdateExclusive);
+                }
+            }
+            break;
+        case PG_QUERY__NODE__NODE_CREATE_POLICY_STMT:
+        case PG_QUERY__NODE__NODE_ALTER_POLICY_STMT:
+        case PG_QUERY__NODE__NODE_RULE_STMT:
+            made.kind = ActionKind::kPolicy;
+            made.table = schema_.name_of(node.node_case == PG_QUERY__NODE__NODE_RULE_STMT
+                                             ? node.rule_stmt->relation
+                                         : node.node_case == PG_QUERY__NODE__NODE_CREATE_POLICY_STMT
+                                             ? node.create_policy_stmt->table
+                                             : node.alter_policy_stmt->table);
+            touch(made, made.table, Lock::kAccessExclusive);
+            break;
+        case PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT:
+            made.kind = ActionKind::kCreateSchema;
+            made.name = text_or(node.create_schema_stmt->schemaname);
+            made.traits |= node.create_schema_stmt->if_not_exists != 0 ? kIfExists : 0U;
+            break;
+        case PG_QUERY__NODE__NODE_DROPDB_STMT:
+            made.kind = ActionKind::kDropDatabase;
+            made.name = text_or(node.dropdb_stmt->dbname);
+            made.own_transaction_only = true;
+            break;
+        case PG_QUERY__NODE__NODE_CREATEDB_STMT:
+        case PG_QUERY__NODE__NODE_CREATE_TABLE_SPACE_STMT:
+        case PG_QUERY__NODE__NODE_DROP_TABLE_SPACE_STMT:
+        case PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT:
+        case PG_QUERY__NODE__NODE_CREATE_SUBSCRIPTION_STMT:
+            made.own_transaction_only = true;
+            break;
+        default:
+            break;
+    }
+    emit(made);
+}
+
+}  // namespace howdah::migrate

@@ -1,0 +1,372 @@
+#include "migrate/interpreter.hpp"
+
+#include <algorithm>
+
+#include "migrate/alter_table.hpp"
+#include "migrate/build_table.hpp"
+#include "migrate/routines.hpp"
+
+namespace howdah::migrate {
+
+Lock Action::strongest() const {
+    Lock lock = Lock::kNone;
+    for (const TableEffect& effect : effects) {
+        lock = std::max(lock, effect.lock);
+    }
+    return lock;
+}
+
+bool Action::works() const {
+    return !fresh && std::ranges::any_of(effects, &TableEffect::works);
+}
+bool Action::rewrites() const {
+    return !fresh && std::ranges::any_of(effects, [](const TableEffect& effect) {
+        return effect.rewrite && !effect.fresh;
+    });
+}
+bool Action::builds() const {
+    return !fresh && std::ranges::any_of(effects, [](const TableEffect& effect) {
+        return effect.build && !effect.fresh;
+    });
+}
+
+Action Interpreter::action(ActionKind kind) const {
+    Action made;
+    made.kind = kind;
+    made.begin = place_.begin;
+    made.end = place_.end;
+    made.statement = place_.number;
+    made.nested = depth_ > 0;
+    made.node = node_;
+    return made;
+}
+
+bool Interpreter::is_fresh(const std::string& table) const {
+    const Table* known = schema_.find(table);
+    return known != nullptr && (known->temporary || known->born == migration_);
+}
+
+// Effects on tables that nobody uses yet are of no interest to anybody.
+void Interpreter::emit(Action& made) {
+    for (TableEffect& effect : made.effects) {
+        effect.fresh = is_fresh(effect.table);
+    }
+    const bool all_fresh =
+        !made.effects.empty() && std::ranges::all_of(made.effects, &TableEffect::fresh);
+    made.fresh = made.fresh || all_fresh;
+    (*see_)(made);
+}
+
+void Interpreter::touch(Action& made, const std::string& table, Lock lock) const {
+    if (!table.empty()) {
+        add_effect(made.effects, {.table = table, .lock = lock, .second = table != made.table});
+    }
+}
+
+// The same effect on the table and everything below it; a partitioned parent has no rows itself.
+void Interpreter::touch_tree(Action& made, const std::string& table, TableEffect effect) const {
+    for (const std::string& each : schema_.with_descendants(table)) {
+        const Table* known = schema_.find(each);
+        effect.table = each;
+        effect.second = each != made.table;
+        TableEffect own = effect;
+        if (known != nullptr && known->kind == TableKind::kPartitioned) {
+            own.scan = own.build = own.rewrite = false;
+        }
+        add_effect(made.effects, own);
+    }
+}
+
+// ACCESS SHARE (ROW SHARE under FOR UPDATE) on what a query names.
+void Interpreter::read_tables(Action& made, const ProtobufCMessage& part) const {
+    std::vector<std::string> ctes;
+    sql::visit(part, [&](const sql::Node& node) {
+        if (node.node_case == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR) {
+            ctes.push_back(text_or(node.common_table_expr->ctename));
+        }
+    });
+    sql::visit(part, [&](const sql::Node& node) {
+        if (node.node_case != PG_QUERY__NODE__NODE_RANGE_VAR) {
+            return;
+        }
+        const bool bare =
+            node.range_var->schemaname == nullptr || *node.range_var->schemaname == '\0';
+        if (!bare || std::ranges::find(ctes, text_or(node.range_var->relname)) == ctes.end()) {
+            touch(made, schema_.name_of(node.range_var), Lock::kAccessShare);
+        }
+    });
+}
+
+void Interpreter::run(const sql::Node& node, const StatementPlace& place, const See& see) {
+    place_ = place;
+    see_ = &see;
+    node_ = &node;
+    if (create_something(node) || change_something(node) || maintain_something(node)) {
+        return;
+    }
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
+            return transaction(*node.transaction_stmt);
+        case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+            return set_variable(*node.variable_set_stmt);
+        case PG_QUERY__NODE__NODE_INSERT_STMT:
+        case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        case PG_QUERY__NODE__NODE_DELETE_STMT:
+        case PG_QUERY__NODE__NODE_MERGE_STMT:
+        case PG_QUERY__NODE__NODE_COPY_STMT:
+        case PG_QUERY__NODE__NODE_SELECT_STMT:
+            return data_change(node);
+        case PG_QUERY__NODE__NODE_DO_STMT:
+        case PG_QUERY__NODE__NODE_CALL_STMT:
+            return Routines(*this).run(node);
+        default:
+            return small_statement(node);
+    }
+}
+
+bool Interpreter::create_something(const sql::Node& node) {
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_CREATE_STMT:
+            create_table(*node.create_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_FOREIGN_TABLE_STMT:
+            create_table(*node.create_foreign_table_stmt->base_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+            create_table_as(*node.create_table_as_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_VIEW_STMT:
+            create_view(*node.view_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_INDEX_STMT:
+            create_index(*node.index_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_TRIG_STMT:
+            create_trigger(*node.create_trig_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
+            create_function(*node.create_function_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
+        case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
+        case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
+            create_type(node);
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool Interpreter::change_something(const sql::Node& node) {
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
+            AlterTable(*this, *node.alter_table_stmt).run();
+            return true;
+        case PG_QUERY__NODE__NODE_DROP_STMT:
+            drop(*node.drop_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_RENAME_STMT:
+            rename(*node.rename_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT:
+            set_schema(*node.alter_object_schema_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT:
+            alter_domain(*node.alter_domain_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_ALTER_ENUM_STMT:
+            alter_enum(*node.alter_enum_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_ALTER_TABLE_MOVE_ALL_STMT: {
+            Action made = action(ActionKind::kRewriteStorage);
+            made.name = "every table of the tablespace";
+            emit(made);
+            return true;
+        }
+        default:
+            return false;
+    }
+}
+
+bool Interpreter::maintain_something(const sql::Node& node) {
+    switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_TRUNCATE_STMT:
+            truncate(*node.truncate_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_VACUUM_STMT:
+            vacuum(*node.vacuum_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CLUSTER_STMT:
+            cluster(*node.cluster_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_REINDEX_STMT:
+            reindex(*node.reindex_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_REFRESH_MAT_VIEW_STMT:
+            refresh(*node.refresh_mat_view_stmt);
+            return true;
+        case PG_QUERY__NODE__NODE_CREATE_PUBLICATION_STMT:
+        case PG_QUERY__NODE__NODE_ALTER_PUBLICATION_STMT:
+            publication(node);
+            return true;
+        default:
+            return false;
+    }
+}
+
+void Interpreter::transaction(const PgQuery__TransactionStmt& statement) {
+    ActionKind kind = ActionKind::kSavepoint;
+    switch (statement.kind) {
+        case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
+        case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
+            kind = ActionKind::kBegin;
+            break;
+        case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
+        case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
+            kind = ActionKind::kCommit;
+            break;
+        case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
+            kind = ActionKind::kRollback;
+            break;
+        default:
+            break;
+    }
+    Action made = action(kind);
+    emit(made);
+}
+
+void Interpreter::set_variable(const PgQuery__VariableSetStmt& statement) {
+    Action made = action(ActionKind::kSet);
+    made.name = text_or(statement.name);
+    if (statement.n_args > 0 && statement.args[0]->node_case == PG_QUERY__NODE__NODE_A_CONST) {
+        const PgQuery__AConst& value = *statement.args[0]->a_const;
+        if (value.val_case == PG_QUERY__A__CONST__VAL_IVAL) {
+            made.other = std::to_string(value.ival->ival);
+        } else if (value.val_case == PG_QUERY__A__CONST__VAL_SVAL) {
+            made.other = text_or(value.sval->sval);
+        }
+    }
+    made.traits |= statement.is_local != 0 ? kTemporary : 0U;
+    emit(made);
+    if (made.name == "search_path") {
+        schema_.search_path = made.other == "public" ? std::string() : made.other;
+    }
+}
+
+void Interpreter::create_view(const PgQuery__ViewStmt& statement) {
+    Action made = action(ActionKind::kCreateView);
+    made.table = schema_.name_of(statement.view);
+    made.traits |= statement.replace != 0 ? kIfExists : 0U;
+    const bool exists = schema_.find(made.table) != nullptr;
+    const bool may_exist = statement.replace != 0;
+    if (exists || may_exist) {
+        touch(made, made.table, Lock::kAccessExclusive);
+    }
+    if (statement.query != nullptr) {
+        read_tables(made, statement.query->base);
+    }
+    // Only the view itself: reading the tables below it blocks nobody.
+    made.fresh = is_fresh(made.table) || !may_exist;
+    emit(made);
+    if (!exists) {
+        schema_.add_table(
+            {.name = made.table, .kind = TableKind::kView, .born = migration_, .complete = false});
+    }
+}
+
+void Interpreter::create_index(const PgQuery__IndexStmt& statement) {
+    Action made = action(ActionKind::kCreateIndex);
+    made.table = schema_.name_of(statement.relation);
+    Index index = index_of(statement, migration_);
+    const std::string prefix = schema_part(made.table);
+    index.name = prefix.empty() ? index.name : prefix + "." + index.name;
+    made.name = index.name;
+    made.columns = index.columns;
+    const bool only = statement.relation->inh == 0;
+    made.traits |= (statement.concurrent != 0 ? kConcurrently : 0U) | (only ? kOnly : 0U) |
+                   (statement.if_not_exists != 0 ? kIfExists : 0U) |
+                   (statement.unique != 0 ? kInlineUnique : 0U);
+    const Lock lock = statement.concurrent != 0 ? Lock::kShareUpdateExclusive : Lock::kShare;
+    if (only) {
+        const Table* table = schema_.find(made.table);
+        const bool partitioned = table == nullptr || table->kind == TableKind::kPartitioned;
+        add_effect(made.effects, {.table = made.table, .lock = lock, .build = !partitioned});
+        index.valid = !partitioned;
+    } else {
+        touch_tree(made, made.table, {.lock = lock, .build = true});
+    }
+    made.own_transaction_only = statement.concurrent != 0;
+    emit(made);
+    if (statement.if_not_exists == 0 || schema_.index(index.name) == nullptr) {
+        schema_.add_index(made.table, std::move(index));
+    }
+}
+
+void Interpreter::create_trigger(const PgQuery__CreateTrigStmt& statement) {
+    Action made = action(ActionKind::kCreateTrigger);
+    made.table = schema_.name_of(statement.relation);
+    made.name = text_or(statement.trigname);
+    touch_tree(made, made.table, {.lock = Lock::kShareRowExclusive});
+    if (statement.constrrel != nullptr) {
+        touch(made, schema_.name_of(statement.constrrel), Lock::kShareRowExclusive);
+    }
+    emit(made);
+}
+
+void Interpreter::create_function(const PgQuery__CreateFunctionStmt& statement) {
+    Action made = action(ActionKind::kCreateFunction);
+    Routine routine;
+    for (std::size_t i = 0; i < statement.n_options; ++i) {
+        const PgQuery__DefElem* option = statement.options[i]->def_elem;
+        const std::string name = text_or(option->defname);
+        if (name == "volatility") {
+            routine.volatility = sql::string_value(option->arg).empty()
+                                     ? 'v'
+                                     : sql::string_value(option->arg).front();
+        } else if (name == "language") {
+            routine.language = sql::string_value(option->arg);
+        } else if (name == "as" && option->arg != nullptr &&
+                   option->arg->node_case == PG_QUERY__NODE__NODE_LIST &&
+                   option->arg->list->n_items > 0) {
+            routine.body = sql::string_value(option->arg->list->items[0]);
+        }
+    }
+    const std::vector<std::string> names = strings_of(statement.funcname, statement.n_funcname);
+    made.name = schema_.name_of(names.size() > 1 ? names[names.size() - 2] : "", names.back());
+    made.traits |= statement.replace != 0 ? kIfExists : 0U;
+    emit(made);
+    schema_.routines.at(made.name) = std::move(routine);
+}
+
+void Interpreter::create_type(const sql::Node& node) {
+    Action made = action(ActionKind::kCreateType);
+    const auto joined = [&](sql::Node* const* names, std::size_t count) {
+        const std::vector<std::string> parts = strings_of(names, count);
+        return parts.empty()
+                   ? std::string()
+                   : schema_.name_of(parts.size() > 1 ? parts[parts.size() - 2] : "", parts.back());
+    };
+    if (node.node_case == PG_QUERY__NODE__NODE_CREATE_ENUM_STMT) {
+        made.name = joined(node.create_enum_stmt->type_name, node.create_enum_stmt->n_type_name);
+        emit(made);
+        schema_.enums.at(made.name).born = migration_;
+    } else if (node.node_case == PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT) {
+        const PgQuery__CreateDomainStmt& statement = *node.create_domain_stmt;
+        made.name = joined(statement.domainname, statement.n_domainname);
+        emit(made);
+        Domain domain{.base = type_of(statement.type_name)};
+        for (std::size_t i = 0; i < statement.n_constraints; ++i) {
+            const auto kind = statement.constraints[i]->constraint->contype;
+            domain.constraints += kind == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
+                                          kind == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL
+                                      ? 1
+                                      : 0;
+        }
+        schema_.domains.at(made.name) = std::move(domain);
+    } else {
+        made.name = schema_.name_of(node.composite_type_stmt->typevar);
+        emit(made);
+    }
+}
+
+}  // namespace howdah::migrate

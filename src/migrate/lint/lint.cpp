@@ -1,0 +1,382 @@
+#include "migrate/lint/lint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "migrate/interpreter.hpp"
+#include "migrate/lint/read_ahead.hpp"
+#include "migrate/rules/rules.hpp"
+
+namespace howdah::migrate::lint {
+namespace {
+
+// Judges one file: walks its statements, keeps its transactions, collects what the rules report.
+class FileJudge : public Sink {
+  public:
+    FileJudge(const LintInput& input, Schema& schema, std::size_t file, std::uint32_t migration)
+        : input_(input),
+          schema_(schema),
+          file_(input.project.files[file]),
+          file_index_(file),
+          migration_(migration) {}
+
+    void judge(const Script& script, LintResult& result);
+    void add(Report report) override;
+
+  private:
+    void run_statement(std::size_t number);
+    void see(Action& action);
+    void close_transaction();
+    void run_file_rules();
+    void check_suppressions(LintResult& result);
+    bool suppress(const Finding& finding, std::size_t begin);
+    void deliver(const Rule& rule, Report&& report);
+    void verdict(LintResult& result);
+    bool active(const Rule& rule) const;
+    bool in_transaction() const { return explicit_block_ || tool_block_; }
+
+    const LintInput& input_;
+    Schema& schema_;
+    const MigrationFile& file_;
+    std::size_t file_index_;
+    std::uint32_t migration_;
+    const Script* script_ = nullptr;
+    Setting setting_;
+    bool tool_block_ = false;      // the tool's own or an implicit transaction
+    bool implicit_ = false;        // one simple query
+    bool explicit_block_ = false;  // BEGIN in the file
+    bool lock_timeout_ = false;
+    std::vector<Action> actions_;
+    std::size_t transaction_begin_ = 0;  // of actions_
+    std::vector<Finding> findings_;
+    const Rule* rule_ = nullptr;
+    std::size_t suppressed_ = 0;
+};
+
+bool FileJudge::active(const Rule& rule) const {
+    if (input_.config.disabled.contains(rule.name)) {
+        return false;
+    }
+    return rule.on || input_.config.enabled.contains(rule.name);
+}
+
+void FileJudge::add(Report report) {
+    deliver(*rule_, std::move(report));
+}
+
+bool FileJudge::suppress(const Finding& finding, std::size_t begin) {
+    bool found = false;
+    for (const Suppression& suppression : script_->suppressions) {
+        if (std::ranges::find(suppression.rules, finding.rule) == suppression.rules.end()) {
+            continue;
+        }
+        bool here = suppression.whole_file || script_->line_of(suppression.begin) == finding.line;
+        if (!here && suppression.alone && suppression.begin < begin) {
+            here = script_->line_of(suppression.begin) + 1 == finding.line;
+            const auto next = std::ranges::find_if(script_->statements,
+                                                   [&](const sql::ScriptStatement& statement) {
+                                                       return statement.begin > suppression.end;
+                                                   });
+            here = here ||
+                   (next != script_->statements.end() && next->begin <= begin && begin < next->end);
+        }
+        suppression.used = suppression.used || here;
+        found = found || here;
+    }
+    return found;
+}
+
+void FileJudge::deliver(const Rule& rule, Report&& report) {
+    if (!file_.judged || !active(rule)) {
+        return;
+    }
+    Finding finding;
+    finding.rule = rule.name;
+    const auto severity = input_.config.severities.find(rule.name);
+    finding.severity = severity != input_.config.severities.end() ? severity->second
+                       : report.own_severity                      ? rule.severity
+                                                                  : report.severity;
+    finding.risk = report.risk != Risk::kNone ? report.risk : rule.risk;
+    finding.file = file_.path;
+    finding.line = script_->line_of(report.begin);
+    finding.column = script_->column_of(report.begin);
+    finding.source = script_->line_text(finding.line);
+    const std::size_t line_end = script_->line_starts[finding.line - 1] + finding.source.size();
+    const std::size_t caret_end = std::min(std::max(report.end, report.begin + 1), line_end);
+    finding.caret_length = static_cast<std::uint32_t>(
+        caret_end > report.begin ? script_->column_of(caret_end) - finding.column : 1);
+    finding.message = std::move(report.message);
+    finding.why = rule.why;
+    finding.evidence = std::move(report.evidence);
+    finding.fix = report.fix.empty() ? std::string(rule.fix) : std::move(report.fix);
+    finding.confidence = std::move(report.confidence);
+    if (report.action != nullptr) {
+        finding.impact = describe_impact(*report.action);
+    }
+    if (suppress(finding, report.begin)) {
+        ++suppressed_;
+        return;
+    }
+    findings_.push_back(std::move(finding));
+}
+
+void FileJudge::see(Action& action) {
+    if (action.kind == ActionKind::kSet && action.name == "lock_timeout") {
+        lock_timeout_ = action.other != "0";
+    }
+    const Step step{.action = action,
+                    .schema = schema_,
+                    .setting = setting_,
+                    .in_transaction = in_transaction(),
+                    .implicit_transaction = implicit_,
+                    .tool_transaction = tool_block_,
+                    .lock_timeout_set = lock_timeout_ || input_.config.lock_timeout_by_runner,
+                    .file_name = file_.name};
+    if (file_.judged) {
+        for (const Rule* rule : all_rules()) {
+            if (rule->step != nullptr) {
+                rule_ = rule;
+                rule->step(step, *this);
+            }
+        }
+    }
+    actions_.push_back(action);
+    if (action.nested) {  // its tree dies with the block
+        actions_.back().node = nullptr;
+        actions_.back().column_def = nullptr;
+        actions_.back().constraint_def = nullptr;
+    }
+}
+
+void FileJudge::close_transaction() {
+    if (transaction_begin_ == actions_.size()) {
+        return;
+    }
+    Transaction run{.actions = {}, .schema = schema_, .explicit_block = explicit_block_};
+    for (std::size_t i = transaction_begin_; i < actions_.size(); ++i) {
+        run.actions.push_back(&actions_[i]);
+    }
+    transaction_begin_ = actions_.size();
+    if (!file_.judged) {
+        return;
+    }
+    for (const Rule* rule : all_rules()) {
+        if (rule->transaction != nullptr) {
+            rule_ = rule;
+            rule->transaction(run, *this);
+        }
+    }
+}
+
+void FileJudge::run_statement(std::size_t number) {
+    const sql::ScriptStatement& statement = script_->statements[number];
+    if (!statement.tree) {
+        const sql::ParseError& error = statement.tree.error();
+        const std::size_t at = std::min(statement.begin + error.offset,
+                                        script_->text.empty() ? 0 : script_->text.size() - 1);
+        deliver(rule_syntax_error, {.begin = at, .end = at + 1, .message = error.message});
+        return;
+    }
+    const sql::Node* node = statement.tree->first();
+    if (node == nullptr) {
+        return;
+    }
+    const std::size_t before = actions_.size();
+    Interpreter interpreter(schema_, migration_);
+    interpreter.run(
+        *node,
+        {.text = script_->clean, .begin = statement.begin, .end = statement.end, .number = number},
+        [this](Action& action) { see(action); });
+    const ActionKind kind = before < actions_.size() ? actions_[before].kind : ActionKind::kOther;
+    if (kind == ActionKind::kBegin) {
+        if (!in_transaction() || implicit_) {
+            explicit_block_ = true;
+        }
+    } else if (kind == ActionKind::kCommit || kind == ActionKind::kRollback) {
+        close_transaction();
+        explicit_block_ = false;
+    } else if (!in_transaction()) {
+        close_transaction();
+    }
+}
+
+void FileJudge::run_file_rules() {
+    const FileView view{.script = *script_,
+                        .setting = setting_,
+                        .actions = actions_,
+                        .schema = schema_,
+                        .file_name = file_.name,
+                        .lock_timeout_set = input_.config.lock_timeout_by_runner,
+                        .open_transaction = explicit_block_};
+    for (const Rule* rule : all_rules()) {
+        if (rule->file != nullptr) {
+            rule_ = rule;
+            rule->file(view, *this);
+        }
+    }
+}
+
+void FileJudge::check_suppressions(LintResult& result) {
+    for (const Suppression& suppression : script_->suppressions) {
+        Report report{.begin = suppression.begin, .end = suppression.end};
+        if (!suppression.used) {
+            const auto unknown = std::ranges::find_if(
+                suppression.rules,
+                [](const std::string& name) { return find_rule(name) == nullptr; });
+            report.message = suppression.rules.empty() ? "names no rule"
+                             : unknown != suppression.rules.end()
+                                 ? fmt::format("there is no rule {}", *unknown)
+                                 : fmt::format("nothing here is found by {}",
+                                               fmt::join(suppression.rules, ", "));
+            deliver(rule_unused_suppression, Report(report));
+        } else if (suppression.reason.empty() &&
+                   (input_.config.require_reason || active(rule_suppression_without_reason))) {
+            report.message = "say why: -- howdah-ignore rule -- reason";
+            deliver(rule_suppression_without_reason, Report(report));
+        }
+    }
+    result.suppressed += suppressed_;
+}
+
+void FileJudge::verdict(LintResult& result) {
+    FileVerdict verdict{
+        .file = file_.path, .statements = script_->statements.size(), .findings = findings_.size()};
+    bool before = false;
+    bool after = false;
+    for (const Action& action : actions_) {
+        const DeployOrder order = deploy_order(action);
+        before = before || order == DeployOrder::kBefore || order == DeployOrder::kTwoDeploys;
+        after = after || order == DeployOrder::kAfter || order == DeployOrder::kTwoDeploys;
+        const bool heavy = !action.fresh && (action.works() || blocks_reads(action.strongest()));
+        if (heavy && verdict.impacts.size() < 5) {
+            std::string impact = describe_impact(action);
+            if (!impact.empty() &&
+                std::ranges::find(verdict.impacts, impact) == verdict.impacts.end()) {
+                verdict.impacts.push_back(std::move(impact));
+            }
+        }
+    }
+    verdict.order = before && after ? DeployOrder::kTwoDeploys
+                    : before        ? DeployOrder::kBefore
+                    : after         ? DeployOrder::kAfter
+                                    : DeployOrder::kAny;
+    for (const Finding& finding : findings_) {
+        verdict.risk = std::max(verdict.risk, finding.risk);
+    }
+    result.files.push_back(std::move(verdict));
+}
+
+void FileJudge::judge(const Script& script, LintResult& result) {
+    script_ = &script;
+    setting_ = {.tool = input_.project.tool,
+                .postgres = input_.config.postgres,
+                .requires_reason = input_.config.require_reason};
+    const Scope scope = scope_of(input_.project, input_.config, script);
+    implicit_ = scope == Scope::kOneQuery && script.statements.size() > 1;
+    tool_block_ = implicit_ || scope == Scope::kFile || scope == Scope::kAllPending;
+    for (std::size_t i = 0; i < script.statements.size(); ++i) {
+        run_statement(i);
+    }
+    const bool open = explicit_block_;
+    if (!open) {
+        close_transaction();
+    }
+    result.statements += script.statements.size();
+    if (file_.judged) {
+        run_file_rules();
+        if (open) {
+            close_transaction();
+        }
+        check_suppressions(result);
+        verdict(result);
+        if (input_.keep_actions) {
+            for (Action& action : actions_) {
+                action.node = nullptr;
+                action.column_def = nullptr;
+                action.constraint_def = nullptr;
+                result.actions.push_back(
+                    {.file = file_index_, .action = action, .line = script.line_of(action.begin)});
+            }
+        }
+    }
+    std::ranges::move(findings_, std::back_inserter(result.findings));
+}
+
+bool contains_drop_index_concurrently(const Script& script) {
+    return std::ranges::any_of(script.statements, [](const sql::ScriptStatement& statement) {
+        const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
+        return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_DROP_STMT &&
+               node->drop_stmt->concurrent != 0;
+    });
+}
+
+}  // namespace
+
+Scope scope_of(const Project& project, const LintConfig& config, const Script& script) {
+    if (script.no_transaction) {
+        return Scope::kStatement;
+    }
+    if (config.scope != Scope::kAuto) {
+        return config.scope;
+    }
+    switch (project.tool) {
+        case Tool::kPlain:
+        case Tool::kSqitch:
+            return Scope::kStatement;
+        case Tool::kDrizzle:
+        case Tool::kDrizzle1:
+            return Scope::kAllPending;
+        case Tool::kPrisma: {
+            const bool one_by_one =
+                project.tool_major > 7 || (project.tool_major == 7 && project.tool_minor >= 4);
+            // Its splitter cannot read DROP INDEX CONCURRENTLY; the whole file then goes as one.
+            return one_by_one && !contains_drop_index_concurrently(script) ? Scope::kStatement
+                                                                           : Scope::kOneQuery;
+        }
+        case Tool::kGolangMigrate:
+            return Scope::kOneQuery;
+        case Tool::kFlyway: {
+            // Flyway runs a file without a transaction when it finds a statement that needs it.
+            const bool alone =
+                std::ranges::any_of(script.statements, [](const sql::ScriptStatement& statement) {
+                    const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
+                    return node != nullptr &&
+                           ((node->node_case == PG_QUERY__NODE__NODE_INDEX_STMT &&
+                             node->index_stmt->concurrent != 0) ||
+                            (node->node_case == PG_QUERY__NODE__NODE_DROP_STMT &&
+                             node->drop_stmt->concurrent != 0) ||
+                            node->node_case == PG_QUERY__NODE__NODE_VACUUM_STMT);
+                });
+            return alone ? Scope::kStatement : Scope::kFile;
+        }
+        default:
+            return Scope::kFile;
+    }
+}
+
+void sort_findings(std::vector<Finding>& findings) {
+    std::ranges::sort(findings, [](const Finding& a, const Finding& b) {
+        return std::tie(b.risk, b.severity, a.file, a.line, a.column, a.rule, a.message) <
+               std::tie(a.risk, a.severity, b.file, b.line, b.column, b.rule, b.message);
+    });
+}
+
+Result<LintResult> judge_project(const LintInput& input) {
+    LintResult result;
+    result.findings = input.project.findings;
+    Schema schema;
+    ReadAhead ahead(input);
+    for (std::size_t i = 0; i < input.project.files.size(); ++i) {
+        TRY(const Script script, ahead.take(i));
+        // Pending files of a tool that runs them in one transaction are one migration.
+        const bool joined = input.project.files[i].pending &&
+                            scope_of(input.project, input.config, script) == Scope::kAllPending;
+        const auto number = joined ? 1U : static_cast<std::uint32_t>(i + 2);
+        FileJudge(input, schema, i, number).judge(script, result);
+    }
+    sort_findings(result.findings);
+    return result;
+}
+
+}  // namespace howdah::migrate::lint

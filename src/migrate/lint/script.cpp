@@ -1,0 +1,295 @@
+#include "migrate/lint/script.hpp"
+
+#include <algorithm>
+
+namespace howdah::migrate::lint {
+namespace {
+
+void blank(std::string& text, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end && i < text.size(); ++i) {
+        text[i] = text[i] == '\n' || text[i] == '\r' ? text[i] : ' ';
+    }
+}
+
+std::size_t line_end(std::string_view text, std::size_t from) {
+    const std::size_t end = text.find('\n', from);
+    return end == std::string_view::npos ? text.size() : end;
+}
+
+std::string_view trimmed(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(" \t\r\n");
+    if (begin == std::string_view::npos) {
+        return {};
+    }
+    return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+bool starts_line(std::string_view text, std::size_t at) {
+    const std::size_t newline = text.rfind('\n', at == 0 ? 0 : at - 1);
+    const std::size_t begin = at == 0 || newline == std::string_view::npos ? 0 : newline + 1;
+    return text.substr(begin, at - begin).find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+// ${name} becomes an identifier of the same length.
+void rename_placeholders(std::string& text) {
+    for (std::size_t at = text.find("${"); at != std::string::npos; at = text.find("${", at + 1)) {
+        const std::size_t close = text.find_first_of("}\n", at);
+        if (close == std::string::npos || text[close] != '}') {
+            continue;
+        }
+        text[at] = 'p';
+        text[at + 1] = '_';
+        text[close] = '_';
+        for (std::size_t i = at + 2; i < close; ++i) {
+            const char c = text[i];
+            const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '_';
+            text[i] = word ? c : '_';
+        }
+    }
+}
+
+// COPY ... FROM STDIN; data until \. alone; `after` stands behind the semicolon.
+std::size_t blank_copy_data(std::string& text, std::size_t after) {
+    const std::size_t data = line_end(text, after);
+    std::size_t at = data;
+    while (at < text.size()) {
+        const std::size_t begin = at + 1;
+        const std::size_t end = line_end(text, begin);
+        if (begin >= text.size()) {
+            break;
+        }
+        const bool last = trimmed(std::string_view(text).substr(begin, end - begin)) == "\\.";
+        blank(text, begin, end);
+        at = end;
+        if (last) {
+            break;
+        }
+    }
+    return std::min(at, text.size());
+}
+
+bool is_copy_from_stdin(std::string_view text, const sql::Piece& piece) {
+    sql::Lexer lexer(text.substr(0, piece.end), piece.begin);
+    sql::Token token = lexer.next_code();
+    if (!sql::is_word(token, text, "copy")) {
+        return false;
+    }
+    bool from = false;
+    for (; token.kind != sql::TokenKind::kEnd; token = lexer.next_code()) {
+        if (from && sql::is_word(token, text, "stdin")) {
+            return true;
+        }
+        from = sql::is_word(token, text, "from");
+    }
+    return false;
+}
+
+// psql: a backslash command takes its line; :name and :'name' become words and strings.
+void clean_psql(std::string& text) {
+    if (text.find('\\') == std::string::npos && text.find(':') == std::string::npos) {
+        return;
+    }
+    sql::Lexer lexer(text);
+    sql::Token before;
+    for (sql::Token token = lexer.next(); token.kind != sql::TokenKind::kEnd;) {
+        if (sql::is_punct(token, text, '\\')) {
+            const std::size_t end = line_end(text, token.begin);
+            blank(text, token.begin, end);
+            lexer = sql::Lexer(text, end);
+        } else if (sql::is_punct(token, text, ':') && token.end < text.size() &&
+                   before.kind != sql::TokenKind::kNumber && !sql::is_punct(before, text, ']')) {
+            const char next = text[token.end];
+            const bool name = (next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z') ||
+                              next == '_' || next == '\'' || next == '"';
+            if (name) {
+                text[token.begin] = next == '\'' || next == '"' ? ' ' : '_';
+                lexer = sql::Lexer(text, token.begin);
+            }
+        }
+        before = token;
+        token = lexer.next();
+    }
+}
+
+void clean_copy(std::string& text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const sql::Piece piece = sql::split_one(text, at);
+        if (piece.end == piece.begin) {
+            return;
+        }
+        at = is_copy_from_stdin(text, piece) ? blank_copy_data(text, piece.after) : piece.after;
+    }
+}
+
+// From the line that holds `marker` to the line that holds `until` (or the end).
+void blank_section(std::string& text, std::string_view marker, std::string_view until) {
+    for (std::size_t at = text.find(marker); at != std::string::npos; at = text.find(marker, at)) {
+        std::size_t end = text.find(until, at);
+        end = end == std::string::npos ? text.size() : end;
+        blank(text, at, end);
+        at = end;
+    }
+}
+
+bool find_no_transaction(std::string_view text, Tool tool) {
+    switch (tool) {
+        case Tool::kGoose:
+            return text.find("+goose NO TRANSACTION") != std::string_view::npos;
+        case Tool::kDbmate: {
+            const std::size_t up = text.find("migrate:up");
+            return up != std::string_view::npos &&
+                   text.substr(up, line_end(text, up) - up).find("transaction:false") !=
+                       std::string_view::npos;
+        }
+        case Tool::kGraphile:
+            return text.find("--! no-transaction") != std::string_view::npos;
+        default:
+            return false;
+    }
+}
+
+std::vector<std::string> split_names(std::string_view text) {
+    std::vector<std::string> names;
+    while (!text.empty()) {
+        const std::size_t comma = text.find_first_of(", \t");
+        const std::string_view name = trimmed(text.substr(0, comma));
+        if (!name.empty()) {
+            names.emplace_back(name);
+        }
+        text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    }
+    return names;
+}
+
+void read_suppression(Script& script, const sql::Token& comment) {
+    const std::string_view text = script.text;
+    std::string_view inner = comment.in(text);
+    constexpr std::string_view kMark = "howdah-ignore";
+    const std::size_t mark = inner.find(kMark);
+    if (mark == std::string_view::npos ||
+        inner.substr(0, mark).find_first_not_of("-/* \t") != std::string_view::npos) {
+        return;
+    }
+    Suppression found{.begin = comment.begin, .end = comment.end};
+    inner = inner.substr(mark + kMark.size());
+    found.whole_file = inner.starts_with("-file");
+    inner = found.whole_file ? inner.substr(5) : inner;
+    if (inner.ends_with("*/")) {
+        inner.remove_suffix(2);
+    }
+    inner = trimmed(inner.starts_with(":") ? inner.substr(1) : inner);
+    const std::size_t reason = inner.find("--");
+    found.rules = split_names(inner.substr(0, reason));
+    found.reason = reason == std::string_view::npos ? "" : trimmed(inner.substr(reason + 2));
+    found.alone = starts_line(text, comment.begin);
+    script.suppressions.push_back(std::move(found));
+}
+
+void read_comments(Script& script) {
+    if (script.text.find("howdah-ignore") == std::string::npos) {
+        return;
+    }
+    sql::Lexer lexer(script.clean);
+    for (sql::Token token = lexer.next(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.next()) {
+        if (token.kind == sql::TokenKind::kComment) {
+            read_suppression(script, token);
+        }
+    }
+}
+
+}  // namespace
+
+std::string_view tool_name(Tool tool) {
+    switch (tool) {
+        case Tool::kPlain:
+            return "plain SQL";
+        case Tool::kDrizzle:
+            return "Drizzle 0.x";
+        case Tool::kDrizzle1:
+            return "Drizzle 1.0";
+        case Tool::kPrisma:
+            return "Prisma";
+        case Tool::kFlyway:
+            return "Flyway";
+        case Tool::kGolangMigrate:
+            return "golang-migrate";
+        case Tool::kGoose:
+            return "goose";
+        case Tool::kDbmate:
+            return "dbmate";
+        case Tool::kSqitch:
+            return "sqitch";
+        case Tool::kGraphile:
+            return "graphile-migrate";
+        case Tool::kDiesel:
+            return "diesel";
+    }
+    return "plain SQL";
+}
+
+std::string clean_text(std::string_view text, Tool tool) {
+    std::string clean(text);
+    if (clean.starts_with("\xef\xbb\xbf")) {
+        blank(clean, 0, 3);
+    }
+    std::ranges::replace(clean, '\0', ' ');
+    if (tool == Tool::kFlyway || tool == Tool::kPlain) {
+        rename_placeholders(clean);
+    }
+    if (tool == Tool::kGoose) {
+        blank_section(clean, "-- +goose Down", "-- +goose Up");
+    } else if (tool == Tool::kDbmate) {
+        blank_section(clean, "-- migrate:down", "-- migrate:up");
+    }
+    if (clean.find("stdin") != std::string::npos || clean.find("STDIN") != std::string::npos) {
+        clean_copy(clean);
+    }
+    clean_psql(clean);
+    return clean;
+}
+
+Script read_script(std::string text, Tool tool) {
+    Script script;
+    script.text = std::move(text);
+    script.clean = clean_text(script.text, tool);
+    script.no_transaction = find_no_transaction(script.text, tool);
+    script.statements = sql::parse_script(script.clean);
+    script.line_starts.push_back(0);
+    for (std::size_t i = 0; i < script.text.size(); ++i) {
+        if (script.text[i] == '\n') {
+            script.line_starts.push_back(i + 1);
+        }
+    }
+    read_comments(script);
+    return script;
+}
+
+std::uint32_t Script::line_of(std::size_t offset) const {
+    const auto after = std::ranges::upper_bound(line_starts, offset);
+    return static_cast<std::uint32_t>(after - line_starts.begin());
+}
+
+std::uint32_t Script::column_of(std::size_t offset) const {
+    const std::size_t start = line_starts[line_of(offset) - 1];
+    std::uint32_t column = 1;
+    for (std::size_t i = start; i < offset && i < text.size(); ++i) {
+        column += (static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U ? 0 : 1;
+    }
+    return column;
+}
+
+std::string_view Script::line_text(std::uint32_t line) const {
+    if (line == 0 || line > line_starts.size()) {
+        return {};
+    }
+    const std::size_t start = line_starts[line - 1];
+    std::string_view found = std::string_view(text).substr(start, line_end(text, start) - start);
+    while (found.ends_with('\r')) {
+        found.remove_suffix(1);
+    }
+    return found;
+}
+
+}  // namespace howdah::migrate::lint

@@ -1,0 +1,68 @@
+// foreign-key-without-index: see the texts below, and foreign-key-without-index.cases.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "migrate/build_table.hpp"
+#include "migrate/rules/rules.hpp"
+
+namespace howdah::migrate::lint {
+namespace {
+
+void check(const FileView& file, Sink& sink) {
+    for (const Action& a : file.actions) {
+        std::vector<const TableConstraint*> keys;
+        const Table* table = file.schema.find(a.table);
+        if (table == nullptr || table->temporary ||
+            (a.kind != ActionKind::kCreateTable && a.kind != ActionKind::kAddColumn &&
+             a.kind != ActionKind::kAddConstraint)) {
+            continue;
+        }
+        for (const TableConstraint& constraint : table->constraints) {
+            const bool mine = a.kind == ActionKind::kCreateTable ||
+                              (a.kind == ActionKind::kAddColumn &&
+                               constraint.columns == std::vector<std::string>{a.name}) ||
+                              (a.kind == ActionKind::kAddConstraint && constraint.name == a.name);
+            if (mine && constraint.kind == ConstraintKind::kForeign &&
+                (a.kind != ActionKind::kCreateTable || file.named_in(a, constraint.name))) {
+                keys.push_back(&constraint);
+            }
+        }
+        for (const TableConstraint* key : keys) {
+            const bool covered = std::ranges::any_of(table->indexes, [&](const Index& index) {
+                return !index.partial && index.columns.size() >= key->columns.size() &&
+                       std::is_permutation(key->columns.begin(), key->columns.end(),
+                                           index.columns.begin());
+            });
+            if (!covered) {
+                const std::string columns = quoted_list(key->columns);
+                sink.at(
+                    a,
+                    fmt::format("no index of {} begins with ({}), which references {}", a.table,
+                                columns, key->other_table),
+                    fmt::format("CREATE INDEX CONCURRENTLY ON {} ({});", quoted(a.table), columns));
+            }
+        }
+    }
+}
+
+}  // namespace
+
+const Rule rule_foreign_key_without_index{
+    .name = "foreign-key-without-index",
+    .title = "A foreign key's columns have no index.",
+    .severity = Severity::kWarning,
+    .risk = Risk::kMedium,
+    .why =
+        "Each DELETE or key UPDATE on the referenced table reads the whole referencing "
+        "table, holding its locks meanwhile; joins along the key do too.",
+    .fix = "CREATE INDEX CONCURRENTLY on the columns (first in the index).",
+    .flagged =
+        "CREATE TABLE order_lines (id bigint PRIMARY KEY, order_id bigint REFERENCES "
+        "orders (id));",
+    .clean = "CREATE INDEX order_lines_order_idx ON order_lines (order_id);",
+    .on = true,
+    .file = check,
+};
+
+}  // namespace howdah::migrate::lint

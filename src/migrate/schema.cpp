@@ -1,0 +1,298 @@
+#include "migrate/schema.hpp"
+
+#include <algorithm>
+
+namespace howdah::migrate {
+
+const Column* Table::column(std::string_view column_name) const {
+    const auto found = std::ranges::find(columns, column_name, &Column::name);
+    return found == columns.end() ? nullptr : &*found;
+}
+
+const TableConstraint* Table::constraint(std::string_view constraint_name) const {
+    const auto found = std::ranges::find(constraints, constraint_name, &TableConstraint::name);
+    return found == constraints.end() ? nullptr : &*found;
+}
+
+const TableConstraint* Table::primary_key() const {
+    const auto found =
+        std::ranges::find(constraints, ConstraintKind::kPrimary, &TableConstraint::kind);
+    return found == constraints.end() ? nullptr : &*found;
+}
+
+bool Table::in_primary_key(std::string_view column_name) const {
+    const TableConstraint* key = primary_key();
+    return key != nullptr && std::ranges::find(key->columns, column_name) != key->columns.end();
+}
+
+bool Table::never_null(std::string_view column_name, bool by_check) const {
+    if (const Column* known = column(column_name);
+        known != nullptr && (known->not_null || known->identity)) {
+        return true;
+    }
+    if (in_primary_key(column_name)) {
+        return true;
+    }
+    return by_check && std::ranges::any_of(constraints, [&](const TableConstraint& constraint) {
+               return constraint.valid && std::ranges::find(constraint.not_null, column_name) !=
+                                              constraint.not_null.end();
+           });
+}
+
+std::string Schema::name_of(std::string_view schema, std::string_view name) const {
+    const std::string_view effective = schema.empty() ? std::string_view(search_path) : schema;
+    std::string full;
+    if (!effective.empty() && effective != "public") {
+        full.append(effective).push_back('.');
+    }
+    return full.append(name);
+}
+
+std::string Schema::name_of(const PgQuery__RangeVar* relation) const {
+    if (relation == nullptr) {
+        return {};
+    }
+    return name_of(relation->schemaname != nullptr ? relation->schemaname : "",
+                   relation->relname != nullptr ? relation->relname : "");
+}
+
+std::string Schema::name_of(const sql::Node* names) const {
+    if (names == nullptr) {
+        return {};
+    }
+    std::vector<std::string_view> parts;
+    if (names->node_case == PG_QUERY__NODE__NODE_LIST) {
+        for (std::size_t i = 0; i < names->list->n_items; ++i) {
+            parts.push_back(sql::string_value(names->list->items[i]));
+        }
+    } else if (names->node_case == PG_QUERY__NODE__NODE_TYPE_NAME) {
+        for (std::size_t i = 0; i < names->type_name->n_names; ++i) {
+            parts.push_back(sql::string_value(names->type_name->names[i]));
+        }
+    } else {
+        parts.push_back(sql::string_value(names));
+    }
+    if (parts.empty()) {
+        return {};
+    }
+    return name_of(parts.size() > 1 ? parts[parts.size() - 2] : "", parts.back());
+}
+
+std::string Schema::table_of_index(std::string_view index_name) const {
+    const std::string* table = index_table.find(index_name);
+    return table == nullptr ? std::string() : *table;
+}
+
+const Index* Schema::index(std::string_view name) const {
+    const Table* table = find(table_of_index(name));
+    if (table == nullptr) {
+        return nullptr;
+    }
+    const auto found = std::ranges::find(table->indexes, name, &Index::name);
+    return found == table->indexes.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> Schema::with_descendants(const std::string& table) const {
+    std::vector<std::string> all{table};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (const Table* known = find(all[i])) {
+            for (const std::string& child : known->children) {
+                if (std::ranges::find(all, child) == all.end()) {
+                    all.push_back(child);
+                }
+            }
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> Schema::referencing(const std::string& table) const {
+    std::vector<std::string> result;
+    for (const auto& [name, other] : tables) {
+        const bool refers = std::ranges::any_of(other.constraints, [&](const TableConstraint& key) {
+            return key.kind == ConstraintKind::kForeign && key.other_table == table;
+        });
+        if (refers && name != table) {
+            result.push_back(name);
+        }
+    }
+    std::ranges::sort(result);
+    return result;
+}
+
+void Schema::add_table(Table table) {
+    for (const Index& index : table.indexes) {
+        index_table.at(index.name) = table.name;
+    }
+    if (Table* parent = table.parent.empty() ? nullptr : tables.find(table.parent)) {
+        parent->children.push_back(table.name);
+    }
+    std::string name = table.name;
+    tables.at(name) = std::move(table);
+}
+
+void Schema::drop_table(const std::string& name) {
+    const Table* table = tables.find(name);
+    if (table == nullptr) {
+        return;
+    }
+    const Table gone = *table;
+    for (const Index& index : gone.indexes) {
+        index_table.erase(index.name);
+    }
+    if (Table* parent = tables.find(gone.parent)) {
+        std::erase(parent->children, name);
+        if (parent->default_partition == name) {
+            parent->default_partition.clear();
+        }
+    }
+    tables.erase(name);
+    if (gone.kind == TableKind::kPartitioned) {
+        for (const std::string& child : gone.children) {
+            drop_table(child);
+        }
+    }
+    for (auto& [other_name, other] : tables) {
+        std::erase_if(other.constraints, [&](const TableConstraint& constraint) {
+            return constraint.kind == ConstraintKind::kForeign && constraint.other_table == name;
+        });
+    }
+}
+
+void Schema::rename_table(const std::string& from, const std::string& to) {
+    Table* table = tables.find(from);
+    if (table == nullptr || from == to) {
+        return;
+    }
+    Table moved = std::move(*table);
+    tables.erase(from);
+    moved.name = to;
+    for (const Index& index : moved.indexes) {
+        index_table.at(index.name) = to;
+    }
+    for (auto& [name, other] : tables) {
+        std::ranges::replace(other.children, from, to);
+        if (other.parent == from) {
+            other.parent = to;
+        }
+        if (other.default_partition == from) {
+            other.default_partition = to;
+        }
+        for (TableConstraint& constraint : other.constraints) {
+            if (constraint.other_table == from) {
+                constraint.other_table = to;
+            }
+        }
+    }
+    tables.at(to) = std::move(moved);
+}
+
+void Schema::add_index(const std::string& table, Index index) {
+    index_table.at(index.name) = table;
+    if (Table* known = tables.find(table)) {
+        known->indexes.push_back(std::move(index));
+    }
+}
+
+void Schema::drop_index(const std::string& name) {
+    if (Table* table = tables.find(table_of_index(name))) {
+        std::erase_if(table->indexes, [&](const Index& index) { return index.name == name; });
+    }
+    index_table.erase(name);
+}
+
+// Indexes and constraints that hold the column go with it.
+void Schema::drop_column(const std::string& table_name, const std::string& column) {
+    Table* table = tables.find(table_name);
+    if (table == nullptr) {
+        return;
+    }
+    std::erase_if(table->columns, [&](const Column& known) { return known.name == column; });
+    const auto holds = [&](const std::vector<std::string>& columns) {
+        return std::ranges::find(columns, column) != columns.end();
+    };
+    std::erase_if(table->constraints,
+                  [&](const TableConstraint& constraint) { return holds(constraint.columns); });
+    for (const Index& index : table->indexes) {
+        if (holds(index.columns)) {
+            index_table.erase(index.name);
+        }
+    }
+    std::erase_if(table->indexes, [&](const Index& index) { return holds(index.columns); });
+}
+
+void Schema::rename_column(Table& table, const std::string& from, const std::string& to) {
+    for (Column& column : table.columns) {
+        if (column.name == from) {
+            column.name = to;
+        }
+    }
+    for (TableConstraint& constraint : table.constraints) {
+        std::ranges::replace(constraint.columns, from, to);
+        std::ranges::replace(constraint.not_null, from, to);
+    }
+    for (Index& index : table.indexes) {
+        std::ranges::replace(index.columns, from, to);
+    }
+    for (auto& [name, other] : tables) {
+        for (TableConstraint& constraint : other.constraints) {
+            if (constraint.other_table == table.name) {
+                std::ranges::replace(constraint.other_columns, from, to);
+            }
+        }
+    }
+}
+
+Volatility volatility_of(const Schema& schema, std::string_view function) {
+    if (const Routine* routine = schema.routines.find(function)) {
+        return routine->volatility == 'v' ? Volatility::kVolatile : Volatility::kSteady;
+    }
+    const char builtin = builtin_volatility(function);
+    if (builtin != 0) {
+        return builtin == 'v' ? Volatility::kVolatile : Volatility::kSteady;
+    }
+    const bool random = function.starts_with("uuid_generate_v") || function == "gen_random_bytes" ||
+                        function == "gen_salt" || function == "uuidv7" || function == "uuidv4";
+    return random ? Volatility::kVolatile : Volatility::kUnknown;
+}
+
+Volatility expression_volatility(const Schema& schema, const sql::Node& expression,
+                                 std::string& function) {
+    Volatility worst = Volatility::kSteady;
+    sql::visit(expression.base, [&](const sql::Node& node) {
+        if (node.node_case != PG_QUERY__NODE__NODE_FUNC_CALL) {
+            return;
+        }
+        const PgQuery__FuncCall& call = *node.func_call;
+        std::string name(call.n_funcname == 0
+                             ? std::string_view()
+                             : sql::string_value(call.funcname[call.n_funcname - 1]));
+        const bool qualified = call.n_funcname > 1 &&
+                               sql::string_value(call.funcname[0]) != "pg_catalog" &&
+                               sql::string_value(call.funcname[0]) != "public";
+        Volatility found = Volatility::kUnknown;
+        if (qualified) {
+            name = std::string(sql::string_value(call.funcname[0])) + "." + name;
+            const Routine* routine = schema.routines.find(name);
+            if (routine != nullptr) {
+                found = volatility_of(schema, name);
+            } else if (const auto dot = name.rfind('.'); dot != std::string::npos) {
+                found = volatility_of(schema, std::string_view(name).substr(dot + 1)) ==
+                                Volatility::kVolatile
+                            ? Volatility::kVolatile
+                            : Volatility::kUnknown;
+            }
+        } else {
+            found = volatility_of(schema, name);
+        }
+        const bool worse = found == Volatility::kVolatile ||
+                           (found == Volatility::kUnknown && worst == Volatility::kSteady);
+        if (worse && worst != Volatility::kVolatile) {
+            worst = found;
+            function = name;
+        }
+    });
+    return worst;
+}
+
+}  // namespace howdah::migrate
