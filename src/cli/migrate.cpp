@@ -17,7 +17,7 @@ namespace howdah::cli {
 namespace {
 
 namespace json = boost::json;
-using namespace migrate;
+using namespace migrate::runner;
 
 constexpr const char* kExamples = R"(
 Examples:
@@ -79,7 +79,8 @@ void add_running(CLI::App& app, Options& options) {
     app.add_option("--lock-timeout", options.lock_timeout_ms, "milliseconds; 2000 unless told");
     app.add_option("--attempts", options.attempts, "for a step that gets no lock; 10 unless told");
     app.add_option("--wait", options.wait_s, "seconds for another run to end; 60 unless told");
-    app.add_option("--on-block", options.on_block, "long transactions in the way: wait, fail, cancel")
+    app.add_option("--on-block", options.on_block,
+                   "long transactions in the way: wait, fail, cancel")
         ->check(CLI::IsMember({"wait", "fail", "cancel"}));
     app.add_option("--batch", options.batch, "rows of a backfill's batch; 5000 unless told");
     app.add_option("--record", options.record, "write the run's record to FILE.json and FILE.md");
@@ -151,8 +152,8 @@ void print_findings(const std::vector<Finding>& findings) {
         const char* level = finding.severity == Severity::kError     ? "ERROR"
                             : finding.severity == Severity::kWarning ? "WARNING"
                                                                      : "INFO";
-        fmt::print("[{}] {}{}: {}\n", level,
-                   finding.file.empty() ? "" : finding.file + ": ", finding.rule, finding.message);
+        fmt::print("[{}] {}{}: {}\n", level, finding.file.empty() ? "" : finding.file + ": ",
+                   finding.rule, finding.message);
         if (!finding.evidence.empty()) {
             fmt::print("    {}\n", finding.evidence);
         }
@@ -301,9 +302,8 @@ int show_run(const RunRecord& record, const Options& options) {
         }
     }
     const bool failed_checks =
-        std::any_of(record.findings.begin(), record.findings.end(), [](const Finding& finding) {
-            return finding.severity == Severity::kError;
-        });
+        std::any_of(record.findings.begin(), record.findings.end(),
+                    [](const Finding& finding) { return finding.severity == Severity::kError; });
     return record.outcome == "done" && !failed_checks ? 0 : 1;
 }
 
@@ -384,10 +384,9 @@ Result<int> run_new(Options& options) {
     }
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
-    TRY(const auto written,
-        create_migration(*project, {.name = options.name,
-                                    .now_ms = now.count(),
-                                    .with_down = options.with_down}));
+    TRY(const auto written, create_migration(*project, {.name = options.name,
+                                                        .now_ms = now.count(),
+                                                        .with_down = options.with_down}));
     for (const auto& path : written) {
         fmt::print("{}\n", path.string());
     }
@@ -402,7 +401,8 @@ int run_migrate(int argc, char** argv) {
                  "howdah migrate"};
     app.footer(kExamples);
     app.require_subcommand(1);
-    CLI::App& status = *app.add_subcommand("status", "what has run, what is pending, what is wrong");
+    CLI::App& status =
+        *app.add_subcommand("status", "what has run, what is pending, what is wrong");
     CLI::App& up = *app.add_subcommand("up", "run what is pending");
     CLI::App& down = *app.add_subcommand("down", "undo the last migration, or more");
     CLI::App& repair = *app.add_subcommand("repair", "find and settle what a cut run left");
@@ -420,7 +420,11 @@ int run_migrate(int argc, char** argv) {
     create.add_option("name", options.name, "in words")->required();
     add_common(create, options);
     create.add_flag("--down", options.with_down, "with a down script");
-    CLI11_PARSE_OR_RETURN(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
 
     Result<int> done = 0;
     std::string command = "migrate";

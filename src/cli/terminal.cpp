@@ -45,7 +45,7 @@ sigset_t ending_signals() {
 
 }  // namespace
 
-SignalWatch::SignalWatch(migrate::Interrupt& interrupt) {
+SignalWatch::SignalWatch(migrate::runner::Interrupt& interrupt) {
     const sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     thread_ = std::thread([this, &interrupt] {
@@ -74,11 +74,14 @@ int report_error(std::string_view command, const Error& error) {
     }
     switch (error.code) {
         case ErrorCode::kInvalidInput:
-        case ErrorCode::kNotFound: return 2;
+        case ErrorCode::kNotFound:
+            return 2;
         case ErrorCode::kUnavailable:
         case ErrorCode::kTimeout:
-        case ErrorCode::kIo: return 3;
-        default: return 1;
+        case ErrorCode::kIo:
+            return 3;
+        default:
+            return 1;
     }
 }
 

@@ -13,7 +13,7 @@
 
 namespace howdah::cli {
 
-class Terminal final : public migrate::Narrator {
+class Terminal final : public migrate::runner::Narrator {
   public:
     explicit Terminal(bool quiet);
     void say(std::string_view line) override;
@@ -29,7 +29,7 @@ class Terminal final : public migrate::Narrator {
 // Turns SIGINT and SIGTERM into Interrupt::request() while it lives. Make it before other threads.
 class SignalWatch {
   public:
-    explicit SignalWatch(migrate::Interrupt& interrupt);
+    explicit SignalWatch(migrate::runner::Interrupt& interrupt);
     ~SignalWatch();
     SignalWatch(const SignalWatch&) = delete;
     SignalWatch& operator=(const SignalWatch&) = delete;

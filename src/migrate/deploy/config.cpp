@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace {
 
@@ -175,8 +175,8 @@ Result<SmokeTest> read_smoke(const fs::path& file, const toml::table& table) {
                          {"timeout_ms", integer(test.timeout_ms, 1)},
                          {"attempts", integer(test.attempts, 1)}},
                         "deploy.smoke"));
-    const int kinds = (test.command.empty() ? 0 : 1) + (test.url.empty() ? 0 : 1) +
-                      (test.sql.empty() ? 0 : 1);
+    const int kinds =
+        (test.command.empty() ? 0 : 1) + (test.url.empty() ? 0 : 1) + (test.sql.empty() ? 0 : 1);
     if (kinds != 1) {
         return refuse(file, table, "a smoke test is one of command, url or sql");
     }
@@ -233,4 +233,4 @@ fs::path find_project_config(const fs::path& from) {
     }
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "migrate/runner/runner.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 enum class BackupKind : std::uint8_t { kPgDump, kCommand, kRestorePoint, kNone };
 enum class BackupScope : std::uint8_t { kTouched, kFull, kSchema };
@@ -20,30 +20,30 @@ struct SmokeTest {
     std::string url;      // GET; passes with this status, in time, with this text in the body
     long status = 200;
     std::string contains;
-    std::string sql;      // passes when the first column of the only row is true
+    std::string sql;  // passes when the first column of the only row is true
     std::int64_t timeout_ms = 10'000;
-    int attempts = 1;     // tried again after a second: an application takes time to come up
+    int attempts = 1;  // tried again after a second: an application takes time to come up
 };
 
 // Pieces of the gate before anything is changed.
 enum class GateLevel : std::uint8_t { kHigh, kMedium, kOff };
 
 struct WatchSettings {
-    std::int64_t seconds = 0;          // 0: no watching
-    double error_ratio_max = 0.05;     // rolled back to all transactions
-    double error_growth_max = 2;       // and this many times the ratio before
-    double slow_growth_max = 2;        // mean statement time, this many times the one before
-    double slow_ms_min = 5;            // means below this do not count
+    std::int64_t seconds = 0;       // 0: no watching
+    double error_ratio_max = 0.05;  // rolled back to all transactions
+    double error_growth_max = 2;    // and this many times the ratio before
+    double slow_growth_max = 2;     // mean statement time, this many times the one before
+    double slow_ms_min = 5;         // means below this do not count
 };
 
 struct DeployConfig {
     BackupKind backup = BackupKind::kPgDump;
     BackupScope backup_scope = BackupScope::kTouched;
-    std::string backup_command;        // HOWDAH_BACKUP_FILE names the file that it may write
-    std::string backup_verify;         // command that must end with 0 afterwards
+    std::string backup_command;  // HOWDAH_BACKUP_FILE names the file that it may write
+    std::string backup_verify;   // command that must end with 0 afterwards
     std::filesystem::path backup_folder = "howdah-backups";
     int backup_jobs = 1;
-    std::string restore_command;       // for the restore that --restore consents to
+    std::string restore_command;  // for the restore that --restore consents to
     GateLevel gate = GateLevel::kHigh;
     std::string lint_command;          // instead of howdah's own; findings as JSON on its output
     std::string application;           // deploys the application
@@ -51,7 +51,7 @@ struct DeployConfig {
     std::vector<SmokeTest> smoke;
     WatchSettings watch;
     bool stop_on_drift = true;
-    bool roll_back_schema = true;      // after the application's: down scripts that lose no data
+    bool roll_back_schema = true;  // after the application's: down scripts that lose no data
     std::filesystem::path records = "howdah-deploys";
     std::int64_t command_timeout_s = 1'800;
 };
@@ -67,4 +67,4 @@ Result<> read_project_config(const std::filesystem::path& file, ProjectConfig& c
 // howdah.toml in `from` or the nearest folder above it; empty when there is none.
 std::filesystem::path find_project_config(const std::filesystem::path& from);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

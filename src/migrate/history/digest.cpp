@@ -10,7 +10,7 @@
 
 #include "base/assert.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::array<std::uint32_t, 256> crc_table() {
@@ -84,4 +84,4 @@ std::string random_uuid() {
                        digits.substr(12, 4), digits.substr(16, 4), digits.substr(20));
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

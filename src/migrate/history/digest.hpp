@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 // Lower-case hexadecimal SHA-256 of the bytes: Drizzle's hash, Prisma's checksum.
 std::string sha256_hex(std::string_view bytes);
@@ -16,4 +16,4 @@ std::uint32_t crc32(std::string_view bytes);
 // Random version 4 UUID: Prisma's row ids, our run ids.
 std::string random_uuid();
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

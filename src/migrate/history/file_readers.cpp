@@ -10,7 +10,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace {
 
@@ -198,4 +198,4 @@ Result<std::vector<Script>> read_files(const fs::path& folder, HostTool tool) {
     return scripts;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -7,7 +7,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
@@ -214,4 +214,4 @@ Result<std::vector<Script>> read_prisma(const fs::path& folder) {
     return scripts;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

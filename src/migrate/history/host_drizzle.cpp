@@ -6,7 +6,7 @@
 
 #include "migrate/history/host_table.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 class DrizzleTable final : public HostTable {
@@ -189,4 +189,4 @@ std::unique_ptr<HostTable> make_drizzle_table(HostTool tool, const HostNames& na
     return std::make_unique<DrizzleTable>(tool == HostTool::kDrizzle1, names);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

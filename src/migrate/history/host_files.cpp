@@ -7,7 +7,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/host_table.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::int64_t kGooseLock = 4097083626;
@@ -312,4 +312,4 @@ std::unique_ptr<HostTable> make_version_table(HostTool tool, const HostNames& na
     return std::make_unique<VersionTable>(tool, names);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -8,7 +8,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/host_table.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::int64_t kPrismaLock = 72707369;
@@ -175,4 +175,4 @@ std::unique_ptr<HostTable> make_prisma_table(const HostNames& names) {
     return std::make_unique<PrismaTable>(names);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

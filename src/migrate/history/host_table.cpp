@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 std::string_view state_name(ScriptState state) {
     static constexpr std::array<std::string_view, 4> kStates{"applied", "pending", "failed",
@@ -100,4 +100,4 @@ Result<bool> relation_exists(pg::Connection& db, const std::string& schema,
     return rows.size() == 1;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

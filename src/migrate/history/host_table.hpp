@@ -16,7 +16,7 @@
 #include "migrate/history/project.hpp"
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 // One row of the table, or what it says about one migration.
 struct HistoryRow {
@@ -101,4 +101,4 @@ Result<History> read_history(pg::Connection& db, HostTable& table, const Project
 Result<bool> relation_exists(pg::Connection& db, const std::string& schema,
                              const std::string& table);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -14,7 +14,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace {
 
@@ -248,4 +248,4 @@ Result<Project> read_project_as(const fs::path& folder, HostTool tool) {
     return fail(ErrorCode::kInternal, "unknown tool");
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

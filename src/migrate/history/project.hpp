@@ -14,7 +14,7 @@
 
 #include "base/result.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 enum class HostTool : std::uint8_t {
     kDrizzle0,
@@ -72,4 +72,4 @@ std::int64_t millis_of_digits(std::string_view name);
 // A whole file; kInvalidInput with its name when it cannot be read.
 Result<std::string> read_file(const std::filesystem::path& path);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

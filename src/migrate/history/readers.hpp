@@ -9,7 +9,7 @@
 #include "base/result.hpp"
 #include "migrate/history/project.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 Result<std::vector<Script>> read_drizzle0(const std::filesystem::path& folder);
 Result<std::vector<Script>> read_drizzle1(const std::filesystem::path& folder);
@@ -22,4 +22,4 @@ Result<boost::json::value> read_json(const std::filesystem::path& path);
 // 1-based line of byte `offset`.
 std::size_t line_at(std::string_view text, std::size_t offset);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -12,7 +12,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
@@ -259,4 +259,4 @@ Result<Paths> create_migration(const Project& project, const NewMigration& wante
     return create_file(project, wanted);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -9,7 +9,7 @@
 #include "base/result.hpp"
 #include "migrate/history/project.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct NewMigration {
     std::string name;  // in words; other characters become _
@@ -22,4 +22,4 @@ struct NewMigration {
 Result<std::vector<std::filesystem::path>> create_migration(const Project& project,
                                                             const NewMigration& wanted);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

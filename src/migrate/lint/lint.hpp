@@ -93,6 +93,8 @@ Result<LintResult> judge_project(const LintInput& input);
 
 // The scope in which `project`'s tool runs a file, from tool, version and the file's text.
 Scope scope_of(const Project& project, const LintConfig& config, const Script& script);
+// The same, with what the file itself asks for.
+Scope scope_of_file(const LintInput& input, const MigrationFile& file, const Script& script);
 
 // Highest risk first, then file and line.
 void sort_findings(std::vector<Finding>& findings);

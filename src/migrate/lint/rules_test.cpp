@@ -94,7 +94,7 @@ TEST_P(RuleCases, ReportsExactlyTheMarkedLines) {
                               {.path = "migration", .name = "migration"}};
         LintConfig config;
         config.enabled.insert(std::string(rule.name));
-        const auto result = lint(
+        const auto result = judge_project(
             {.project = each.project, .config = config, .read = [&](const MigrationFile& file) {
                  return Result<std::string>(file.path == "history" ? each.history : each.migration);
              }});

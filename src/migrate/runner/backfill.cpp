@@ -10,7 +10,7 @@
 #include "sql/tokens.hpp"
 #include "sql/tree.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -316,4 +316,4 @@ Result<BackfillRun> run_backfill(Executor& executor, const Step& step, const std
     return Backfill(executor, step, name, settings).run();
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -17,7 +17,7 @@
 #include "migrate/runner/narrator.hpp"
 #include "migrate/runner/steps.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct BackfillSettings {
     std::int64_t batch = 5'000;
@@ -45,4 +45,4 @@ Result<BackfillRun> run_backfill(Executor& executor, const Step& step, const std
 // The statement restricted to a key range; for tests. Pure.
 Result<std::string> batched_sql(std::string_view statement, const std::string& range);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -9,7 +9,7 @@
 
 #include "base/assert.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -359,4 +359,4 @@ Result<bool> Executor::has_happened(const Statement& statement) {
     return true;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

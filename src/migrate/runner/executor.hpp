@@ -19,7 +19,7 @@
 #include "migrate/runner/steps.hpp"
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 enum class OnBlock : std::uint8_t { kWait, kFail, kCancel };
 
@@ -83,4 +83,4 @@ class Executor {
     Prng prng_;
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -10,7 +10,7 @@
 #include "sql/tokens.hpp"
 #include "sql/tree.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 std::string relation_name(const PgQuery__RangeVar* relation) {
@@ -441,4 +441,4 @@ std::string without_literals(std::string_view statement, std::size_t size_max) {
     return text;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 enum class Control : std::uint8_t { kNone, kBegin, kCommit, kRollback, kSavepoint };
 
@@ -77,4 +77,4 @@ Facts facts_of(std::string_view statement);
 // Statement with its literals replaced by ?, for people and logs; at most `size_max` bytes.
 std::string without_literals(std::string_view statement, std::size_t size_max = 160);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

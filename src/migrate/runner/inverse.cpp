@@ -7,7 +7,7 @@
 
 #include "migrate/runner/plan.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 // SQL that undoes one change; "" where there is nothing to undo, nullopt where nobody can tell.
@@ -210,4 +210,4 @@ Result<std::vector<std::string>> data_at_stake(pg::Connection& db, const std::ve
     return stakes;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

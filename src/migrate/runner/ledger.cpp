@@ -2,7 +2,7 @@
 
 #include "migrate/history/host_table.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr const char* kTables =
@@ -138,4 +138,4 @@ Result<> Ledger::forget_cursor(pg::Connection& db, const std::string& name) {
     return db.execute("delete from howdah.backfill where name = $1", {name});
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -16,7 +16,7 @@
 #include "migrate/runner/steps.hpp"
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 inline constexpr const char* kLedgerSchema = "howdah";
 
@@ -68,4 +68,4 @@ class Ledger {
     static Result<> forget_cursor(pg::Connection& db, const std::string& name);
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

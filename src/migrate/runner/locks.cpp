@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -183,4 +183,4 @@ Result<> refuse_transaction_pooler(pg::Connection& db, const pg::Target& target)
     return {};
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

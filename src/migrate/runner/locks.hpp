@@ -11,7 +11,7 @@
 #include "migrate/runner/narrator.hpp"
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 // "howdah" in ASCII: taken by every run, whatever the tool.
 inline constexpr std::int64_t kHowdahLock = 0x686f77646168;
@@ -65,4 +65,4 @@ Result<std::vector<SessionInfo>> blockers_of(pg::Connection& db, int pid);
 // SET, lock or CONCURRENTLY would be safe through it. `again` opens a second connection.
 Result<> refuse_transaction_pooler(pg::Connection& db, const pg::Target& target);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -10,7 +10,7 @@
 
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 class Narrator {
   public:
@@ -43,4 +43,4 @@ class Interrupt {
     std::unique_ptr<pg::Canceller> canceller_;
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -6,7 +6,7 @@
 
 #include "migrate/history/digest.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 Finding problem(std::string rule, const Script& script, std::string message, std::string fix) {
@@ -217,4 +217,4 @@ Result<Plan> plan_down(const PlanInput& input, const PlanOptions& options) {
     return plan;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -15,7 +15,7 @@
 #include "migrate/runner/ledger.hpp"
 #include "migrate/runner/steps.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct PlannedMigration {
     const Script* script = nullptr;  // in the project the plan was made from
@@ -59,4 +59,4 @@ Result<std::vector<Step>> inverse_of(const Script& script, const std::vector<Ste
 // What the steps would destroy of what the tables hold now: "table users holds rows".
 Result<std::vector<std::string>> data_at_stake(pg::Connection& db, const std::vector<Step>& steps);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

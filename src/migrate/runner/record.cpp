@@ -7,7 +7,7 @@
 #include <boost/json.hpp>
 #include <ctime>
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace json = boost::json;
 namespace {
 
@@ -171,4 +171,4 @@ std::string duration_text(double seconds) {
     return fmt::format("{} min {} s", whole / 60, whole % 60);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -10,7 +10,7 @@
 #include "base/finding.hpp"
 #include "migrate/runner/executor.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct StepRecord {
     std::size_t number = 0;
@@ -56,4 +56,4 @@ std::string utc_now();
 // "1.2 s", "340 ms", "2 min 5 s".
 std::string duration_text(double seconds);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

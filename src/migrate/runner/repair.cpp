@@ -4,7 +4,7 @@
 #include "migrate/runner/locks.hpp"
 #include "migrate/runner/runner.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -188,4 +188,4 @@ Result<std::vector<std::string>> Runner::repair(const RepairOptions& options) {
     return fail(ErrorCode::kInternal, "unknown repair");
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -10,7 +10,7 @@
 #include "migrate/runner/locks.hpp"
 #include "migrate/runner/validate.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::size_t kEvidenceMax = 2'000;
@@ -438,4 +438,4 @@ Result<RunRecord> Runner::down() {
     return run(true);
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -19,7 +19,7 @@
 #include "migrate/runner/plan.hpp"
 #include "migrate/runner/record.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct RunnerSettings {
     std::string database;                // conninfo; a Prisma URL's ?schema= is understood
@@ -126,4 +126,4 @@ class Runner {
 // A Prisma URL's parameters that libpq does not know taken out; its ?schema= in `schema`.
 std::string split_prisma_url(const std::string& url, std::string& schema);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

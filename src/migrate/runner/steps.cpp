@@ -10,7 +10,7 @@
 #include "migrate/history/digest.hpp"
 #include "sql/tokens.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::string_view kBreakpoint = "--> statement-breakpoint";
@@ -255,4 +255,4 @@ Result<std::vector<Step>> plan_steps(const ScriptText& script, TransactionScope 
     return planner.finish();
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

@@ -18,7 +18,7 @@
 #include "migrate/history/project.hpp"
 #include "migrate/runner/facts.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 struct Statement {
     std::string sql;
@@ -54,4 +54,4 @@ enum class TransactionScope : std::uint8_t { kFile, kStatement };
 // that the file opens around it.
 Result<std::vector<Step>> plan_steps(const ScriptText& script, TransactionScope scope);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

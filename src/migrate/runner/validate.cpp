@@ -8,7 +8,7 @@
 #include "migrate/history/digest.hpp"
 #include "migrate/history/host_table.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 namespace {
 
 constexpr std::size_t kDriftLinesMax = 12;
@@ -306,4 +306,4 @@ Result<std::vector<Finding>> find_drift(pg::Connection& db, const std::string& h
     return findings;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner

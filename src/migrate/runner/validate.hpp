@@ -9,7 +9,7 @@
 #include "migrate/runner/plan.hpp"
 #include "pg/connection.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::runner {
 
 // Holds the database against what the migrations said: objects there, indexes and constraints
 // valid; ANALYZEs tables that got new indexes or a backfill.
@@ -35,4 +35,4 @@ Result<std::vector<Finding>> find_drift(pg::Connection& db, const std::string& h
 // Line differences: "- gone", "+ new"; both texts sorted.
 std::vector<std::string> line_differences(std::string_view before, std::string_view after);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::runner
