@@ -33,12 +33,12 @@ class Proxy:
     """One pooler process: `settings` are [pgbouncer] keys, `users` are names and passwords."""
 
     def __init__(self, folder: Path, users: dict[str, str], *, databases: dict[str, str],
-                 settings: dict[str, str] | None = None):
+                 settings: dict[str, str] | None = None, binary: Path | None = None):
         self.folder = Path(folder)
         self.users = users
         self.databases = databases
         self.settings = settings or {}
-        self.binary = program()
+        self.binary = binary or program()
         self.is_howdah = self.binary.name != "pgbouncer"
         self.port = 0
         self.log = self.folder / "proxy.log"

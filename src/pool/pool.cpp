@@ -16,9 +16,10 @@ constexpr net::Duration kMaintenanceMax = 30s;
 
 }  // namespace
 
-Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas)
+Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
+           std::shared_ptr<Commons> commons, std::size_t seat)
     : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
-      idle_event_(loop) {
+      commons_(std::move(commons)), seat_(seat), idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
 
@@ -32,7 +33,7 @@ int Pool::limit(bool reserve) const {
 
 void Pool::count_quota(int change) {
     for (Quota* quota : quotas_) {
-        quota->used += change;
+        quota->used.fetch_add(change, std::memory_order_relaxed);
     }
 }
 
@@ -61,13 +62,16 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
             server->holder = holder;
             server->connection->requested_at = loop_.now();
             ++leased_;
+            publish();
             return server;
         }
     }
     waiter.since = loop_.now();
     waiter.queued = true;
     waiters_.push_back(&waiter);
+    publish();
     launch_wanted();
+    beg();
     return nullptr;
 }
 
@@ -75,6 +79,7 @@ void Pool::cancel(Waiter& waiter) {
     if (waiter.queued) {
         std::erase(waiters_, &waiter);
         waiter.queued = false;
+        publish();
     }
     if (waiter.granted != nullptr) {
         release(std::exchange(waiter.granted, nullptr));
@@ -135,22 +140,34 @@ void Pool::release(Pooled* server) {
 void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
-    if (closing_ || outlived(*server)) {
-        close(server, closing_ ? "pool closed" : "server lifetime over");
+    if (closing_ || paused_ || outlived(*server)) {
+        close(server, closing_  ? "pool closed"
+                      : paused_ ? "database paused"
+                                : "server lifetime over");
         return;
     }
-    if (static_cast<int>(servers_.size()) > limit(true) || (server->in_reserve && waiters_.empty())) {
+    if (commons_->connections.load() > limit(true) ||
+        (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
+        return;
+    }
+    if (send_to_neighbour(server)) {
         return;
     }
     if (!waiters_.empty() && !paused_) {
         Waiter* waiter = waiters_.front();
         waiters_.pop_front();
+        publish();
         grant(server, *waiter);
         return;
     }
     server->state = ServerState::kIdle;
     idle_.push_back(server);
+    publish();
+    // Somebody elsewhere may have begun to wait between the look and now.
+    if (commons_->longest_waiting(seat_, Commons::kNobody) >= 0) {
+        heed(Plea::kSpareOne);
+    }
 }
 
 void Pool::forget(Pooled* server) {
@@ -168,6 +185,11 @@ void Pool::forget(Pooled* server) {
     graveyard_.push_back(std::move(*found));
     servers_.erase(found);
     count_quota(-1);
+    commons_->give_up();
+    publish();
+    if (const int seat = commons_->longest_waiting(seat_, Commons::kNobody); seat >= 0) {
+        host_.ask_neighbour(static_cast<std::size_t>(seat), Plea::kLookAgain);
+    }
 }
 
 void Pool::close(Pooled* server, const std::string& reason) {
@@ -184,7 +206,7 @@ void Pool::close(Pooled* server, const std::string& reason) {
 }
 
 bool Pool::may_launch(bool reserve) {
-    if (closing_ || paused_ || static_cast<int>(servers_.size()) >= limit(reserve) ||
+    if (closing_ || paused_ || commons_->connections.load() >= limit(reserve) ||
         connecting_ >= options_.connects_parallel || loop_.now() < retry_at_) {
         return false;
     }
@@ -197,7 +219,7 @@ bool Pool::may_launch(bool reserve) {
 }
 
 void Pool::launch_wanted() {
-    if (waiters_.empty() || static_cast<int>(servers_.size()) >= limit(false)) {
+    if (waiters_.empty() || commons_->connections.load() >= limit(false)) {
         return;
     }
     // Those that will become free by themselves (reset, check) count as on their way.
@@ -215,8 +237,11 @@ void Pool::launch_wanted() {
 }
 
 void Pool::launch(bool reserve) {
+    if (!commons_->reserve(limit(reserve))) {
+        return;  // another loop was faster
+    }
     auto server = std::make_unique<Pooled>();
-    server->id = next_id_++;
+    server->id = host_.next_id();
     server->in_reserve = reserve;
     server->started_at = loop_.now();
     Pooled* raw = server.get();
@@ -255,11 +280,12 @@ void Pool::connect_failed(Pooled* server, Error error) {
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
     count_quota(-1);
+    commons_->give_up();
     host_.on_connect_failed(error);
     retry_at_ = loop_.now() + options_.server_login_retry;
     last_failure_ = error;
     // Somebody else's connection may come free; otherwise nobody can be served.
-    if (servers_.empty()) {
+    if (commons_->connections.load() == 0) {
         refuse_waiters(error);
     }
 }
@@ -270,6 +296,7 @@ void Pool::refuse_waiters(const Error& error) {
         waiter->refused = error;
         waiter->event->notify();
     }
+    publish();
 }
 
 net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Duration time_max) {
@@ -392,7 +419,7 @@ void Pool::tick() {
     const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
     for (Pooled* server : looked_at) {
         const auto idle_for = now - server->connection->released_at;
-        const bool surplus = static_cast<int>(servers_.size()) > options_.size_min;
+        const bool surplus = commons_->connections.load() > options_.size_min;
         if (server->connection->doomed) {
             close(server, "reconnect requested");
         } else if (outlived(*server)) {
@@ -400,18 +427,19 @@ void Pool::tick() {
         } else if (options_.server_idle_timeout.count() > 0 && surplus &&
                    idle_for >= options_.server_idle_timeout) {
             close(server, "server idle timeout");
-        } else if (static_cast<int>(servers_.size()) > limit(true)) {
+        } else if (commons_->connections.load() > limit(true)) {
             close(server, "more connections than the pool's size");
         }
     }
     if (!waiters_.empty()) {
         launch_wanted();
+        beg();
         if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
             connecting_ == 0 && may_launch(true)) {
             launch(true);
         }
     }
-    while (static_cast<int>(servers_.size()) < std::min(options_.size_min, options_.size) &&
+    while (commons_->connections.load() < std::min(options_.size_min, options_.size) &&
            may_launch(false)) {
         launch(false);
     }
@@ -425,6 +453,8 @@ void Pool::reconfigure(Options options) {
 void Pool::set_paused(bool paused) {
     paused_ = paused;
     if (paused_) {
+        while (close_one_idle("database paused")) {
+        }
         return;
     }
     while (!waiters_.empty() && !idle_.empty()) {
@@ -439,6 +469,7 @@ void Pool::set_paused(bool paused) {
         waiters_.pop_front();
         grant(server, *waiter);
     }
+    publish();
     launch_wanted();
 }
 
@@ -479,6 +510,7 @@ Counts Pool::counts() const {
             case ServerState::kIdle: ++counts.idle; break;
             case ServerState::kLeased: ++counts.leased; break;
             case ServerState::kChecking: ++counts.checking; break;
+            case ServerState::kMoving:
             case ServerState::kResetting: ++counts.resetting; break;
             case ServerState::kClosed: break;
         }

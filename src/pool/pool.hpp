@@ -24,18 +24,12 @@
 #include <vector>
 
 #include "net/loop.hpp"
+#include "pool/commons.hpp"
 #include "server/server_connection.hpp"
 
 namespace howdah::pool {
 
 using server::ServerConnection;
-
-// Whom a set of connections counts for: max_db_connections, max_user_connections. 0 = no limit.
-struct Quota {
-    int limit = 0;
-    int used = 0;
-    bool full() const { return limit > 0 && used >= limit; }
-};
 
 struct Options {
     int size = 20;
@@ -54,7 +48,7 @@ struct Options {
     int connects_parallel = 16;
 };
 
-enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kClosed };
+enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kMoving, kClosed };
 
 struct Pooled {
     std::unique_ptr<ServerConnection> connection;
@@ -80,10 +74,13 @@ struct Counts {
     int idle = 0;
     int leased = 0;
     int checking = 0;
-    int resetting = 0;
+    int resetting = 0;  // or on the way to another loop
     int waiting = 0;
     int total() const { return connecting + idle + leased + checking + resetting; }
 };
+
+// What one loop's pool asks of another's.
+enum class Plea : std::uint8_t { kSpareOne, kLookAgain };
 
 // What the pool asks of its surroundings.
 class Host {
@@ -93,15 +90,25 @@ class Host {
     virtual net::Task<Result<server::Target>> next_target() = 0;
     // A quota is full: close an idle connection of another pool that counts in it. True if done.
     virtual bool evict_idle(const Quota& quota) = 0;
+    // A client on the loop of `seat` waits: send it this connection, or tell it to look again.
+    virtual void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                           net::Detached detached) = 0;
+    // The loop of `seat` has an idle connection that this one could use, or may open one now.
+    virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
     virtual void on_connect_failed(const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // Numbers for connections, unique in the process.
+    virtual std::uint64_t next_id() = 0;
 };
 
 class Pool {
   public:
-    Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas);
+    // `commons` is shared by the pools of this database and user on all loops; `seat` is this
+    // loop's place in it.
+    Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
+         std::shared_ptr<Commons> commons, std::size_t seat);
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
@@ -118,7 +125,7 @@ class Pool {
     // A few times a second: timeouts, minimum size, reserve.
     void tick();
     void reconfigure(Options options);
-    // While paused nothing is lent; waiters wait.
+    // While paused nothing is lent, waiters wait, and connections are closed as they come back.
     void set_paused(bool paused);
     bool paused() const { return paused_; }
     // Every connection is closed once it is given back; idle ones now.
@@ -129,6 +136,8 @@ class Pool {
     net::Task<void> shut_down();
 
     Counts counts() const;
+    // Idle for so long that it is checked before it is lent.
+    bool check_due(const Pooled& server) const { return needs_check(server); }
     bool leases_out() const { return leased_ > 0; }
     net::TimePoint oldest_wait() const;
     const Options& options() const { return options_; }
@@ -138,6 +147,9 @@ class Pool {
     const std::vector<std::pair<std::string, std::string>>& greeting() const { return greeting_; }
     const std::optional<Error>& last_failure() const { return last_failure_; }
     bool close_one_idle(const std::string& reason);
+    // --- From other loops, on this one ---
+    void adopt(std::unique_ptr<ServerConnection> connection);
+    void heed(Plea plea);
     net::Loop& loop() const { return loop_; }
 
   private:
@@ -159,11 +171,18 @@ class Pool {
     void forget(Pooled* server);
     int limit(bool reserve) const;
     void count_quota(int change);
+    // pool_neighbours.cpp
+    void publish();
+    bool send_to_neighbour(Pooled* server);
+    net::Task<void> move(Pooled* server, std::size_t seat);
+    void beg();
 
     net::Loop& loop_;
     Host& host_;
     Options options_;
     std::vector<Quota*> quotas_;
+    std::shared_ptr<Commons> commons_;
+    std::size_t seat_;
     std::vector<std::unique_ptr<Pooled>> servers_;
     std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
     std::deque<Pooled*> idle_;
@@ -177,7 +196,6 @@ class Pool {
     int connecting_ = 0;
     bool paused_ = false;
     bool closing_ = false;
-    std::uint64_t next_id_ = 1;
 };
 
 }  // namespace howdah::pool

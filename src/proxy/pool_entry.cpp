@@ -16,6 +16,13 @@ PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     database_id = worker_.intern_name(database_);
     user_id = worker_.intern_name(user_);
     reconfigure();
+    const Control& control = worker_.shared().control();
+    database_disabled = control.disabled(database_);
+    pool_->set_paused(control.paused(database_));
+}
+
+std::uint64_t PoolEntry::next_id() {
+    return worker_.shared().next_session.fetch_add(1, std::memory_order_relaxed);
 }
 
 PoolEntry::~PoolEntry() = default;
@@ -78,16 +85,17 @@ void PoolEntry::reconfigure() {
     any_timeout = query_timeout.count() + transaction_timeout.count() +
                       idle_transaction_timeout.count() + client_idle_timeout.count() >
                   0;
-    worker_.database_quota(database_).limit =
+    worker_.shared().database_quota(database_).limit =
         settings_.max_db_connections.value_or(global.max_db_connections);
-    worker_.user_quota(user_).limit =
+    worker_.shared().user_quota(user_).limit =
         own != nullptr && own->max_user_connections ? *own->max_user_connections
                                                     : global.max_user_connections;
     if (pool_ == nullptr) {
         pool_ = std::make_unique<pool::Pool>(
             worker_.loop(), *this, pool_options(),
-            std::vector<pool::Quota*>{&worker_.database_quota(database_),
-                                      &worker_.user_quota(user_)});
+            std::vector<pool::Quota*>{&worker_.shared().database_quota(database_),
+                                      &worker_.shared().user_quota(user_)},
+            worker_.shared().commons(database_, user_), worker_.index());
     } else {
         pool_->reconfigure(pool_options());
     }
@@ -165,13 +173,41 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
 
 bool PoolEntry::evict_idle(const pool::Quota& quota) {
     for (auto& [key, entry] : worker_.pools()) {
-        const bool shares = &worker_.database_quota(entry->database()) == &quota ||
-                            &worker_.user_quota(entry->user()) == &quota;
+        const bool shares = &worker_.shared().database_quota(entry->database()) == &quota ||
+                            &worker_.shared().user_quota(entry->user()) == &quota;
         if (entry.get() != this && shares && entry->pool().close_one_idle("evicted")) {
             return true;
         }
     }
     return false;
+}
+
+void PoolEntry::send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                          net::Detached detached) {
+    Worker* there = worker_.shared().workers[seat];
+    there->loop().post([there, database = database_, user = user_,
+                        connection = std::move(connection),
+                        detached = std::move(detached)]() mutable {
+        // Parameter sets are interned loop by loop.
+        if (connection->applied != nullptr) {
+            connection->applied = there->parameters().intern(connection->applied->values);
+        }
+        connection->reported_set = nullptr;
+        connection->stream = net::attach(there->loop(), std::move(detached));
+        if (PoolEntry* entry = there->pool_for(database, user); entry != nullptr) {
+            entry->pool().adopt(std::move(connection));
+        }
+    });
+}
+
+void PoolEntry::ask_neighbour(std::size_t seat, pool::Plea plea) {
+    Worker* there = worker_.shared().workers[seat];
+    there->loop().post([there, database = database_, user = user_, plea] {
+        const auto found = there->pools().find({database, user});
+        if (found != there->pools().end()) {
+            found->second->pool().heed(plea);
+        }
+    });
 }
 
 void PoolEntry::on_connected(pool::Pooled& server) {

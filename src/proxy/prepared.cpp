@@ -16,7 +16,7 @@ PreparedRegistry::~PreparedRegistry() {
 
 PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Statement* facts) {
     auto prepared = std::make_shared<Prepared>();
-    prepared->id = next_id_++;
+    prepared->id = std::exchange(next_id_, next_id_ + id_step_);
     prepared->server_name = prefix_ + std::to_string(prepared->id);
     prepared->body = body;
     prepared->from_sql = true;
@@ -30,7 +30,7 @@ PreparedPtr PreparedRegistry::intern(std::string_view body, const sql::Statement
         return found->second.lock();
     }
     auto prepared = std::make_shared<Prepared>();
-    prepared->id = next_id_++;
+    prepared->id = std::exchange(next_id_, next_id_ + id_step_);
     prepared->server_name = prefix_ + std::to_string(prepared->id);
     prepared->body = body;
     prepared->facts = sql::StatementRef(facts);

@@ -44,7 +44,9 @@ struct Unnamed {
 
 class PreparedRegistry {
   public:
-    explicit PreparedRegistry(std::string prefix) : prefix_(std::move(prefix)) {}
+    // Ids are first_id, first_id + id_step, ...
+    PreparedRegistry(std::string prefix, std::uint64_t first_id, std::uint64_t id_step)
+        : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {}
     PreparedRegistry(const PreparedRegistry&) = delete;
     PreparedRegistry& operator=(const PreparedRegistry&) = delete;
     ~PreparedRegistry();
@@ -61,7 +63,8 @@ class PreparedRegistry {
     void forget(const Prepared& prepared);
 
     std::string prefix_;
-    std::uint64_t next_id_ = 1;
+    std::uint64_t next_id_;
+    const std::uint64_t id_step_;
     std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
 };
 

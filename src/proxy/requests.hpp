@@ -34,7 +34,7 @@ enum class RequestKind : std::uint8_t {
 enum class RequestAction : std::uint8_t { kForward, kSwallow, kFake };
 
 // What an injected request was for.
-enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kReplay, kRollback };
+enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kReplay, kRetry };
 
 // What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
 // several statements may fail in the middle, and PREPARE is not undone by ROLLBACK.
@@ -122,6 +122,7 @@ class RequestQueue {
         }
         return skipped;
     }
+    void put(Request request) { requests_.push_back(std::move(request)); }
     void clear() {
         requests_.clear();
         requests_.shrink_to_fit();

@@ -98,6 +98,18 @@ class Session {
     std::int64_t connected_wall_us() const { return connected_wall_us_; }
     std::int64_t requested_wall_us() const { return requested_wall_us_; }
     bool replication() const { return !replication_.empty(); }
+    // "none", "logical" or "physical".
+    std::string replication_kind() const;
+    bool logged_in() const { return logged_in_; }
+    // A connection that only brought a cancel request, and whether that is on its way.
+    bool is_cancel_request() const { return cancel_request_; }
+    bool cancel_sent() const { return cancel_sent_; }
+    // Adds what came and went since the last call to the pool's counters.
+    void settle_bytes();
+    // Nothing half done and nothing unsent: SUSPEND may be answered.
+    bool quiet() const;
+    // The process is suspended no more.
+    void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
     std::size_t heap_bytes() const;
@@ -133,6 +145,11 @@ class Session {
     net::Task<Result<>> find_password();
     Result<> attach_pool();
 
+    // --- console.cpp ---
+    bool console_owner() const;
+    bool enter_console();
+    net::Task<void> serve_console();
+
     // --- session.cpp: the serving loop ---
     net::Task<void> serve();
     net::Task<void> part();
@@ -167,7 +184,7 @@ class Session {
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
-    void note_effects(std::uint32_t effects, std::uint64_t fingerprint);
+    void note_effects(std::uint32_t effects) { effects_ |= effects; }
     void note_custom_names(std::string_view text);
     void begin_request();
 
@@ -180,6 +197,11 @@ class Session {
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
+
+    // --- session_retry.cpp: a plan that went stale ---
+    void record(std::string_view message);
+    bool retry_changed_plan(const wire::ErrorFields& fields);
+    void send_again();
 
     // --- session_server.cpp: what the server says ---
     void pump_server();
@@ -252,6 +274,12 @@ class Session {
     // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
     // lists such parameters, so the probe asks for each.
     std::unique_ptr<std::vector<std::string>> custom_names_;
+    // The batch under way, to send it again after a stale plan: see session_retry.cpp.
+    std::string batch_;
+    std::vector<Request> retried_;
+    bool batch_usable_ = false;
+    bool batch_described_ = false;
+    bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
     std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
@@ -266,7 +294,6 @@ class Session {
 
     std::uint32_t pins_ = 0;
     std::uint32_t effects_ = 0;       // of the transaction under way
-    std::uint64_t probe_shape_ = 0;   // fingerprint of the unknown code that made a probe needed
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;
@@ -281,7 +308,12 @@ class Session {
     std::int64_t connected_wall_us_ = 0;
     std::int64_t requested_wall_us_ = 0;
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
+    std::uint64_t bytes_in_counted_ = 0;
+    std::uint64_t bytes_out_counted_ = 0;
     bool console_ = false;
+    bool console_admin_ = false;
+    bool cancel_request_ = false;
+    bool cancel_sent_ = false;
     bool logged_in_ = false;
     bool ending_ = false;
     bool end_when_idle_ = false;

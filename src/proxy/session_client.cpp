@@ -72,6 +72,10 @@ void Session::pump_client() {
             lease_->connection->stream->notify_when_drained();
             return;
         }
+        if (worker_.suspended() && client_body_left_ == 0) {
+            client_->pause();
+            return;
+        }
         client_->resume();
         if (client_body_left_ > 0) {
             const std::size_t here = std::min(client_->buffered(), client_body_left_);
@@ -161,6 +165,10 @@ bool Session::need_server() {
 void Session::begin_request() {
     if (!query_active_) {
         query_active_ = true;
+        batch_.clear();
+        batch_usable_ = worker_.settings().retry_changed_plan && lease_->connection->status == 'I';
+        batch_described_ = false;
+        batch_answered_ = false;
         query_started_ = worker_.loop().now();
         if (transaction_id_ == 0) {
             transaction_id_ = worker_.shared().next_transaction.fetch_add(1, std::memory_order_relaxed);
@@ -169,13 +177,6 @@ void Session::begin_request() {
         if (pool_->any_timeout) {
             arm_deadline();
         }
-    }
-}
-
-void Session::note_effects(std::uint32_t effects, std::uint64_t fingerprint) {
-    effects_ |= effects;
-    if ((effects & sql::kUnknownCode) != 0) {
-        probe_shape_ = fingerprint;
     }
 }
 
@@ -241,13 +242,13 @@ bool Session::on_query(wire::Frame frame) {
     if (found.statement != nullptr) {
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
-        note_effects(found.statement->effects, found.statement->fingerprint);
+        note_effects(found.statement->effects);
         if (found.statement->has(sql::kSetSession)) {
             const std::span<const std::uint8_t> bytes = body(frame);
             note_custom_names(as_text(bytes));
         }
     } else {
-        note_effects(kUnknownText, 0);
+        note_effects(kUnknownText);
     }
     // A simple query ends the unnamed statement.
     unnamed_.reset();
@@ -323,7 +324,7 @@ bool Session::stream_large(wire::Frame frame) {
     pins_ |= kPinLargeParse;
     ++pool_->stats.pins;
     requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
-    note_effects(kUnknownText, 0);
+    note_effects(kUnknownText);
     unnamed_.reset();
     lease_->connection->unnamed_owner = 0;
     lease_->connection->dirty = true;
@@ -367,6 +368,7 @@ bool Session::on_parse(wire::Frame frame) {
     }
     begin_request();
     ++pool_->stats.client_parses;
+    batch_usable_ = false;
     if (name.empty()) {
         Request& request = requests_.push(RequestKind::kParse);
         request.bytes_in = frame.total_bytes();
@@ -382,7 +384,7 @@ bool Session::on_parse(wire::Frame frame) {
     }
     if (worker_.settings().max_prepared_statements == 0) {
         requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
-        note_effects(facts->effects, facts->fingerprint);
+        note_effects(facts->effects);
         lease_->connection->dirty = true;
         forward_client(frame);
         return true;
@@ -437,14 +439,14 @@ bool Session::on_bind(wire::Frame frame) {
         if (name.empty() && unnamed_ != nullptr) {
             bound_ = unnamed_->facts;
             bound_text_ = unnamed_->text_id;
-            note_effects(bound_->effects, bound_->fingerprint);
+            note_effects(bound_->effects);
             if (bound_->has(sql::kSetSession)) {
                 note_custom_names(unnamed_->body);
                 note_custom_names(values);
             }
         } else {
             bound_ = {};
-            note_effects(name.empty() ? 0U : std::uint32_t{sql::kUnknownCode}, 0);
+            note_effects(name.empty() ? 0U : std::uint32_t{sql::kUnknownCode});
         }
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
@@ -456,7 +458,7 @@ bool Session::on_bind(wire::Frame frame) {
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
-    note_effects(bound_->effects, bound_->fingerprint);
+    note_effects(bound_->effects);
     if (bound_->has(sql::kSetSession)) {
         note_custom_names(statement.text());
         note_custom_names(values);
@@ -473,6 +475,12 @@ bool Session::on_bind(wire::Frame frame) {
     head.text(portal).text(statement.server_name);
     net::Stream& server = *lease_->connection->stream;
     server.write(head.view());
+    if (look == frame.body_bytes) {
+        record(head.view());
+        record(values);
+    } else {
+        batch_usable_ = false;
+    }
     client_->drop(wire::kHeaderBytes + names_bytes);
     const std::size_t here = std::min(client_->buffered(), values_bytes);
     client_body_left_ = values_bytes - here;
@@ -500,6 +508,8 @@ bool Session::on_describe(wire::Frame frame) {
             ensure_unnamed();
         }
         requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
+        batch_described_ = true;
+        record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
         forward_client(frame);
         return true;
     }
@@ -509,6 +519,7 @@ bool Session::on_describe(wire::Frame frame) {
     requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
     wire::Encoder describe;
     describe.begin('D').u8('S').text((*prepared)->server_name).end();
+    batch_usable_ = false;
     lease_->connection->stream->write(describe.view());
     client_->drop(frame.total_bytes());
     return true;
@@ -524,6 +535,7 @@ bool Session::on_execute(wire::Frame frame) {
     request.text_id = bound_text_;
     request.params_hash = bound_params_;
     request.bytes_in = frame.total_bytes();
+    record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;
 }
@@ -585,6 +597,7 @@ bool Session::on_sync(wire::Frame frame) {
     }
     begin_request();
     requests_.push(RequestKind::kSync).bytes_in = frame.total_bytes();
+    record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;
 }
@@ -609,7 +622,7 @@ bool Session::on_function_call(wire::Frame frame) {
     const std::uint32_t oid =
         wire::read_u32(client_->peek(wire::kHeaderBytes + 4) + wire::kHeaderBytes);
     if (!is_large_object_function(oid)) {
-        note_effects(sql::kUnknownCode, oid);
+        note_effects(sql::kUnknownCode);
     }
     requests_.push(RequestKind::kFunctionCall).bytes_in = frame.total_bytes();
     forward_client(frame);

@@ -168,8 +168,8 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 replay_failed_ = 0;
             }
             return;  // the client's text is looked at again
+        case Purpose::kRetry: send_again(); return;
         case Purpose::kPrepare:
-        case Purpose::kRollback:
         case Purpose::kNone: transaction_ended(); return;
     }
 }
@@ -207,13 +207,8 @@ void Session::transaction_ended() {
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
         connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
         if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
-            const std::uint32_t certain =
-                effects & ~static_cast<std::uint32_t>(sql::kUnknownCode | sql::kUnparsed);
-            if ((certain & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0 ||
-                worker_.probe_due(probe_shape_)) {
-                start_probe();
-                return;
-            }
+            start_probe();
+            return;
         }
     }
     if (pins_ != 0 && (effects & (sql::kMayClean | sql::kUnknownCode)) != 0) {
@@ -298,14 +293,10 @@ void Session::finish_probe(bool failed) {
         connection.dirty = true;
         return;
     }
-    const server::ParameterSetPtr old_vars = vars_;
-    const server::ParameterSetPtr old_applied = connection.applied;
     connection.applied = worker_.parameters().intern(probe->parameters);
     auto wanted = base_vars_->values;
     wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
     vars_ = worker_.parameters().intern(std::move(wanted));
-    worker_.probe_found(probe_shape_, probe->pins == 0 && vars_ == old_vars &&
-                                          connection.applied == old_applied);
     if (pins_ != 0 && connection.applied != vars_) {
         // It stays: a value of the connection string that a RESET took away comes back now.
         follow_parameters();

@@ -79,7 +79,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
                 names->changes.push_back({false, use.name, prepared});
                 made.erase(use.name);
             } else if (prepared->facts) {
-                note_effects(prepared->facts->deferred_effects, prepared->facts->fingerprint);
+                note_effects(prepared->facts->deferred_effects);
             }
         }
         out.append(text.substr(copied, use.begin - copied));
@@ -114,14 +114,14 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     unnamed_.reset();
     lease_->connection->unnamed_owner = 0;
     if (outcome == Rewrite::kNothing) {
-        note_effects(effects, facts->fingerprint);
+        note_effects(effects);
         forward_client(frame);
         return true;
     }
     request.sql_names = std::move(names);
     // The names are followed from here on: they are no reason to look for leftovers.
     effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare);
-    note_effects(effects, facts->fingerprint);
+    note_effects(effects);
     wire::Encoder query;
     lease_->connection->stream->write(query.query(rewritten).view());
     client_->drop(frame.total_bytes());

@@ -25,6 +25,10 @@ void Session::pump_server() {
             client_->notify_when_drained();
             return;
         }
+        if (worker_.suspended() && server_body_left_ == 0) {
+            server.pause();
+            return;
+        }
         server.resume();
         if (server_body_left_ > 0) {
             const std::size_t here = std::min(server.buffered(), server_body_left_);
@@ -81,6 +85,7 @@ bool Session::relay_server_front() {
             server_body_dropped_ = false;
         }
         server_bytes_ += run;
+        batch_answered_ = true;
         server.forward(run, *client_);
         return true;
     }
@@ -98,6 +103,7 @@ bool Session::relay_server_front() {
         server.drop(here);
     } else {
         server_bytes_ += here;
+        batch_answered_ = true;
         server.forward(here, *client_);
     }
     if (frame.type == 'Z') {
@@ -281,6 +287,9 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
     }
     if (request.kind == RequestKind::kExecute) {
         record_query(request);
+    }
+    if (retry_changed_plan(fields)) {
+        return Fate::kDrop;
     }
     if (injected_ == Purpose::kReplay) {
         requests_.fail_to_sync();

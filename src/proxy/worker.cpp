@@ -6,6 +6,9 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "proxy/console_rows.hpp"
+#include "proxy/gather.hpp"
+#include "proxy/stats_average.hpp"
 
 namespace howdah::proxy {
 
@@ -15,9 +18,8 @@ namespace {
 
 constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kGoodParametersMax = 1024;
-constexpr std::size_t kCleanProbesMax = 10'000;
-// Unknown code whose probes found nothing this many times in a row is probed less and less.
-constexpr std::uint32_t kTrustAfter = 8;
+// Statement ids of different loops never meet: connections move between loops.
+constexpr std::uint64_t kIdStep = pool::kLoopsMax;
 constexpr net::Duration kRecoveryMax = 5s;
 constexpr net::Duration kCancelMax = 10s;
 
@@ -64,9 +66,42 @@ void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
     server_tls_ = std::move(server);
 }
 
+std::shared_ptr<pool::Commons> Shared::commons(const std::string& database,
+                                               const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    auto& commons = commons_[{database, user}];
+    if (commons == nullptr) {
+        commons = std::make_shared<pool::Commons>();
+    }
+    return commons;
+}
+
+namespace {
+
+pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
+                      const std::string& name) {
+    auto& quota = quotas[name];
+    if (quota == nullptr) {
+        quota = std::make_unique<pool::Quota>();
+    }
+    return *quota;
+}
+
+}  // namespace
+
+pool::Quota& Shared::database_quota(const std::string& database) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(database_quotas_, database);
+}
+
+pool::Quota& Shared::user_quota(const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(user_quotas_, user);
+}
+
 Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
     : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
-      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_"),
+      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_", index + 1, kIdStep),
       statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
@@ -126,27 +161,6 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
     return raw;
 }
 
-namespace {
-
-pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
-                      const std::string& name) {
-    auto& quota = quotas[name];
-    if (quota == nullptr) {
-        quota = std::make_unique<pool::Quota>();
-    }
-    return *quota;
-}
-
-}  // namespace
-
-pool::Quota& Worker::database_quota(const std::string& database) {
-    return quota_in(database_quotas_, database);
-}
-
-pool::Quota& Worker::user_quota(const std::string& user) {
-    return quota_in(user_quotas_, user);
-}
-
 std::uint32_t Worker::intern_name(const std::string& name) {
     return names_.emplace(name, static_cast<std::uint32_t>(names_.size() + 1)).first->second;
 }
@@ -183,27 +197,6 @@ sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
         }
     }
     return rules;
-}
-
-// A shape that always came back clean is asked again at 16, 32, 64, ... runs.
-bool Worker::probe_due(std::uint64_t fingerprint) {
-    const auto found = clean_probes_.find(fingerprint);
-    if (fingerprint == 0 || found == clean_probes_.end() || found->second < kTrustAfter) {
-        return true;
-    }
-    const std::uint32_t count = ++found->second;
-    return (count & (count - 1)) == 0;
-}
-
-void Worker::probe_found(std::uint64_t fingerprint, bool clean) {
-    if (fingerprint == 0) {
-        return;
-    }
-    if (clean_probes_.size() >= kCleanProbesMax) {
-        clean_probes_.clear();
-    }
-    std::uint32_t& count = clean_probes_[fingerprint];
-    count = clean ? count + 1 : 0;
 }
 
 void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
@@ -343,9 +336,74 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         !stream.ended();
 }
 
+const std::string& Worker::console_name() const {
+    static const std::string kOurs = "howdah";
+    static const std::string kTheirs = "pgbouncer";
+    return config_->pgbouncer ? kTheirs : kOurs;
+}
+
+void Worker::apply_pauses() {
+    const Control& control = shared_.control();
+    for (const auto& [key, entry] : pools_) {
+        entry->database_disabled = control.disabled(entry->database());
+        entry->pool().set_paused(control.paused(entry->database()));
+    }
+    if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
+        for (const auto& [id, session] : sessions_) {
+            session->wake();
+        }
+    }
+}
+
+bool Worker::suspend_done(bool force) {
+    for (const auto& [id, session] : sessions_) {
+        if (!session->quiet()) {
+            if (!force) {
+                return false;
+            }
+            session->end("08P01", "suspend_timeout");
+        }
+    }
+    return true;
+}
+
+void Worker::settle_bytes() {
+    for (const auto& [id, session] : sessions_) {
+        session->settle_bytes();
+    }
+}
+
+std::int64_t Worker::stats_age_us() const {
+    return (loop_.now() - stats_older_at_).count();
+}
+
+// Once every stats_period: what averages are counted from moves on; the first loop logs the sums.
+net::Task<void> Worker::roll_stats() {
+    settle_bytes();
+    for (const auto& [key, entry] : pools_) {
+        entry->history.roll(entry->stats);
+    }
+    console_history.roll(console_stats);
+    stats_older_at_ = std::exchange(stats_newer_at_, loop_.now());
+    if (index_ != 0 || !settings().log_stats) {
+        co_return;
+    }
+    StatsRow sum;
+    for (const StatsRow& row : co_await gather_rows<StatsRow>(*this, stats_rows)) {
+        sum.now.add(row.now);
+        sum.before.add(row.before);
+    }
+    log::info("stats: {}", describe_averages(average_of(sum.now, sum.before, stats_age_us())));
+}
+
 net::Task<void> Worker::keep_house() {
+    stats_newer_at_ = loop_.now();
+    stats_older_at_ = stats_newer_at_ - 1s;
     while (!stopping) {
         co_await loop_.sleep(100ms);
+        if (loop_.now() - stats_newer_at_ >= std::chrono::seconds(settings().stats_period)) {
+            co_await roll_stats();
+        }
         for (auto& [key, entry] : pools_) {
             entry->pool().tick();
         }

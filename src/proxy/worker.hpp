@@ -17,6 +17,7 @@
 #include "config/config.hpp"
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
+#include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
@@ -51,11 +52,16 @@ class PoolEntry final : public pool::Host {
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
     bool evict_idle(const pool::Quota& quota) override;
+    void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                   net::Detached detached) override;
+    void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
     void on_connect_failed(const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
+    std::uint64_t next_id() override;
 
     PoolStats stats;
+    StatsHistory history;
     std::uint32_t database_id = 0;
     std::uint32_t user_id = 0;
     int clients = 0;  // sessions that use it
@@ -93,8 +99,12 @@ class Shared {
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;        // set before the loops run
-    std::function<void(int)> on_shutdown_request;  // SHUTDOWN on the console
-    std::function<Result<>()> reload;              // RELOAD on the console
+    Control& control() { return control_; }
+
+    // What pools and limits have in common over all loops; made on first use, never taken away.
+    std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
+    pool::Quota& database_quota(const std::string& database);
+    pool::Quota& user_quota(const std::string& user);
 
     // TLS contexts by role; replaced whole on reload.
     std::shared_ptr<const net::TlsContext> client_tls() const;
@@ -104,9 +114,13 @@ class Shared {
 
   private:
     mutable std::mutex mutex_;
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
     std::shared_ptr<const net::TlsContext> client_tls_;
     std::shared_ptr<const net::TlsContext> server_tls_;
+    Control control_;
 };
 
 class Worker {
@@ -144,8 +158,6 @@ class Worker {
         return pools_;
     }
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
-    pool::Quota& database_quota(const std::string& database);
-    pool::Quota& user_quota(const std::string& user);
     std::uint32_t intern_name(const std::string& name);
     void count_client(int change);
 
@@ -165,16 +177,31 @@ class Worker {
     }
     void note_good_parameters(const server::ParameterSetPtr& parameters);
     static void fill_random(std::string& bytes);
-    // Whether a probe is due for this unknown code, by what earlier probes found.
-    bool probe_due(std::uint64_t fingerprint);
-    void probe_found(std::uint64_t fingerprint, bool clean);
 
+    // --- For the console ---
+    // The console's database: "howdah", or "pgbouncer" under a pgbouncer.ini.
+    const std::string& console_name() const;
+    // Every pool lends or holds back, and every session goes on or stands still, as Control says.
+    void apply_pauses();
+    bool suspended() const { return suspended_; }
+    // While suspended: nothing half sent is left; with `force` what is left is cut off.
+    bool suspend_done(bool force);
+    // Brings the pools' byte counters up to date.
+    void settle_bytes();
+    // How long ago the counters of StatsHistory::older were read.
+    std::int64_t stats_age_us() const;
+    // Cancel requests under way to this peer.
+    int peer_cancels(int) const { return 0; }
+
+    PoolStats console_stats;
+    StatsHistory console_history;
     std::uint64_t sessions_total = 0;
     std::uint64_t protocol_errors = 0;
     bool stopping = false;
 
   private:
     net::Task<void> run_session(Session* session);
+    net::Task<void> roll_stats();
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
@@ -189,13 +216,13 @@ class Worker {
     FingerprintStats fingerprints_;
     SpscRing<QueryEvent> events_;
     wire::Secret secret_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;
-    std::unordered_map<std::uint64_t, std::uint32_t> clean_probes_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
+    bool suspended_ = false;
+    net::TimePoint stats_newer_at_{};
+    net::TimePoint stats_older_at_{};
     net::TaskGroup tasks_;
 };
 
