@@ -145,8 +145,10 @@ void Pool::release(Pooled* server) {
 void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
-    if (closing_ || outlived(*server)) {
-        close(server, closing_ ? "pool closed" : "server lifetime over");
+    if (closing_ || paused_ || outlived(*server)) {
+        close(server, closing_  ? "pool closed"
+                      : paused_ ? "database paused"
+                                : "server lifetime over");
         return;
     }
     if (static_cast<int>(servers_.size()) > limit(true) ||
@@ -230,7 +232,7 @@ void Pool::launch_wanted() {
 
 void Pool::launch(bool reserve) {
     auto server = std::make_unique<Pooled>();
-    server->id = next_id_++;
+    server->id = host_.next_id();
     server->in_reserve = reserve;
     server->started_at = loop_.now();
     Pooled* raw = server.get();
@@ -458,6 +460,8 @@ void Pool::reconfigure(Options options) {
 void Pool::set_paused(bool paused) {
     paused_ = paused;
     if (paused_) {
+        while (close_one_idle("database paused")) {
+        }
         return;
     }
     while (!waiters_.empty() && !idle_.empty()) {

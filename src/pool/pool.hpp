@@ -99,6 +99,8 @@ class Host {
     virtual void on_connected(Pooled& server) = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // Numbers for connections, unique in the process.
+    virtual std::uint64_t next_id() = 0;
 };
 
 class Pool {
@@ -120,7 +122,7 @@ class Pool {
     // A few times a second: timeouts, minimum size, reserve.
     void tick();
     void reconfigure(Options options);
-    // While paused nothing is lent; waiters wait.
+    // While paused nothing is lent, waiters wait, and connections are closed as they come back.
     void set_paused(bool paused);
     bool paused() const { return paused_; }
     // Every connection is closed once it is given back; idle ones now.
@@ -131,6 +133,8 @@ class Pool {
     net::Task<void> shut_down();
 
     Counts counts() const;
+    // Idle for so long that it is checked before it is lent.
+    bool check_due(const Pooled& server) const { return needs_check(server); }
     bool leases_out() const { return leased_ > 0; }
     net::TimePoint oldest_wait() const;
     const Options& options() const { return options_; }
@@ -181,7 +185,6 @@ class Pool {
     int connecting_ = 0;
     bool paused_ = false;
     bool closing_ = false;
-    std::uint64_t next_id_ = 1;
 };
 
 }  // namespace howdah::pool

@@ -24,6 +24,13 @@ PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     database_id = worker_.intern_name(database_);
     user_id = worker_.intern_name(user_);
     reconfigure();
+    const Control& control = worker_.shared().control();
+    database_disabled = control.disabled(database_);
+    pool_->set_paused(control.paused(database_));
+}
+
+std::uint64_t PoolEntry::next_id() {
+    return worker_.shared().next_session.fetch_add(1, std::memory_order_relaxed);
 }
 
 PoolEntry::~PoolEntry() = default;

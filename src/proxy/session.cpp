@@ -36,7 +36,12 @@ net::Task<void> Session::run() {
     if (co_await greet() && co_await authenticate() && co_await welcome()) {
         logged_in_ = true;
         deadline_.disarm();
-        co_await serve();
+        if (console_) {
+            co_await serve_console();
+        } else {
+            ++pool_->stats.client_logins;
+            co_await serve();
+        }
     }
     co_await part();
 }
@@ -85,6 +90,7 @@ net::Task<void> Session::part() {
                   (worker_.loop().wall_us() - connected_wall_us_) / 1'000'000);
     }
     if (pool_ != nullptr) {
+        settle_bytes();
         abandon_server();
         --pool_->clients;
     }
@@ -118,6 +124,11 @@ void Session::end_when_idle(std::string sqlstate, std::string message) {
 }
 
 void Session::cancel() {
+    if (console_) {
+        cancelled_ = true;
+        wake_.notify();
+        return;
+    }
     if (waiter_.queued) {
         // Nothing of it has reached a server: it leaves the queue and hears what PostgreSQL says.
         pool_->pool().cancel(waiter_);
@@ -222,6 +233,29 @@ SessionState Session::state() const {
         return SessionState::kWaiting;
     }
     return lease_ != nullptr ? SessionState::kActive : SessionState::kIdle;
+}
+
+std::string Session::replication_kind() const {
+    if (replication_.empty()) {
+        return "none";
+    }
+    return replication_ == "database" ? "logical" : "physical";
+}
+
+void Session::settle_bytes() {
+    if (pool_ == nullptr) {
+        return;
+    }
+    const std::uint64_t in = client_->bytes_received();
+    const std::uint64_t out = client_->bytes_written();
+    pool_->stats.bytes_received += in - std::exchange(bytes_in_counted_, in);
+    pool_->stats.bytes_sent += out - std::exchange(bytes_out_counted_, out);
+}
+
+bool Session::quiet() const {
+    return console_ || !logged_in_ ||
+           (client_body_left_ == 0 && server_body_left_ == 0 && client_->unsent() == 0 &&
+            (lease_ == nullptr || lease_->connection->stream->unsent() == 0));
 }
 
 std::string Session::label() const {

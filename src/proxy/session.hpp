@@ -104,6 +104,18 @@ class Session {
     std::int64_t connected_wall_us() const { return connected_wall_us_; }
     std::int64_t requested_wall_us() const { return requested_wall_us_; }
     bool replication() const { return !replication_.empty(); }
+    // "none", "logical" or "physical".
+    std::string replication_kind() const;
+    bool logged_in() const { return logged_in_; }
+    // A connection that only brought a cancel request, and whether that is on its way.
+    bool is_cancel_request() const { return cancel_request_; }
+    bool cancel_sent() const { return cancel_sent_; }
+    // Adds what came and went since the last call to the pool's counters.
+    void settle_bytes();
+    // Nothing half done and nothing unsent: SUSPEND may be answered.
+    bool quiet() const;
+    // The process is suspended no more.
+    void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
     std::size_t heap_bytes() const;
@@ -145,8 +157,6 @@ class Session {
     Result<std::string> auth_database() const;
     Result<> count_database();
     Result<> count_user();
-    bool is_own_user() const;
-    Result<> check_console_user();
     void log_login_attempt() const;
     Result<AuthRule> auth_rule() const;
     Result<> finish_login();
@@ -169,6 +179,11 @@ class Session {
     Result<> authenticate_peer(const config::IdentMap* map) const;
     Result<> authenticate_cert(const config::IdentMap* map) const;
     Error wrong_password() const;
+
+    // --- console.cpp ---
+    bool console_owner() const;
+    Result<> enter_console();
+    net::Task<void> serve_console();
 
     // --- session.cpp: the serving loop ---
     net::Task<void> serve();
@@ -328,9 +343,13 @@ class Session {
     std::int64_t connected_wall_us_ = 0;
     std::int64_t requested_wall_us_ = 0;
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
+    std::uint64_t bytes_in_counted_ = 0;
+    std::uint64_t bytes_out_counted_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
     bool out_of_descriptors_ = false;
+    bool cancel_request_ = false;
+    bool cancel_sent_ = false;
     bool logged_in_ = false;
     bool ending_ = false;
     bool end_when_idle_ = false;

@@ -72,6 +72,10 @@ void Session::pump_client() {
             lease_->connection->stream->notify_when_drained();
             return;
         }
+        if (worker_.suspended() && client_body_left_ == 0) {
+            client_->pause();
+            return;
+        }
         client_->resume();
         if (client_body_left_ > 0) {
             const std::size_t here = std::min(client_->buffered(), client_body_left_);

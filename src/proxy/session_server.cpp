@@ -25,6 +25,10 @@ void Session::pump_server() {
             client_->notify_when_drained();
             return;
         }
+        if (worker_.suspended() && server_body_left_ == 0) {
+            server.pause();
+            return;
+        }
         server.resume();
         if (server_body_left_ > 0) {
             const std::size_t here = std::min(server.buffered(), server_body_left_);

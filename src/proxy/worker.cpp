@@ -6,6 +6,9 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "proxy/console_rows.hpp"
+#include "proxy/gather.hpp"
+#include "proxy/stats_average.hpp"
 
 namespace howdah::proxy {
 
@@ -120,12 +123,6 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
         return nullptr;
     }
     return pool_as(database, settings->user ? *settings->user : user);
-}
-
-bool Worker::database_disabled(const std::string& database) const {
-    const auto first = pools_.lower_bound({database, ""});
-    return first != pools_.end() && first->first.first == database &&
-           first->second->database_disabled;
 }
 
 PoolEntry* Worker::pool_as(const std::string& database, const std::string& user) {
@@ -338,9 +335,74 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         !stream.ended();
 }
 
+const std::string& Worker::console_name() const {
+    static const std::string kOurs = "howdah";
+    static const std::string kTheirs = "pgbouncer";
+    return config_->pgbouncer ? kTheirs : kOurs;
+}
+
+void Worker::apply_pauses() {
+    const Control& control = shared_.control();
+    for (const auto& [key, entry] : pools_) {
+        entry->database_disabled = control.disabled(entry->database());
+        entry->pool().set_paused(control.paused(entry->database()));
+    }
+    if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
+        for (const auto& [id, session] : sessions_) {
+            session->wake();
+        }
+    }
+}
+
+bool Worker::suspend_done(bool force) {
+    for (const auto& [id, session] : sessions_) {
+        if (!session->quiet()) {
+            if (!force) {
+                return false;
+            }
+            session->end("08P01", "suspend_timeout");
+        }
+    }
+    return true;
+}
+
+void Worker::settle_bytes() {
+    for (const auto& [id, session] : sessions_) {
+        session->settle_bytes();
+    }
+}
+
+std::int64_t Worker::stats_age_us() const {
+    return (loop_.now() - stats_older_at_).count();
+}
+
+// Once every stats_period: what averages are counted from moves on; the first loop logs the sums.
+net::Task<void> Worker::roll_stats() {
+    settle_bytes();
+    for (const auto& [key, entry] : pools_) {
+        entry->history.roll(entry->stats);
+    }
+    console_history.roll(console_stats);
+    stats_older_at_ = std::exchange(stats_newer_at_, loop_.now());
+    if (index_ != 0 || !settings().log_stats) {
+        co_return;
+    }
+    StatsRow sum;
+    for (const StatsRow& row : co_await gather_rows<StatsRow>(*this, stats_rows)) {
+        sum.now.add(row.now);
+        sum.before.add(row.before);
+    }
+    log::info("stats: {}", describe_averages(average_of(sum.now, sum.before, stats_age_us())));
+}
+
 net::Task<void> Worker::keep_house() {
+    stats_newer_at_ = loop_.now();
+    stats_older_at_ = stats_newer_at_ - 1s;
     while (!stopping) {
         co_await loop_.sleep(100ms);
+        if (loop_.now() - stats_newer_at_ >= std::chrono::seconds(settings().stats_period)) {
+            co_await roll_stats();
+        }
         for (auto& [key, entry] : pools_) {
             entry->pool().tick();
             entry->expire_credentials();

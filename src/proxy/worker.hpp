@@ -19,6 +19,7 @@
 #include "pool/pool.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
+#include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
@@ -60,8 +61,10 @@ class PoolEntry final : public pool::Host {
     void on_connected(pool::Pooled& server) override;
     void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
+    std::uint64_t next_id() override;
 
     PoolStats stats;
+    StatsHistory history;
     std::uint32_t database_id = 0;
     std::uint32_t user_id = 0;
     int clients = 0;  // sessions that use it
@@ -105,9 +108,8 @@ class Shared {
     int client_descriptors_max = 0;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
-    std::vector<Worker*> workers;                  // set before the loops run
-    std::function<void(int)> on_shutdown_request;  // SHUTDOWN on the console
-    std::function<Result<>()> reload;              // RELOAD on the console
+    std::vector<Worker*> workers;  // set before the loops run
+    Control& control() { return control_; }
 
     // Never null; replaced whole on reload.
     std::shared_ptr<const TlsContexts> tls() const;
@@ -117,6 +119,7 @@ class Shared {
     mutable std::mutex mutex_;
     config::ConfigPtr config_;
     std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
+    Control control_;
 };
 
 class Worker {
@@ -153,8 +156,6 @@ class Worker {
     PoolEntry* pool_for(const std::string& database, const std::string& user);
     // The pool of this very user on the server, whatever user the database forces on its clients.
     PoolEntry* pool_as(const std::string& database, const std::string& server_user);
-    // DISABLE was said on the console.
-    bool database_disabled(const std::string& database) const;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>>& pools() {
         return pools_;
     }
@@ -181,12 +182,30 @@ class Worker {
     void note_good_parameters(const server::ParameterSetPtr& parameters);
     static void fill_random(std::string& bytes);
 
+    // --- For the console ---
+    // The console's database: "howdah", or "pgbouncer" under a pgbouncer.ini.
+    const std::string& console_name() const;
+    // Every pool lends or holds back, and every session goes on or stands still, as Control says.
+    void apply_pauses();
+    bool suspended() const { return suspended_; }
+    // While suspended: nothing half sent is left; with `force` what is left is cut off.
+    bool suspend_done(bool force);
+    // Brings the pools' byte counters up to date.
+    void settle_bytes();
+    // How long ago the counters of StatsHistory::older were read.
+    std::int64_t stats_age_us() const;
+    // Cancel requests under way to this peer.
+    int peer_cancels(int) const { return 0; }
+
+    PoolStats console_stats;
+    StatsHistory console_history;
     std::uint64_t sessions_total = 0;
     std::uint64_t protocol_errors = 0;
     bool stopping = false;
 
   private:
     net::Task<void> run_session(Session* session);
+    net::Task<void> roll_stats();
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
@@ -208,6 +227,9 @@ class Worker {
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
+    bool suspended_ = false;
+    net::TimePoint stats_newer_at_{};
+    net::TimePoint stats_older_at_{};
     net::TaskGroup tasks_;
 };
 
