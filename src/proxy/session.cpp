@@ -33,8 +33,7 @@ net::Task<void> Session::run() {
     if (login_max.count() > 0) {
         deadline_.arm(worker_.loop().now() + login_max);
     }
-    if (co_await greet() && (console_owner() || co_await authenticate()) &&
-        (!console_ || enter_console()) && co_await welcome()) {
+    if (co_await greet() && co_await authenticate() && co_await welcome()) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {

@@ -157,8 +157,6 @@ class Session {
     Result<std::string> auth_database() const;
     Result<> count_database();
     Result<> count_user();
-    bool is_own_user() const;
-    Result<> check_console_user();
     void log_login_attempt() const;
     Result<AuthRule> auth_rule() const;
     Result<> finish_login();
@@ -184,7 +182,7 @@ class Session {
 
     // --- console.cpp ---
     bool console_owner() const;
-    bool enter_console();
+    Result<> enter_console();
     net::Task<void> serve_console();
 
     // --- session.cpp: the serving loop ---

@@ -1,7 +1,6 @@
 // Who the client is: where its user is known from, which limits and rules it meets, and its pool.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/log.hpp"
 #include "proxy/session.hpp"
@@ -52,42 +51,21 @@ net::Task<Result<>> Session::prove() {
     const config::Config& config = worker_.config();
     if (!console_) {
         login_->database = config.database(database_);
-    } else if (is_own_user()) {
-        console_admin_ = true;
-        CO_TRY_VOID(count_database());
-        log::info("{} pgbouncer access from unix socket", label());
-        co_return Result<>();
     }
     CO_TRY_VOID(count_database());
+    if (console_owner()) {
+        co_return enter_console();
+    }
     CO_TRY_VOID(co_await find_user());
     if (!login_->unknown) {
         CO_TRY_VOID(count_user());
     }
     log_login_attempt();
     if (console_) {
-        CO_TRY_VOID(check_console_user());
+        CO_TRY_VOID(enter_console());
     }
     CO_TRY(AuthRule rule, auth_rule());
     co_return co_await authenticate_by(std::move(rule));
-}
-
-// Whoever runs the proxy may run its console, over the unix socket.
-bool Session::is_own_user() const {
-    const net::PeerInfo& peer = client_->peer();
-    return peer.address.is_unix() && peer.uid == ::getuid() && is_console_name(user_);
-}
-
-Result<> Session::check_console_user() {
-    const config::Settings& settings = worker_.settings();
-    if (settings.admin_users.contains(user_)) {
-        console_admin_ = true;
-        return {};
-    }
-    if (settings.stats_users.contains(user_) || settings.auth_type == AuthType::kAny) {
-        return {};
-    }
-    return fail(Error(ErrorCode::kRefused, "08P01", "not allowed",
-                      "admin_users and stats_users may use the console."));
 }
 
 Result<> Session::count_database() {
@@ -100,7 +78,7 @@ Result<> Session::count_database() {
                                        : settings.max_db_client_connections;
     const int count =
         worker_.shared().client_counts.enter(Kind::kDatabase, database_, database_slot_);
-    const bool exempt = console_ && (console_admin_ || settings.admin_users.contains(user_));
+    const bool exempt = console_ && (console_owner() || settings.admin_users.contains(user_));
     return limit <= 0 || count <= limit || exempt ? Result<>()
                                                   : fail(too_many("max_db_client_connections"));
 }
@@ -173,7 +151,7 @@ Result<std::string> Session::auth_database() const {
         log::error("{} authentication database \"{}\" is not configured.", label(), name);
         return fail(config_error());
     }
-    if (worker_.database_disabled(name)) {
+    if (worker_.shared().control().disabled(name)) {
         return fail(Error(ErrorCode::kRefused, "57P03",
                           fmt::format("authentication database \"{}\" is disabled", name)));
     }
@@ -264,7 +242,7 @@ Result<> Session::finish_login() {
                           "Add it under [databases], or a \"*\" entry for all."));
     }
     ++pool_->clients;
-    if (worker_.database_disabled(database_)) {
+    if (worker_.shared().control().disabled(database_)) {
         return fail(Error(ErrorCode::kRefused, "57P03",
                           fmt::format("database \"{}\" is disabled", database_)));
     }

@@ -160,12 +160,6 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
     return pool_as(database, settings->user ? *settings->user : user);
 }
 
-bool Worker::database_disabled(const std::string& database) const {
-    const auto first = pools_.lower_bound({database, ""});
-    return first != pools_.end() && first->first.first == database &&
-           first->second->database_disabled;
-}
-
 PoolEntry* Worker::pool_as(const std::string& database, const std::string& user) {
     const auto found = pools_.find({database, user});
     if (found != pools_.end()) {

@@ -17,9 +17,9 @@
 #include "config/config.hpp"
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
-#include "proxy/control.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
+#include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
@@ -167,8 +167,6 @@ class Worker {
     PoolEntry* pool_for(const std::string& database, const std::string& user);
     // The pool of this very user on the server, whatever user the database forces on its clients.
     PoolEntry* pool_as(const std::string& database, const std::string& server_user);
-    // DISABLE was said on the console.
-    bool database_disabled(const std::string& database) const;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>>& pools() {
         return pools_;
     }
