@@ -17,6 +17,8 @@ struct Command {
 [[nodiscard]] std::span<const Command> commands();
 
 int run_config(int argc, char** argv);
+int run_lint(int argc, char** argv);
+int run_optimize_migrations(int argc, char** argv);
 int run_deploy(int argc, char** argv);
 int run_migrate(int argc, char** argv);
 int run_serve(int argc, char** argv);

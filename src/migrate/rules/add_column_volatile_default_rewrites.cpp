@@ -7,7 +7,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Step& step, Sink& sink) {
@@ -54,4 +54,4 @@ const Rule rule_add_column_volatile_default_rewrites{
     .step = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

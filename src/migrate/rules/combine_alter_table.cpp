@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
@@ -46,4 +46,4 @@ const Rule rule_combine_alter_table{
     .file = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

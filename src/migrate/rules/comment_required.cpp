@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
@@ -36,4 +36,4 @@ const Rule rule_comment_required{
     .file = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

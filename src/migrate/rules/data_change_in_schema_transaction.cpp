@@ -7,7 +7,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Transaction& run, Sink& sink) {
@@ -46,4 +46,4 @@ const Rule rule_data_change_in_schema_transaction{
     .transaction = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

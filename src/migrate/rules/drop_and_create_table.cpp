@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
@@ -42,4 +42,4 @@ const Rule rule_drop_and_create_table{
     .file = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Step& step, Sink& sink) {
@@ -37,4 +37,4 @@ const Rule rule_drop_table{
     .step = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -1,7 +1,7 @@
 // Rules without a check of their own: what the reader, the history and the live database find.
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 const Rule rule_syntax_error{
     .name = "syntax-error",
@@ -169,4 +169,4 @@ const Rule rule_not_enough_disk{
     .flagged = "ALTER TABLE events ALTER id TYPE bigint; -- 210 GB",
     .clean = "a new column and a batched backfill"};
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

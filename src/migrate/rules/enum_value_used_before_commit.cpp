@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Transaction& run, Sink& sink) {
@@ -59,4 +59,4 @@ const Rule rule_enum_value_used_before_commit{
     .transaction = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
@@ -65,4 +65,4 @@ const Rule rule_foreign_key_type_mismatch{
     .file = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
@@ -48,4 +48,4 @@ const Rule rule_name_too_long{
     .file = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Step& step, Sink& sink) {
@@ -49,4 +49,4 @@ const Rule rule_partition_of_locks_parent{
     .step = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

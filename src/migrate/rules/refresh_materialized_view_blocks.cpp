@@ -7,7 +7,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Step& step, Sink& sink) {
@@ -35,4 +35,4 @@ const Rule rule_refresh_materialized_view_blocks{
     .step = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "migrate/rule.hpp"
+#include "migrate/lint/rule.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 #define RULE(name) extern const Rule name;
 #include "migrate/rules/engine.inc"
@@ -27,4 +27,4 @@ void for_each_new_name(const Action& action, const std::function<void(const std:
 bool needs_quotes_for_case(std::string_view name);
 bool is_reserved_word(std::string_view name);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

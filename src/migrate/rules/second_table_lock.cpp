@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Step& step, Sink& sink) {
@@ -55,4 +55,4 @@ const Rule rule_second_table_lock{
     .step = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -4,7 +4,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 constexpr const Rule* kRules[] = {
@@ -307,4 +307,4 @@ std::string_view deploy_order_name(DeployOrder order) {
     return "any time";
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Transaction& run, Sink& sink) {
@@ -52,4 +52,4 @@ const Rule rule_validate_in_same_transaction{
     .transaction = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -6,7 +6,7 @@
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void check(const Transaction& run, Sink& sink) {
@@ -55,4 +55,4 @@ const Rule rule_work_while_locked{
     .transaction = check,
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -1,4 +1,4 @@
-// lint: a folder's migrations in, findings out.
+// judge_project: a folder's migrations in, findings out.
 //
 // Files are read and parsed ahead on other threads, at most kAheadMax of them; judged one after the
 // other on the caller's thread, because each changes the schema that the next is held against.
@@ -13,9 +13,9 @@
 
 #include "base/finding.hpp"
 #include "base/result.hpp"
-#include "migrate/rule.hpp"
+#include "migrate/lint/rule.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 inline constexpr std::size_t kAheadMax = 64;
 
@@ -89,12 +89,14 @@ struct LintInput {
     bool keep_actions = false;
 };
 
-Result<LintResult> lint(const LintInput& input);
+Result<LintResult> judge_project(const LintInput& input);
 
 // The scope in which `project`'s tool runs a file, from tool, version and the file's text.
 Scope scope_of(const Project& project, const LintConfig& config, const Script& script);
+// The same, with what the file itself asks for.
+Scope scope_of_file(const LintInput& input, const MigrationFile& file, const Script& script);
 
 // Highest risk first, then file and line.
 void sort_findings(std::vector<Finding>& findings);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

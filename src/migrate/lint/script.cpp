@@ -1,8 +1,8 @@
-#include "migrate/script.hpp"
+#include "migrate/lint/script.hpp"
 
 #include <algorithm>
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 void blank(std::string& text, std::size_t begin, std::size_t end) {
@@ -292,4 +292,4 @@ std::string_view Script::line_text(std::uint32_t line) const {
     return found;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

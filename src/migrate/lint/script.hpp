@@ -12,7 +12,7 @@
 
 #include "sql/tree.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 enum class Tool : std::uint8_t {
     kPlain,
@@ -58,4 +58,4 @@ struct Script {
 Script read_script(std::string text, Tool tool);
 std::string clean_text(std::string_view text, Tool tool);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -1,14 +1,14 @@
-#include "migrate/lint.hpp"
+#include "migrate/lint/lint.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "migrate/interpreter.hpp"
-#include "migrate/read_ahead.hpp"
+#include "migrate/lint/read_ahead.hpp"
 #include "migrate/rules/rules.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 // Judges one file: walks its statements, keeps its transactions, collects what the rules report.
@@ -272,7 +272,7 @@ void FileJudge::judge(const Script& script, LintResult& result) {
     setting_ = {.tool = input_.project.tool,
                 .postgres = input_.config.postgres,
                 .requires_reason = input_.config.require_reason};
-    const Scope scope = scope_of(input_.project, input_.config, script);
+    const Scope scope = scope_of_file(input_, file_, script);
     implicit_ = scope == Scope::kOneQuery && script.statements.size() > 1;
     tool_block_ = implicit_ || scope == Scope::kFile || scope == Scope::kAllPending;
     for (std::size_t i = 0; i < script.statements.size(); ++i) {
@@ -355,6 +355,12 @@ Scope scope_of(const Project& project, const LintConfig& config, const Script& s
     }
 }
 
+Scope scope_of_file(const LintInput& input, const MigrationFile& file, const Script& script) {
+    return file.scope != Scope::kAuto && input.config.scope == Scope::kAuto
+               ? file.scope
+               : scope_of(input.project, input.config, script);
+}
+
 void sort_findings(std::vector<Finding>& findings) {
     std::ranges::sort(findings, [](const Finding& a, const Finding& b) {
         return std::tie(b.risk, b.severity, a.file, a.line, a.column, a.rule, a.message) <
@@ -362,7 +368,7 @@ void sort_findings(std::vector<Finding>& findings) {
     });
 }
 
-Result<LintResult> lint(const LintInput& input) {
+Result<LintResult> judge_project(const LintInput& input) {
     LintResult result;
     result.findings = input.project.findings;
     Schema schema;
@@ -370,8 +376,9 @@ Result<LintResult> lint(const LintInput& input) {
     for (std::size_t i = 0; i < input.project.files.size(); ++i) {
         TRY(const Script script, ahead.take(i));
         // Pending files of a tool that runs them in one transaction are one migration.
-        const bool joined = input.project.files[i].pending &&
-                            scope_of(input.project, input.config, script) == Scope::kAllPending;
+        const bool joined =
+            input.project.files[i].pending &&
+            scope_of_file(input, input.project.files[i], script) == Scope::kAllPending;
         const auto number = joined ? 1U : static_cast<std::uint32_t>(i + 2);
         FileJudge(input, schema, i, number).judge(script, result);
     }
@@ -379,4 +386,4 @@ Result<LintResult> lint(const LintInput& input) {
     return result;
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -11,9 +11,9 @@
 
 #include "base/finding.hpp"
 #include "migrate/action.hpp"
-#include "migrate/script.hpp"
+#include "migrate/lint/script.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 // What applies to a run of statements: the file's tool, and its transactions as they really are.
 struct Setting {
@@ -110,4 +110,4 @@ std::string quoted(std::string_view name);
 // Columns joined as SQL.
 std::string quoted_list(const std::vector<std::string>& names);
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

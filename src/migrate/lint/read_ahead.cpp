@@ -1,8 +1,8 @@
-#include "migrate/read_ahead.hpp"
+#include "migrate/lint/read_ahead.hpp"
 
 #include <algorithm>
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 ReadAhead::ReadAhead(const LintInput& input) : input_(input) {
     const std::size_t files = input.project.files.size();
@@ -61,4 +61,4 @@ Result<Script> ReadAhead::take(std::size_t index) {
     return std::move(node.mapped());
 }
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

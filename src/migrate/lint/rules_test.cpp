@@ -12,9 +12,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "migrate/lint.hpp"
+#include "migrate/lint/lint.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 namespace {
 
 struct Case {
@@ -94,7 +94,7 @@ TEST_P(RuleCases, ReportsExactlyTheMarkedLines) {
                               {.path = "migration", .name = "migration"}};
         LintConfig config;
         config.enabled.insert(std::string(rule.name));
-        const auto result = lint(
+        const auto result = judge_project(
             {.project = each.project, .config = config, .read = [&](const MigrationFile& file) {
                  return Result<std::string>(file.path == "history" ? each.history : each.migration);
              }});
@@ -147,4 +147,4 @@ TEST(Rules, SayWhatWhyAndHow) {
 }
 
 }  // namespace
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "migrate/lint.hpp"
+#include "migrate/lint/lint.hpp"
 
-namespace howdah::migrate {
+namespace howdah::migrate::lint {
 
 class ReadAhead {
   public:
@@ -36,4 +36,4 @@ class ReadAhead {
     std::vector<std::jthread> threads_;
 };
 
-}  // namespace howdah::migrate
+}  // namespace howdah::migrate::lint
