@@ -91,7 +91,10 @@ std::optional<HostTool> tool_of(const fs::path& folder) {
     if (named(flyway)) {
         return HostTool::kFlyway;
     }
-    if (named(golang)) {
+    const bool all_pairs = std::ranges::all_of(files, [&](const fs::path& file) {
+        return std::regex_match(file.filename().string(), golang);
+    });
+    if (all_pairs) {  // a plain folder may have some down scripts; golang-migrate has nothing else
         return HostTool::kGolangMigrate;
     }
     if (any_contains(files, "-- +goose Up")) {
