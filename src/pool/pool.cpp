@@ -18,8 +18,13 @@ constexpr net::Duration kMaintenanceMax = 30s;
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
            std::shared_ptr<Commons> commons, std::size_t seat)
-    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
-      commons_(std::move(commons)), seat_(seat), idle_event_(loop) {
+    : loop_(loop),
+      host_(host),
+      options_(std::move(options)),
+      quotas_(std::move(quotas)),
+      commons_(std::move(commons)),
+      seat_(seat),
+      idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
 
@@ -153,8 +158,7 @@ void Pool::became_idle(Pooled* server) {
                                 : "server lifetime over");
         return;
     }
-    if (commons_->connections.load() > limit(true) ||
-        (server->in_reserve && waiters_.empty())) {
+    if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
         return;
     }
@@ -462,8 +466,9 @@ void Pool::tick() {
     if (!waiters_.empty()) {
         launch_wanted();
         beg();
-        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
-            connecting_ == 0 && may_launch(true)) {
+        if (options_.reserve_size > 0 &&
+            now - waiters_.front()->since >= options_.reserve_timeout && connecting_ == 0 &&
+            may_launch(true)) {
             launch(true);
         }
     }
@@ -536,13 +541,24 @@ Counts Pool::counts() const {
     counts.waiting = static_cast<int>(waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
-            case ServerState::kConnecting: ++counts.connecting; break;
-            case ServerState::kIdle: ++counts.idle; break;
-            case ServerState::kLeased: ++counts.leased; break;
-            case ServerState::kChecking: ++counts.checking; break;
+            case ServerState::kConnecting:
+                ++counts.connecting;
+                break;
+            case ServerState::kIdle:
+                ++counts.idle;
+                break;
+            case ServerState::kLeased:
+                ++counts.leased;
+                break;
+            case ServerState::kChecking:
+                ++counts.checking;
+                break;
             case ServerState::kMoving:
-            case ServerState::kResetting: ++counts.resetting; break;
-            case ServerState::kClosed: break;
+            case ServerState::kResetting:
+                ++counts.resetting;
+                break;
+            case ServerState::kClosed:
+                break;
         }
     }
     return counts;

@@ -48,12 +48,20 @@ struct Options {
     int connects_parallel = 16;
 };
 
-enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kMoving, kClosed };
+enum class ServerState : std::uint8_t {
+    kConnecting,
+    kIdle,
+    kLeased,
+    kChecking,
+    kResetting,
+    kMoving,
+    kClosed
+};
 
 struct Pooled {
     std::unique_ptr<ServerConnection> connection;
     ServerState state = ServerState::kConnecting;
-    void* holder = nullptr;       // the session that has it, for SHOW SERVERS
+    void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
     net::TimePoint started_at{};
     std::uint64_t id = 0;

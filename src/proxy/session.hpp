@@ -27,11 +27,11 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
 #include "wire/startup.hpp"
-#include "sql/statement_cache.hpp"
 
 namespace howdah::proxy {
 
@@ -315,8 +315,8 @@ class Session {
     bool batch_usable_ = false;
     bool batch_described_ = false;
     bool batch_answered_ = false;
-    std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
-    std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
+    std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
+    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -328,7 +328,7 @@ class Session {
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;
-    std::uint32_t effects_ = 0;       // of the transaction under way
+    std::uint32_t effects_ = 0;          // of the transaction under way
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;

@@ -97,8 +97,7 @@ void Session::pump_client() {
         wire::Frame frame;
         if (!wire::read_frame(header, frame) || !wire::is_frontend_type(frame.type)) {
             ++worker_.protocol_errors;
-            fatal(Error(ErrorCode::kProtocol, "08P01",
-                        "invalid frontend message type or length"));
+            fatal(Error(ErrorCode::kProtocol, "08P01", "invalid frontend message type or length"));
             return;
         }
         if (!take_client_frame(frame)) {
@@ -117,19 +116,30 @@ bool Session::take_client_frame(wire::Frame frame) {
         return true;
     }
     switch (frame.type) {
-        case 'Q': return on_query(frame);
-        case 'P': return on_parse(frame);
-        case 'B': return on_bind(frame);
-        case 'D': return on_describe(frame);
-        case 'E': return on_execute(frame);
-        case 'C': return on_close(frame);
-        case 'S': return on_sync(frame);
-        case 'H': return on_flush(frame);
-        case 'F': return on_function_call(frame);
+        case 'Q':
+            return on_query(frame);
+        case 'P':
+            return on_parse(frame);
+        case 'B':
+            return on_bind(frame);
+        case 'D':
+            return on_describe(frame);
+        case 'E':
+            return on_execute(frame);
+        case 'C':
+            return on_close(frame);
+        case 'S':
+            return on_sync(frame);
+        case 'H':
+            return on_flush(frame);
+        case 'F':
+            return on_function_call(frame);
         case 'd':
         case 'c':
-        case 'f': return on_copy_message(frame);
-        case 'X': return on_terminate();
+        case 'f':
+            return on_copy_message(frame);
+        case 'X':
+            return on_terminate();
         default:
             ++worker_.protocol_errors;
             fatal(Error(ErrorCode::kProtocol, "08P01", "unexpected message from client"));
@@ -171,7 +181,8 @@ void Session::begin_request() {
         batch_answered_ = false;
         query_started_ = worker_.loop().now();
         if (transaction_id_ == 0) {
-            transaction_id_ = worker_.shared().next_transaction.fetch_add(1, std::memory_order_relaxed);
+            transaction_id_ =
+                worker_.shared().next_transaction.fetch_add(1, std::memory_order_relaxed);
             transaction_started_ = query_started_;
         }
         if (pool_->any_timeout) {
@@ -196,7 +207,8 @@ void Session::note_custom_names(std::string_view text) {
         std::size_t end = at;
         bool dot = false;
         while (end < text.size() &&
-               (is_word(text[end]) || (text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1])))) {
+               (is_word(text[end]) ||
+                (text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1])))) {
             dot = dot || text[end] == '.';
             ++end;
         }
@@ -395,8 +407,8 @@ bool Session::on_parse(wire::Frame frame) {
     }
     PreparedPtr prepared = worker_.prepared().intern(rest, facts.get(), found.text_id);
     const bool known = ensure_prepared(prepared);
-    Request& request = requests_.push(RequestKind::kParse,
-                                      known ? RequestAction::kFake : RequestAction::kForward);
+    Request& request =
+        requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
     request.prepared = prepared;
     request.name = name;
     request.bytes_in = frame.total_bytes();
@@ -635,7 +647,8 @@ bool Session::copy_may_run() {
         if (request.error) {
             continue;
         }
-        const bool text = request.kind == RequestKind::kQuery || request.kind == RequestKind::kExecute;
+        const bool text =
+            request.kind == RequestKind::kQuery || request.kind == RequestKind::kExecute;
         if (text && (request.facts.get() == nullptr ||
                      request.facts->has(sql::kCopyIn | sql::kUnparsed | sql::kUnknownCode))) {
             return true;
