@@ -200,6 +200,7 @@ class Session {
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -248,6 +249,7 @@ class Session {
     Fate on_parameter_status(wire::Frame frame);
     Fate complete(RequestKind kind);
     void on_command_complete(std::string_view tag);
+    void copy_in_begins();
     std::span<const std::uint8_t> server_body(wire::Frame frame);
     void answer_fakes();
     void after_ready();

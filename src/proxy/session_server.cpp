@@ -113,6 +113,22 @@ bool Session::relay_server_front() {
     return true;
 }
 
+// A Sync that was sent ahead is ignored by a server that copies, and never answered.
+void Session::copy_in_begins() {
+    in_copy_ = true;
+    if (requests_.empty() || requests_.front().kind != RequestKind::kExecute) {
+        return;
+    }
+    for (auto it = requests_.begin() + 1; it != requests_.end();) {
+        if (it->kind == RequestKind::kSync) {
+            requests_.erase(it);
+            it = requests_.begin() + 1;
+        } else {
+            ++it;
+        }
+    }
+}
+
 Session::Fate Session::take_server_frame(wire::Frame frame) {
     const bool ours = !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
     const Fate usual = ours ? Fate::kDrop : Fate::kForward;
@@ -159,25 +175,12 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
         case 'S':
             return on_parameter_status(frame);
         case 'G':
-            in_copy_ = true;
-            if (!requests_.empty()) {
-                // A Sync that was sent ahead is ignored by a server that copies.
-                for (auto it = requests_.begin() + 1; it != requests_.end();) {
-                    if (it->kind == RequestKind::kSync &&
-                        requests_.front().kind == RequestKind::kExecute) {
-                        requests_.erase(it);
-                        it = requests_.begin() + 1;
-                    } else {
-                        ++it;
-                    }
-                }
-            }
+            copy_in_begins();
             return usual;
         case 'W':
             copy_both_ = true;
             return usual;
         case 'N':
-            return Fate::kForward;
         case 'A':
             return Fate::kForward;
         default:
