@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "base/log.hpp"
+
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 
@@ -164,6 +166,10 @@ bool Session::need_server() {
     wait_started_ = worker_.loop().now();
     pool::Pooled* server = pool_->pool().acquire(waiter_, this);
     if (server == nullptr) {
+        if (worker_.lends_no_more()) {
+            fatal(Error(ErrorCode::kUnavailable, "57P01", "server shutting down"));
+        }
+        wait_notified_ = false;
         arm_deadline();
         return false;
     }
@@ -347,6 +353,11 @@ bool Session::stream_large(wire::Frame frame) {
 // The name is taken. PostgreSQL says so itself, in its own words and with the transaction failed:
 // a statement of that very name is made first, and removed when the pipeline is over.
 void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
+    if (worker_.config().pgbouncer) {
+        log::error("{} prepared statement '{}' was already prepared", label(), name);
+        fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement name is already in use"));
+        return;
+    }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
     send_parse(name, kEmptyBody);
     requests_.push(RequestKind::kParse, RequestAction::kSwallow);
@@ -421,6 +432,17 @@ bool Session::on_parse(wire::Frame frame) {
     return true;
 }
 
+// PgBouncer tracks every statement of its clients, and hangs up on one who names another.
+bool Session::pgbouncer_refuses(std::string_view name) {
+    if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
+        pool_->mode() == PoolMode::kSession || sql_statements_ != nullptr) {
+        return false;
+    }
+    log::error("{} prepared statement '{}' not found", label(), name);
+    fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement did not exist"));
+    return true;
+}
+
 bool Session::on_bind(wire::Frame frame) {
     // The two names stand first; the values behind them are only passed on.
     const std::size_t look = std::min<std::size_t>(frame.body_bytes, kInspectMax);
@@ -456,6 +478,8 @@ bool Session::on_bind(wire::Frame frame) {
                 note_custom_names(unnamed_->body);
                 note_custom_names(values);
             }
+        } else if (!name.empty() && pgbouncer_refuses(name)) {
+            return false;
         } else {
             bound_ = {};
             note_effects(name.empty() ? 0U : std::uint32_t{sql::kUnknownCode});
