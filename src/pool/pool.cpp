@@ -14,6 +14,10 @@ namespace {
 // A check or reset that takes longer than this is not worth waiting for.
 constexpr net::Duration kMaintenanceMax = 30s;
 
+const char* why_outlived(const Pooled& server) {
+    return server.connection->doomed ? "obsolete connection" : "server lifetime over";
+}
+
 }  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
@@ -44,7 +48,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
         while (!idle_.empty()) {
             Pooled* server = options_.round_robin ? idle_.front() : idle_.back();
             if (!at_rest(*server) || outlived(*server)) {
-                close(server, at_rest(*server) ? "server lifetime over" : "unexpected data or end");
+                close(server, at_rest(*server) ? why_outlived(*server) : "unexpected data or end");
                 continue;
             }
             if (needs_check(*server)) {
@@ -150,7 +154,7 @@ void Pool::became_idle(Pooled* server) {
     if (closing_ || paused_ || outlived(*server)) {
         close(server, closing_  ? "pool closed"
                       : paused_ ? "database paused"
-                                : "server lifetime over");
+                                : why_outlived(*server));
         return;
     }
     if (commons_->connections.load() > limit(true) ||
@@ -229,11 +233,12 @@ void Pool::launch_wanted() {
     if (waiters_.empty() || commons_->connections.load() >= limit(false)) {
         return;
     }
-    // Those that will become free by themselves (reset, check) count as on their way.
     // After a failure one attempt finds out whether the next would succeed.
-    if (last_failure_ && connecting_ > 0) {
+    const bool probing = last_failure_ || (options_.probe_first && !connected_any());
+    if (probing && connecting_ > 0) {
         return;
     }
+    // Those that will become free by themselves (reset, check) count as on their way.
     int coming = connecting_;
     for (const auto& server : servers_) {
         coming +=
@@ -242,7 +247,7 @@ void Pool::launch_wanted() {
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        coming += last_failure_ ? static_cast<int>(waiters_.size()) : 1;
+        coming += probing ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
@@ -292,7 +297,10 @@ void Pool::connect_failed(Pooled* server, Error error) {
     servers_.erase(found);
     count_quota(-1);
     commons_->give_up();
-    retry_at_ = loop_.now() + options_.server_login_retry;
+    retry_at_ = loop_.now();
+    if (!host_.may_retry_now()) {
+        retry_at_ += options_.server_login_retry;
+    }
     last_failure_ = error;
     // A server that refuses the login would refuse the next: unless somebody's connection comes
     // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
@@ -302,6 +310,7 @@ void Pool::connect_failed(Pooled* server, Error error) {
             refuse_waiters(error);
         }
     }
+    launch_wanted();
 }
 
 // Whether there is a connection that can still be lent to somebody.
@@ -448,10 +457,8 @@ void Pool::tick() {
     for (Pooled* server : looked_at) {
         const auto idle_for = now - server->connection->released_at;
         const bool surplus = commons_->connections.load() > options_.size_min;
-        if (server->connection->doomed) {
-            close(server, "reconnect requested");
-        } else if (outlived(*server)) {
-            close(server, "server lifetime over");
+        if (outlived(*server)) {
+            close(server, why_outlived(*server));
         } else if (options_.server_idle_timeout.count() > 0 && surplus &&
                    idle_for >= options_.server_idle_timeout) {
             close(server, "server idle timeout");
@@ -462,8 +469,10 @@ void Pool::tick() {
     if (!waiters_.empty()) {
         launch_wanted();
         beg();
-        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
-            connecting_ == 0 && may_launch(true)) {
+        if (options_.reserve_size > 0 &&
+            now - waiters_.front()->since >= options_.reserve_timeout && connecting_ == 0 &&
+            may_launch(true)) {
+            host_.on_reserve_used();
             launch(true);
         }
     }

@@ -46,6 +46,7 @@ struct Options {
     bool round_robin = false;
     net::Duration server_login_retry{};
     int connects_parallel = 16;
+    bool probe_first = false;  // one connection finds the host that works, then the others go there
 };
 
 enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kMoving, kClosed };
@@ -98,7 +99,10 @@ class Host {
     // The loop of `seat` has an idle connection that this one could use, or may open one now.
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
+    virtual void on_reserve_used() = 0;
     virtual void on_connected(Pooled& server) = 0;
+    // After on_connect_failed(): true when the next target may work at once (another host).
+    virtual bool may_retry_now() = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
     // Numbers for connections, unique in the process.

@@ -123,6 +123,7 @@ void Worker::fill_random(std::string& bytes) {
 void Worker::accept(net::Accepted accepted) {
     const bool last =
         shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    net::apply_tcp_options(accepted.fd, tcp_options(settings()));
     accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
@@ -182,6 +183,16 @@ void Worker::reconfigure() {
     config_ = shared_.config();
     for (auto& [key, entry] : pools_) {
         entry->reconfigure();
+    }
+    make_forced_pools();
+}
+
+// Databases that force a user keep their min_pool_size before any client comes.
+void Worker::make_forced_pools() {
+    for (const auto& [name, database] : config_->databases) {
+        if (database.user && database.min_pool_size.value_or(settings().min_pool_size) > 0) {
+            pool_as(name, *database.user);
+        }
     }
 }
 
@@ -410,6 +421,7 @@ net::Task<void> Worker::roll_stats() {
 }
 
 net::Task<void> Worker::keep_house() {
+    make_forced_pools();
     stats_newer_at_ = loop_.now();
     stats_older_at_ = stats_newer_at_ - 1s;
     while (!stopping) {
@@ -419,7 +431,7 @@ net::Task<void> Worker::keep_house() {
         }
         for (auto& [key, entry] : pools_) {
             entry->pool().tick();
-            entry->expire_credentials();
+            entry->keep_house();
         }
         auth_lookups_.sweep();
     }
