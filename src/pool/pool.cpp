@@ -72,7 +72,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     }
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
-        !connected_any()) {
+        none_will_come()) {
         waiter.refused = cached_failure();
         waiter.event->notify();
         return nullptr;
@@ -306,7 +306,7 @@ void Pool::connect_failed(Pooled* server, Error error) {
     // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
     // may be there in a moment: they wait on.
     if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
-        if (error.sqlstate != "57P03" && commons_->connections.load() == 0) {
+        if (error.sqlstate != "57P03" && none_will_come()) {
             refuse_waiters(error);
         }
     }
@@ -318,6 +318,11 @@ bool Pool::connected_any() const {
     return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
         return server->connection != nullptr && !server->connection->doomed;
     });
+}
+
+// Nothing that could be lent, here or on another loop.
+bool Pool::none_will_come() const {
+    return !connected_any() && commons_->connections.load() <= static_cast<int>(servers_.size());
 }
 
 Error Pool::cached_failure() const {

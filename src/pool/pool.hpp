@@ -165,6 +165,7 @@ class Pool {
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
+    bool none_will_come() const;
     Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);

@@ -50,7 +50,7 @@ def test_show(noisy):
     use(noisy)
     with noisy.connect(*LOOKUP, "pgbouncer") as console:
         for what in ("config", "databases", "users", "pools", "clients", "servers", "sockets",
-                     "hosts", "peers"):
+                     "active_sockets", "lists", "mem"):
             text = str(console.execute(f"show {what}").fetchall())
             assert [word for word in planted() if word in text] == [], what
 
