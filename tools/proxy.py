@@ -12,6 +12,7 @@ from tools import build, process
 from tools.shell import Failed
 
 START_SECONDS_MAX = 20
+PGBOUNCER = Path("/usr/sbin/pgbouncer")
 
 
 def program() -> Path:

@@ -14,6 +14,7 @@ namespace {
 // A check or reset that takes longer than this is not worth waiting for.
 constexpr net::Duration kMaintenanceMax = 30s;
 
+
 }  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
@@ -73,7 +74,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     }
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
-        !connected_any()) {
+        none_will_come()) {
         waiter.refused = cached_failure();
         waiter.event->notify();
         return nullptr;
@@ -237,11 +238,12 @@ void Pool::launch_wanted() {
     if (waiters_.empty() || commons_->connections.load() >= limit(false)) {
         return;
     }
-    // Those that will become free by themselves (reset, check) count as on their way.
     // After a failure one attempt finds out whether the next would succeed.
-    if (last_failure_ && connecting_ > 0) {
+    const bool probing = last_failure_ || (options_.probe_first && !connected_any());
+    if (probing && connecting_ > 0) {
         return;
     }
+    // Those that will become free by themselves (reset, check) count as on their way.
     int coming = connecting_;
     for (const auto& server : servers_) {
         coming +=
@@ -250,7 +252,7 @@ void Pool::launch_wanted() {
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        coming += last_failure_ ? static_cast<int>(waiters_.size()) : 1;
+        coming += probing ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
@@ -300,16 +302,20 @@ void Pool::connect_failed(Pooled* server, Error error) {
     servers_.erase(found);
     count_quota(-1);
     commons_->give_up();
-    retry_at_ = loop_.now() + options_.server_login_retry;
+    retry_at_ = loop_.now();
+    if (!host_.may_retry_now()) {
+        retry_at_ += options_.server_login_retry;
+    }
     last_failure_ = error;
     // A server that refuses the login would refuse the next: unless somebody's connection comes
     // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
     // may be there in a moment: they wait on.
     if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
-        if (error.sqlstate != "57P03" && commons_->connections.load() == 0) {
+        if (error.sqlstate != "57P03" && none_will_come()) {
             refuse_waiters(error);
         }
     }
+    launch_wanted();
 }
 
 // Whether there is a connection that can still be lent to somebody.
@@ -317,6 +323,11 @@ bool Pool::connected_any() const {
     return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
         return server->connection != nullptr && !server->connection->doomed;
     });
+}
+
+// Nothing that could be lent, here or on another loop.
+bool Pool::none_will_come() const {
+    return !connected_any() && commons_->connections.load() <= static_cast<int>(servers_.size());
 }
 
 Error Pool::cached_failure() const {

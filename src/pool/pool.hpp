@@ -48,6 +48,8 @@ class Host {
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
+    // After on_connect_failed(): true when the next target may work at once (another host).
+    virtual bool may_retry_now() = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
     // A connection beyond the pool's size is opened for those who wait.
@@ -112,6 +114,7 @@ class Pool {
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
+    bool none_will_come() const;
     Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);

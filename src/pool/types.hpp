@@ -27,6 +27,7 @@ struct Options {
     bool round_robin = false;
     net::Duration server_login_retry{};
     int connects_parallel = 16;
+    bool probe_first = false;  // one connection finds the host that works, then the others go there
 };
 
 enum class ServerState : std::uint8_t {

@@ -31,6 +31,7 @@
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
+#include "wire/proxy_header.hpp"
 #include "wire/startup.hpp"
 
 namespace howdah::proxy {
@@ -125,6 +126,9 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    net::Task<bool> take_proxy_header();
+    bool proxy_header_trusted() const;
+    void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
     net::Task<bool> take_startup(wire::StartupRequest request);
@@ -163,8 +167,8 @@ class Session {
 
     // --- session_proof.cpp: the methods ---
     net::Task<Result<>> authenticate_by(AuthRule rule);
-    net::Task<Result<std::string>> receive_password();
-    net::Task<Result<std::string>> receive_password_text();
+    net::Task<Result<wire::Secret>> receive_password();
+    net::Task<Result<wire::Secret>> receive_password_text();
     struct ScramOffer {
         wire::ScramVerifier verifier;
         wire::ScramServerOptions options;

@@ -125,6 +125,7 @@ void Worker::fill_random(std::string& bytes) {
 void Worker::accept(net::Accepted accepted) {
     const bool last =
         shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    net::apply_tcp_options(accepted.fd, tcp_options(settings()));
     accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
@@ -329,12 +330,16 @@ net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::stri
     } else if (auto numeric = net::Address::numeric(peer.host, port)) {
         target.address = *numeric;
     } else {
-        auto resolved = co_await resolve(loop_, peer.host, port);
-        if (!resolved) {
-            log::warning("{}", resolved.error().message);
+        Resolver::Question question;
+        question.name = peer.host;
+        question.times = {settings().dns_max_ttl, settings().dns_nxdomain_ttl};
+        auto resolved = co_await shared_.resolver.resolve(loop_, std::move(question));
+        if (!resolved || resolved->empty()) {
+            log::warning("peer {}: could not resolve \"{}\"", peer_id, peer.host);
             co_return;
         }
-        target.address = *resolved;
+        target.address = resolved->front();
+        target.address.set_port(port);
     }
     ++peer_cancels_[peer_id];
     if (auto sent =
@@ -526,7 +531,7 @@ void Worker::tend_pools() {
     for (auto at = pools_.begin(); at != pools_.end();) {
         PoolEntry& entry = *at->second;
         entry.pool().tick();
-        entry.expire_credentials();
+        entry.keep_house();
         if (idle_max.count() > 0 && entry.unused_for(idle_max)) {
             log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
                       entry.user(), entry.database());

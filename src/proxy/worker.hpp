@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -21,6 +23,7 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/resolver.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
 #include "proxy/tls_contexts.hpp"
@@ -35,6 +38,8 @@ class Worker;
 
 // The pool of one database and user, with what its sessions need to know of it.
 using server::ServerConnection;
+
+net::TcpOptions tcp_options(const config::Settings& settings);
 
 class PoolEntry final : public pool::Host {
   public:
@@ -53,7 +58,8 @@ class PoolEntry final : public pool::Host {
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
-    void expire_credentials();
+    // Several times a second.
+    void keep_house();
 
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
@@ -62,10 +68,11 @@ class PoolEntry final : public pool::Host {
                    net::Detached detached) override;
     void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
+    bool may_retry_now() override;
+    void on_reserve_used() override;
     void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
     std::uint64_t next_id() override;
-    void on_reserve_used() override;
     // Whether nobody has used it for pool_idle_timeout.
     bool unused_for(net::Duration limit);
 
@@ -84,6 +91,11 @@ class PoolEntry final : public pool::Host {
 
   private:
     pool::Options pool_options() const;
+    net::Task<Result<>> choose_address(server::Target& target);
+    void describe_target(server::Target& target) const;
+    net::Task<void> follow_dns();
+    void expire_credentials();
+    bool has_scram_secret() const;
     Result<server::Credentials> server_credentials() const;
     std::string attempted_host() const;
 
@@ -95,6 +107,15 @@ class PoolEntry final : public pool::Host {
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
     net::TimePoint offered_used_{};
+    // Keys made from a password at the last login, and that password.
+    std::optional<wire::ScramKeys> known_keys_;
+    wire::Secret known_keys_password_;
+    std::set<std::string> missing_;  // addresses that DNS did not tell the last time
+    net::TimePoint dns_followed_at_{};
+    bool keeps_minimum_ = false;
+    bool following_dns_ = false;
+    std::size_t next_record_ = 0;
+    std::size_t failures_in_row_ = 0;
     std::size_t next_address_ = 0;
     std::size_t attempted_ = 0;
     std::size_t next_good_ = 0;
@@ -113,6 +134,7 @@ class Shared {
     const wire::Secret secret;
     // Clients whose descriptor is not below this are refused: servers need some too.
     int client_descriptors_max = 0;
+    Resolver resolver;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;  // set before the loops run
