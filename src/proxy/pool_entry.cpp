@@ -8,21 +8,32 @@
 
 namespace howdah::proxy {
 
+using namespace std::chrono_literals;
 using config::PoolMode;
 using config::SslMode;
+
+namespace {
+
+// How long keys that a client proved itself with outlive the last use of its pool.
+constexpr net::Duration kOfferedMax = 1h;
+
+}  // namespace
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
     database_id = worker_.intern_name(database_);
     user_id = worker_.intern_name(user_);
     reconfigure();
+    const Control& control = worker_.shared().control();
+    database_disabled = control.disabled(database_);
+    pool_->set_paused(control.paused(database_));
+}
+
+std::uint64_t PoolEntry::next_id() {
+    return worker_.shared().next_session.fetch_add(1, std::memory_order_relaxed);
 }
 
 PoolEntry::~PoolEntry() = default;
-
-const std::string& PoolEntry::server_user() const {
-    return settings_.user ? *settings_.user : user_;
-}
 
 pool::Options PoolEntry::pool_options() const {
     const config::Settings& global = worker_.settings();
@@ -62,7 +73,7 @@ void PoolEntry::reconfigure() {
     mode_ = own != nullptr && own->pool_mode ? *own->pool_mode
             : settings_.pool_mode            ? *settings_.pool_mode
                                              : global.pool_mode;
-    const auto pick = [&](std::optional<net::Duration> config::UserSettings::*field,
+    const auto pick = [&](std::optional<net::Duration> config::UserSettings::* field,
                           net::Duration fallback) {
         return own != nullptr && (own->*field) ? *(own->*field) : fallback;
     };
@@ -78,16 +89,17 @@ void PoolEntry::reconfigure() {
     any_timeout = query_timeout.count() + transaction_timeout.count() +
                       idle_transaction_timeout.count() + client_idle_timeout.count() >
                   0;
-    worker_.database_quota(database_).limit =
+    worker_.shared().database_quota(database_).limit =
         settings_.max_db_connections.value_or(global.max_db_connections);
-    worker_.user_quota(user_).limit =
-        own != nullptr && own->max_user_connections ? *own->max_user_connections
-                                                    : global.max_user_connections;
+    worker_.shared().user_quota(user_).limit = own != nullptr && own->max_user_connections
+                                                   ? *own->max_user_connections
+                                                   : global.max_user_connections;
     if (pool_ == nullptr) {
         pool_ = std::make_unique<pool::Pool>(
             worker_.loop(), *this, pool_options(),
-            std::vector<pool::Quota*>{&worker_.database_quota(database_),
-                                      &worker_.user_quota(user_)});
+            std::vector<pool::Quota*>{&worker_.shared().database_quota(database_),
+                                      &worker_.shared().user_quota(user_)},
+            worker_.shared().commons(database_, user_), worker_.index());
     } else {
         pool_->reconfigure(pool_options());
     }
@@ -95,24 +107,31 @@ void PoolEntry::reconfigure() {
 
 void PoolEntry::offer_credentials(server::Credentials credentials) {
     offered_ = std::move(credentials);
+    offered_used_ = worker_.loop().now();
 }
 
-// The database entry's password, the user's stored one, or what the client proved itself with.
+void PoolEntry::expire_credentials() {
+    if (std::holds_alternative<std::monostate>(offered_)) {
+        return;
+    }
+    const net::TimePoint now = worker_.loop().now();
+    if (clients > 0 || pool_->counts().total() > 0) {
+        offered_used_ = now;
+    } else if (now - offered_used_ >= kOfferedMax) {
+        offered_ = std::monostate();
+    }
+}
+
+// The database entry's password, the user's stored one, or what a client proved itself with.
 Result<server::Credentials> PoolEntry::server_credentials() const {
-    if (settings_.password) {
+    if (settings_.password && settings_.user.value_or(user_) == user_) {
         return server::Credentials(*settings_.password);
     }
     const auto& userlist = worker_.config().userlist;
-    const wire::Secret* stored = userlist != nullptr ? userlist->find(server_user()) : nullptr;
+    const wire::Secret* stored = userlist != nullptr ? userlist->find(user_) : nullptr;
     const bool usable = stored != nullptr && !stored->empty() &&
                         wire::classify_password(stored->reveal()) != wire::PasswordKind::kScram;
-    if (usable) {
-        return server::Credentials(*stored);
-    }
-    if (!settings_.user || *settings_.user == user_) {
-        return offered_;
-    }
-    return server::Credentials();
+    return usable ? server::Credentials(*stored) : offered_;
 }
 
 net::Task<Result<server::Target>> PoolEntry::next_target() {
@@ -121,7 +140,8 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
     if (settings_.addresses.empty()) {
         co_return fail(Error(ErrorCode::kNotFound, "08001", "no server is configured"));
     }
-    if (settings_.load_balance_hosts == config::LoadBalance::kDisable && pool_->last_failure() == std::nullopt) {
+    if (settings_.load_balance_hosts == config::LoadBalance::kDisable &&
+        pool_->last_failure() == std::nullopt) {
         next_address_ = next_good_;
     }
     const std::size_t index = next_address_ % settings_.addresses.size();
@@ -131,8 +151,7 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
     target.host = address.host;
     const auto port = static_cast<std::uint16_t>(address.port);
     if (address.host.empty() || address.host[0] == '/' || address.host[0] == '@') {
-        const std::string folder =
-            address.host.empty() ? global.unix_socket_dir : address.host;
+        const std::string folder = address.host.empty() ? global.unix_socket_dir : address.host;
         target.address = net::Address::unix_path(
             fmt::format("{}/.s.PGSQL.{}", folder.empty() ? "/tmp" : folder, port));
     } else if (auto numeric = net::Address::numeric(address.host, port)) {
@@ -156,8 +175,11 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
         target.startup.emplace_back("application_name", *settings_.application_name);
     }
     target.connect_query = settings_.connect_query.value_or("");
-    target.tls_mode = static_cast<server::TlsMode>(settings_.sslmode.value_or(global.server_tls_sslmode));
-    target.tls = worker_.shared().server_tls();
+    target.tls_mode =
+        static_cast<server::TlsMode>(settings_.sslmode.value_or(global.server_tls_sslmode));
+    target.tls = worker_.shared().tls()->server_for(database_);
+    target.channel_binding = static_cast<wire::ChannelBinding>(
+        settings_.channel_binding.value_or(global.server_channel_binding));
     target.connect_timeout = global.server_connect_timeout;
     target.login_timeout = global.server_connect_timeout;
     co_return target;
@@ -165,13 +187,41 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
 
 bool PoolEntry::evict_idle(const pool::Quota& quota) {
     for (auto& [key, entry] : worker_.pools()) {
-        const bool shares = &worker_.database_quota(entry->database()) == &quota ||
-                            &worker_.user_quota(entry->user()) == &quota;
+        const bool shares = &worker_.shared().database_quota(entry->database()) == &quota ||
+                            &worker_.shared().user_quota(entry->user()) == &quota;
         if (entry.get() != this && shares && entry->pool().close_one_idle("evicted")) {
             return true;
         }
     }
     return false;
+}
+
+void PoolEntry::send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                          net::Detached detached) {
+    Worker* there = worker_.shared().workers[seat];
+    there->loop().post([there, database = database_, user = user_,
+                        connection = std::move(connection),
+                        detached = std::move(detached)]() mutable {
+        // Parameter sets are interned loop by loop.
+        if (connection->applied != nullptr) {
+            connection->applied = there->parameters().intern(connection->applied->values);
+        }
+        connection->reported_set = nullptr;
+        connection->stream = net::attach(there->loop(), std::move(detached));
+        if (PoolEntry* entry = there->pool_for(database, user); entry != nullptr) {
+            entry->pool().adopt(std::move(connection));
+        }
+    });
+}
+
+void PoolEntry::ask_neighbour(std::size_t seat, pool::Plea plea) {
+    Worker* there = worker_.shared().workers[seat];
+    there->loop().post([there, database = database_, user = user_, plea] {
+        const auto found = there->pools().find({database, user});
+        if (found != there->pools().end()) {
+            found->second->pool().heed(plea);
+        }
+    });
 }
 
 void PoolEntry::on_connected(pool::Pooled& server) {
@@ -184,9 +234,23 @@ void PoolEntry::on_connected(pool::Pooled& server) {
     }
 }
 
-void PoolEntry::on_connect_failed(const Error& error) {
+void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
     ++stats.connect_failures;
-    log::warning("{}/{}: server login failed: {}", database_, server_user(), error.message);
+    log::warning("server login failed: {}{}", error.code == ErrorCode::kServer ? "FATAL " : "",
+                 error.message);
+    if (worker_.settings().log_disconnections) {
+        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+                  server_user(), attempted_host(), error.message,
+                  (worker_.loop().now() - server.started_at).count() / 1'000'000);
+    }
+}
+
+std::string PoolEntry::attempted_host() const {
+    if (settings_.addresses.empty()) {
+        return "?";
+    }
+    const auto& address = settings_.addresses[attempted_ % settings_.addresses.size()];
+    return fmt::format("{}:{}", address.host, address.port);
 }
 
 void PoolEntry::on_closed(pool::Pooled& server, const std::string& reason) {

@@ -6,6 +6,9 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "proxy/console_rows.hpp"
+#include "proxy/gather.hpp"
+#include "proxy/stats_average.hpp"
 
 namespace howdah::proxy {
 
@@ -15,9 +18,8 @@ namespace {
 
 constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kGoodParametersMax = 1024;
-constexpr std::size_t kCleanProbesMax = 10'000;
-// Unknown code whose probes found nothing this many times in a row is probed less and less.
-constexpr std::uint32_t kTrustAfter = 8;
+// Statement ids of different loops never meet: connections move between loops.
+constexpr std::uint64_t kIdStep = pool::kLoopsMax;
 constexpr net::Duration kRecoveryMax = 5s;
 constexpr net::Duration kCancelMax = 10s;
 
@@ -37,6 +39,8 @@ wire::Secret random_secret() {
 
 }  // namespace
 
+Shared::Shared(config::ConfigPtr config) : secret(random_secret()), config_(std::move(config)) {}
+
 config::ConfigPtr Shared::config() const {
     const std::scoped_lock lock(mutex_);
     return config_;
@@ -47,30 +51,61 @@ void Shared::publish(config::ConfigPtr config) {
     config_ = std::move(config);
 }
 
-std::shared_ptr<const net::TlsContext> Shared::client_tls() const {
+std::shared_ptr<const TlsContexts> Shared::tls() const {
     const std::scoped_lock lock(mutex_);
-    return client_tls_;
+    return tls_;
 }
 
-std::shared_ptr<const net::TlsContext> Shared::server_tls() const {
+void Shared::publish_tls(std::shared_ptr<const TlsContexts> tls) {
     const std::scoped_lock lock(mutex_);
-    return server_tls_;
+    tls_ = std::move(tls);
 }
 
-void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
-                         std::shared_ptr<const net::TlsContext> server) {
+std::shared_ptr<pool::Commons> Shared::commons(const std::string& database,
+                                               const std::string& user) {
     const std::scoped_lock lock(mutex_);
-    client_tls_ = std::move(client);
-    server_tls_ = std::move(server);
+    auto& commons = commons_[{database, user}];
+    if (commons == nullptr) {
+        commons = std::make_shared<pool::Commons>();
+    }
+    return commons;
+}
+
+namespace {
+
+pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
+                      const std::string& name) {
+    auto& quota = quotas[name];
+    if (quota == nullptr) {
+        quota = std::make_unique<pool::Quota>();
+    }
+    return *quota;
+}
+
+}  // namespace
+
+pool::Quota& Shared::database_quota(const std::string& database) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(database_quotas_, database);
+}
+
+pool::Quota& Shared::user_quota(const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(user_quotas_, user);
 }
 
 Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
-    : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
-      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_"),
+    : loop_(loop),
+      shared_(shared),
+      index_(index),
+      config_(shared.config()),
+      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_", index + 1, kIdStep),
       statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
-      events_(ring_capacity(config_->settings.query_event_ring)), secret_(random_secret()) {}
+      events_(ring_capacity(config_->settings.query_event_ring)),
+      verifiers_(shared.secret),
+      auth_lookups_(*this) {}
 
 Worker::~Worker() {
     ASSERT(sessions_.empty());
@@ -86,16 +121,21 @@ void Worker::fill_random(std::string& bytes) {
 }
 
 void Worker::accept(net::Accepted accepted) {
-    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)));
+    const bool last =
+        shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
-void Worker::accept(std::unique_ptr<net::Stream> stream) {
+void Worker::accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors) {
     const std::uint64_t id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
     ++sessions_total;
     count_client(+1);
     auto session = std::make_unique<Session>(*this, std::move(stream), id);
     Session* raw = session.get();
     sessions_.emplace(id, std::move(session));
+    if (out_of_descriptors) {
+        raw->set_out_of_descriptors();
+    }
     if (stopping) {
         raw->end("57P01", "the proxy is shutting down");
     }
@@ -113,6 +153,14 @@ net::Task<void> Worker::run_session(Session* session) {
 }
 
 PoolEntry* Worker::pool_for(const std::string& database, const std::string& user) {
+    const auto settings = config_->database(database);
+    if (!settings) {
+        return nullptr;
+    }
+    return pool_as(database, settings->user ? *settings->user : user);
+}
+
+PoolEntry* Worker::pool_as(const std::string& database, const std::string& user) {
     const auto found = pools_.find({database, user});
     if (found != pools_.end()) {
         return found->second.get();
@@ -124,27 +172,6 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
     PoolEntry* raw = entry.get();
     pools_.emplace(std::pair(database, user), std::move(entry));
     return raw;
-}
-
-namespace {
-
-pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
-                      const std::string& name) {
-    auto& quota = quotas[name];
-    if (quota == nullptr) {
-        quota = std::make_unique<pool::Quota>();
-    }
-    return *quota;
-}
-
-}  // namespace
-
-pool::Quota& Worker::database_quota(const std::string& database) {
-    return quota_in(database_quotas_, database);
-}
-
-pool::Quota& Worker::user_quota(const std::string& user) {
-    return quota_in(user_quotas_, user);
 }
 
 std::uint32_t Worker::intern_name(const std::string& name) {
@@ -183,27 +210,6 @@ sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
         }
     }
     return rules;
-}
-
-// A shape that always came back clean is asked again at 16, 32, 64, ... runs.
-bool Worker::probe_due(std::uint64_t fingerprint) {
-    const auto found = clean_probes_.find(fingerprint);
-    if (fingerprint == 0 || found == clean_probes_.end() || found->second < kTrustAfter) {
-        return true;
-    }
-    const std::uint32_t count = ++found->second;
-    return (count & (count - 1)) == 0;
-}
-
-void Worker::probe_found(std::uint64_t fingerprint, bool clean) {
-    if (fingerprint == 0) {
-        return;
-    }
-    if (clean_probes_.size() >= kCleanProbesMax) {
-        clean_probes_.clear();
-    }
-    std::uint32_t& count = clean_probes_[fingerprint];
-    count = clean ? count + 1 : 0;
 }
 
 void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
@@ -251,7 +257,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
     target.pid = connection.pid;
     target.key = connection.cancel_key;
     if (connection.stream->tls() != nullptr) {
-        target.tls = shared_.server_tls();
+        target.tls = shared_.tls()->server_for(entry.database());
         target.tls_mode = server::TlsMode::kRequire;
     }
     auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
@@ -343,12 +349,79 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         !stream.ended();
 }
 
+const std::string& Worker::console_name() const {
+    static const std::string kOurs = "howdah";
+    static const std::string kTheirs = "pgbouncer";
+    return config_->pgbouncer ? kTheirs : kOurs;
+}
+
+void Worker::apply_pauses() {
+    const Control& control = shared_.control();
+    for (const auto& [key, entry] : pools_) {
+        entry->database_disabled = control.disabled(entry->database());
+        entry->pool().set_paused(control.paused(entry->database()));
+    }
+    if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
+        for (const auto& [id, session] : sessions_) {
+            session->wake();
+        }
+    }
+}
+
+bool Worker::suspend_done(bool force) {
+    for (const auto& [id, session] : sessions_) {
+        if (!session->quiet()) {
+            if (!force) {
+                return false;
+            }
+            session->end("08P01", "suspend_timeout");
+        }
+    }
+    return true;
+}
+
+void Worker::settle_bytes() {
+    for (const auto& [id, session] : sessions_) {
+        session->settle_bytes();
+    }
+}
+
+std::int64_t Worker::stats_age_us() const {
+    return (loop_.now() - stats_older_at_).count();
+}
+
+// Once every stats_period: what averages are counted from moves on; the first loop logs the sums.
+net::Task<void> Worker::roll_stats() {
+    settle_bytes();
+    for (const auto& [key, entry] : pools_) {
+        entry->history.roll(entry->stats);
+    }
+    console_history.roll(console_stats);
+    stats_older_at_ = std::exchange(stats_newer_at_, loop_.now());
+    if (index_ != 0 || !settings().log_stats) {
+        co_return;
+    }
+    StatsRow sum;
+    for (const StatsRow& row : co_await gather_rows<StatsRow>(*this, stats_rows)) {
+        sum.now.add(row.now);
+        sum.before.add(row.before);
+    }
+    log::info("stats: {}", describe_averages(average_of(sum.now, sum.before, stats_age_us())));
+}
+
 net::Task<void> Worker::keep_house() {
+    stats_newer_at_ = loop_.now();
+    stats_older_at_ = stats_newer_at_ - 1s;
     while (!stopping) {
         co_await loop_.sleep(100ms);
+        if (loop_.now() - stats_newer_at_ >= std::chrono::seconds(settings().stats_period)) {
+            co_await roll_stats();
+        }
         for (auto& [key, entry] : pools_) {
             entry->pool().tick();
+            entry->expire_credentials();
         }
+        auth_lookups_.sweep();
     }
 }
 
@@ -357,6 +430,7 @@ net::Task<void> Worker::shut_down() {
     for (auto& [id, session] : sessions_) {
         session->end("57P01", "the proxy is shutting down");
     }
+    auth_lookups_.stop();
     co_await tasks_.close();
     for (auto& [key, entry] : pools_) {
         co_await entry->pool().shut_down();

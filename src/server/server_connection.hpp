@@ -80,6 +80,9 @@ struct ServerConnection {
     // The same, interned (intern_exact); null after a change, until somebody asks.
     ParameterSetPtr reported_set;
     ParameterSetPtr applied;
+    // Somebody's function may have set parameters that no server lists; 0 = nobody's. Before
+    // another session has it everything is reset.
+    std::uint64_t tainted_by = 0;
     PreparedNames prepared;
     std::uint64_t unnamed_owner = 0;  // session whose unnamed statement is on it; 0 = none known
     bool dirty = false;               // a reset is needed before another client's session

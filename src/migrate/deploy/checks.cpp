@@ -23,26 +23,26 @@ constexpr double kTransactionsLeast = 20;  // fewer say nothing about a ratio
 constexpr double kCallsLeast = 5;
 constexpr std::size_t kBodyMax = 1 << 20;
 
-migrate::lint::Tool lint_tool(HostTool tool) {
+lint::Tool lint_tool(HostTool tool) {
     switch (tool) {
         case HostTool::kDrizzle0:
-            return migrate::lint::Tool::kDrizzle;
+            return lint::Tool::kDrizzle;
         case HostTool::kDrizzle1:
-            return migrate::lint::Tool::kDrizzle1;
+            return lint::Tool::kDrizzle1;
         case HostTool::kPrisma:
-            return migrate::lint::Tool::kPrisma;
+            return lint::Tool::kPrisma;
         case HostTool::kPlain:
-            return migrate::lint::Tool::kPlain;
+            return lint::Tool::kPlain;
         case HostTool::kDbmate:
-            return migrate::lint::Tool::kDbmate;
+            return lint::Tool::kDbmate;
         case HostTool::kGolangMigrate:
-            return migrate::lint::Tool::kGolangMigrate;
+            return lint::Tool::kGolangMigrate;
         case HostTool::kGoose:
-            return migrate::lint::Tool::kGoose;
+            return lint::Tool::kGoose;
         case HostTool::kFlyway:
-            return migrate::lint::Tool::kFlyway;
+            return lint::Tool::kFlyway;
     }
-    return migrate::lint::Tool::kPlain;
+    return lint::Tool::kPlain;
 }
 
 std::size_t collect(char* data, std::size_t size, std::size_t count, void* into) {
@@ -107,14 +107,14 @@ std::string check_command(const SmokeTest& test) {
 
 Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
                               const std::filesystem::path& settings_file) {
-    migrate::lint::LintConfig lint_settings;
+    lint::LintConfig lint_settings;
     if (!settings_file.empty()) {
         TRY(const std::string text, read_file(settings_file));
-        TRY(migrate::lint::Settings settings,
-            migrate::lint::read_settings(text, settings_file.string()));
+        TRY(lint::Settings settings,
+            lint::read_settings(text, settings_file.string()));
         lint_settings = std::move(settings.lint);
     }
-    migrate::lint::Project linted;
+    lint::Project linted;
     linted.tool = lint_tool(project.tool);
     linted.folder = project.folder.string();
     std::map<std::string, const Script*> texts;
@@ -128,22 +128,22 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
         linted.files.push_back(
             {.path = path, .name = script.name, .judged = runs, .pending = runs});
     }
-    migrate::lint::LintConfig config = lint_settings;
-    config.scope = migrate::lint::Scope::kFile;
+    lint::LintConfig config = lint_settings;
+    config.scope = lint::Scope::kFile;
     config.lock_timeout_by_runner = true;
-    const auto read = [&](const migrate::lint::MigrationFile& file) -> Result<std::string> {
+    const auto read = [&](const lint::MigrationFile& file) -> Result<std::string> {
         return texts.at(file.path)->whole;
     };
-    TRY(migrate::lint::LintResult result, migrate::lint::judge_project({linted, config, read}));
+    TRY(lint::LintResult result, lint::judge_project({linted, config, read}));
     GateVerdict verdict;
     verdict.findings = std::move(result.findings);
-    migrate::lint::sort_findings(verdict.findings);
+    lint::sort_findings(verdict.findings);
     for (const Finding& finding : verdict.findings) {
         verdict.risk = std::max(verdict.risk, finding.risk);
     }
-    for (const migrate::lint::FileVerdict& file : result.files) {
-        const bool expands = file.order == migrate::lint::DeployOrder::kAny ||
-                             file.order == migrate::lint::DeployOrder::kBefore;
+    for (const lint::FileVerdict& file : result.files) {
+        const bool expands = file.order == lint::DeployOrder::kAny ||
+                             file.order == lint::DeployOrder::kBefore;
         if (expands) {
             verdict.expand_only.push_back(texts.at(file.file)->name);
         }

@@ -1,6 +1,5 @@
 #include "migrate/deploy/config.hpp"
 
-#define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -206,11 +205,13 @@ Result<> read_deploy(const fs::path& file, const toml::table& table, DeployConfi
 }  // namespace
 
 Result<> read_project_config(const fs::path& file, ProjectConfig& config) {
-    const toml::parse_result parsed = toml::parse_file(file.string());
-    if (!parsed) {
+    toml::table parsed;
+    try {
+        parsed = toml::parse_file(file.string());
+    } catch (const toml::parse_error& error) {
         return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file.string(), parsed.error().source().begin.line,
-                                parsed.error().description()));
+                    fmt::format("{}:{}: {}", file.string(), error.source().begin.line,
+                                error.description()));
     }
     config.file = file;
     const fs::path base = file.parent_path();
