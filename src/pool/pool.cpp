@@ -22,8 +22,13 @@ const char* why_outlived(const Pooled& server) {
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
            std::shared_ptr<Commons> commons, std::size_t seat)
-    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
-      commons_(std::move(commons)), seat_(seat), idle_event_(loop) {
+    : loop_(loop),
+      host_(host),
+      options_(std::move(options)),
+      quotas_(std::move(quotas)),
+      commons_(std::move(commons)),
+      seat_(seat),
+      idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
 
@@ -157,8 +162,7 @@ void Pool::became_idle(Pooled* server) {
                                 : why_outlived(*server));
         return;
     }
-    if (commons_->connections.load() > limit(true) ||
-        (server->in_reserve && waiters_.empty())) {
+    if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
         return;
     }
@@ -550,13 +554,24 @@ Counts Pool::counts() const {
     counts.waiting = static_cast<int>(waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
-            case ServerState::kConnecting: ++counts.connecting; break;
-            case ServerState::kIdle: ++counts.idle; break;
-            case ServerState::kLeased: ++counts.leased; break;
-            case ServerState::kChecking: ++counts.checking; break;
+            case ServerState::kConnecting:
+                ++counts.connecting;
+                break;
+            case ServerState::kIdle:
+                ++counts.idle;
+                break;
+            case ServerState::kLeased:
+                ++counts.leased;
+                break;
+            case ServerState::kChecking:
+                ++counts.checking;
+                break;
             case ServerState::kMoving:
-            case ServerState::kResetting: ++counts.resetting; break;
-            case ServerState::kClosed: break;
+            case ServerState::kResetting:
+                ++counts.resetting;
+                break;
+            case ServerState::kClosed:
+                break;
         }
     }
     return counts;

@@ -114,9 +114,9 @@ void PoolEntry::reconfigure() {
                   0;
     worker_.shared().database_quota(database_).limit =
         settings_.max_db_connections.value_or(global.max_db_connections);
-    worker_.shared().user_quota(user_).limit =
-        own != nullptr && own->max_user_connections ? *own->max_user_connections
-                                                    : global.max_user_connections;
+    worker_.shared().user_quota(user_).limit = own != nullptr && own->max_user_connections
+                                                   ? *own->max_user_connections
+                                                   : global.max_user_connections;
     if (pool_ == nullptr) {
         pool_ = std::make_unique<pool::Pool>(
             worker_.loop(), *this, pool_options(),

@@ -35,9 +35,12 @@ bool is_unix_socket(int fd) {
 
 net::Backend backend_of(config::LoopBackend backend) {
     switch (backend) {
-        case config::LoopBackend::kIoUring: return net::Backend::kUring;
-        case config::LoopBackend::kEpoll: return net::Backend::kEpoll;
-        case config::LoopBackend::kAuto: break;
+        case config::LoopBackend::kIoUring:
+            return net::Backend::kUring;
+        case config::LoopBackend::kEpoll:
+            return net::Backend::kEpoll;
+        case config::LoopBackend::kAuto:
+            break;
     }
     return net::Backend::kAuto;
 }
@@ -175,7 +178,8 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                 return;
             }
             own.loop = std::move(*loop);
-            own.worker = std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
+            own.worker =
+                std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
             own.tasks = std::make_unique<net::TaskGroup>();
             own.tasks->spawn(own.worker->keep_house());
             ready.count_down();
@@ -198,7 +202,8 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
     on_every_worker([this](Worker& worker) {
         if (worker.index() == 0) {
             for (const Listener& listener : listeners_) {
-                worker.loop().start_accept(listener.fd, [this](net::Accepted accepted) { place(accepted); });
+                worker.loop().start_accept(listener.fd,
+                                           [this](net::Accepted accepted) { place(accepted); });
             }
         }
     });

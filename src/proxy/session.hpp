@@ -27,12 +27,12 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
 #include "wire/proxy_header.hpp"
 #include "wire/startup.hpp"
-#include "sql/statement_cache.hpp"
 
 namespace howdah::proxy {
 
@@ -204,6 +204,7 @@ class Session {
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -252,6 +253,7 @@ class Session {
     Fate on_parameter_status(wire::Frame frame);
     Fate complete(RequestKind kind);
     void on_command_complete(std::string_view tag);
+    void copy_in_begins();
     std::span<const std::uint8_t> server_body(wire::Frame frame);
     void answer_fakes();
     void after_ready();
@@ -319,8 +321,8 @@ class Session {
     bool batch_usable_ = false;
     bool batch_described_ = false;
     bool batch_answered_ = false;
-    std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
-    std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
+    std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
+    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -332,7 +334,7 @@ class Session {
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;
-    std::uint32_t effects_ = 0;       // of the transaction under way
+    std::uint32_t effects_ = 0;          // of the transaction under way
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;

@@ -134,7 +134,7 @@ class Shared {
     Resolver resolver;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
-    std::vector<Worker*> workers;        // set before the loops run
+    std::vector<Worker*> workers;  // set before the loops run
     Control& control() { return control_; }
 
     // What pools and limits have in common over all loops; made on first use, never taken away.
