@@ -95,6 +95,7 @@ net::Task<void> Session::part() {
         --pool_->clients;
     }
     client_->flush();
+    worker_.recorder().part(*client_, worker_.loop().now());
     co_return;
 }
 

@@ -1,8 +1,7 @@
 // What the client says: each message is checked, followed, and handed to the server, mostly as the
 // bytes that came.
 
-#include <cstring>
-
+#include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 
@@ -28,21 +27,6 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) {
 bool is_large_object_function(std::uint32_t oid) {
     return (oid >= 952 && oid <= 958) || oid == 715 || oid == 764 || oid == 765 || oid == 767 ||
            oid == 964 || oid == 1004 || (oid >= 3170 && oid <= 3172);
-}
-
-std::uint64_t hash_params(std::string_view bytes) {
-    std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
-    while (bytes.size() >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), 8);
-        hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
-        hash ^= hash >> 32;
-        bytes.remove_prefix(8);
-    }
-    std::uint64_t tail = 0;
-    std::memcpy(&tail, bytes.data(), bytes.size());
-    hash = (hash ^ tail) * 0xc4ceb9fe1a85ec53ULL;
-    return hash ^ (hash >> 29);
 }
 
 }  // namespace
@@ -250,10 +234,15 @@ bool Session::on_query(wire::Frame frame) {
     }
     begin_request();
     Request& request = requests_.push(RequestKind::kQuery);
+    request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     if (found.statement != nullptr) {
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
+        if (found.has_comments) {
+            request.tags_id =
+                worker_.tags().intern(as_text(body(frame)).substr(0, frame.body_bytes - 1));
+        }
         note_effects(found.statement->effects);
         if (found.statement->has(sql::kSetSession)) {
             const std::span<const std::uint8_t> bytes = body(frame);
@@ -378,6 +367,7 @@ bool Session::on_parse(wire::Frame frame) {
     if (!need_server()) {
         return false;
     }
+    const std::uint64_t tags_id = found.has_comments ? worker_.tags().intern(text) : 0;
     begin_request();
     ++pool_->stats.client_parses;
     batch_usable_ = false;
@@ -389,6 +379,7 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->body.assign(rest);
         unnamed_->facts = facts;
         unnamed_->text_id = found.text_id;
+        unnamed_->tags_id = tags_id;
         lease_->connection->unnamed_owner = id_;
         ++pool_->stats.server_parses;
         forward_client(frame);
@@ -405,7 +396,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, facts.get(), found.text_id);
+    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags_id});
     const bool known = ensure_prepared(prepared);
     Request& request =
         requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
@@ -442,7 +433,7 @@ bool Session::on_bind(wire::Frame frame) {
     begin_request();
     ++pool_->stats.binds;
     const std::string_view values = reader.rest();
-    bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
+    bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     if (prepared == nullptr) {
         if (name.empty()) {
@@ -451,6 +442,7 @@ bool Session::on_bind(wire::Frame frame) {
         if (name.empty() && unnamed_ != nullptr) {
             bound_ = unnamed_->facts;
             bound_text_ = unnamed_->text_id;
+            bound_tags_ = unnamed_->tags_id;
             note_effects(bound_->effects);
             if (bound_->has(sql::kSetSession)) {
                 note_custom_names(unnamed_->body);
@@ -458,6 +450,8 @@ bool Session::on_bind(wire::Frame frame) {
             }
         } else {
             bound_ = {};
+            bound_text_ = 0;
+            bound_tags_ = 0;
             note_effects(name.empty() ? 0U : std::uint32_t{sql::kUnknownCode});
         }
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
@@ -470,6 +464,7 @@ bool Session::on_bind(wire::Frame frame) {
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
+    bound_tags_ = statement.tags_id;
     note_effects(bound_->effects);
     if (bound_->has(sql::kSetSession)) {
         note_custom_names(statement.text());
@@ -545,7 +540,9 @@ bool Session::on_execute(wire::Frame frame) {
     Request& request = requests_.push(RequestKind::kExecute);
     request.facts = bound_;
     request.text_id = bound_text_;
+    request.tags_id = bound_tags_;
     request.params_hash = bound_params_;
+    request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
@@ -636,7 +633,9 @@ bool Session::on_function_call(wire::Frame frame) {
     if (!is_large_object_function(oid)) {
         note_effects(sql::kUnknownCode);
     }
-    requests_.push(RequestKind::kFunctionCall).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kFunctionCall);
+    request.sent_at = worker_.loop().now();
+    request.bytes_in = frame.total_bytes();
     forward_client(frame);
     return true;
 }
@@ -661,6 +660,9 @@ bool Session::on_copy_message(wire::Frame frame) {
     if (lease_ != nullptr && (in_copy_ || copy_may_run())) {
         if (frame.type != 'd') {
             in_copy_ = false;
+        }
+        if (!requests_.empty()) {
+            requests_.front().bytes_in += frame.total_bytes();
         }
         forward_client(frame);
         return true;
