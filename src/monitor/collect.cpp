@@ -63,7 +63,8 @@ void collect_process(Filling& to, const Inputs& inputs) {
     to.add("process_start_time_seconds", usage.start_seconds);
     to.add("howdah_build_info", {HOWDAH_VERSION, inputs.backend}, 1);
     to.add("howdah_loops", number(inputs.loops.size()));
-    to.add("howdah_draining", inputs.shared->draining ? 1 : 0);
+    to.add("howdah_draining",
+           inputs.shared->control().shutdown_mode() != proxy::ShutdownMode::kNone ? 1 : 0);
     for (const HttpCount& http : inputs.http) {
         to.add("howdah_http_requests_total", {http.path, std::to_string(http.code)},
                number(http.count));
@@ -158,8 +159,9 @@ const char* mode_name(config::PoolMode mode) {
 }
 
 // SHOW DATABASES: what is configured, and what was made from "*" and is in use.
-void collect_databases(Filling& to, const config::Config& config,
+void collect_databases(Filling& to, const Inputs& inputs,
                        const std::map<std::string, PoolSnapshot>& in_use) {
+    const config::Config& config = *inputs.config;
     std::set<std::string> names;
     for (const auto& [name, settings] : config.databases) {
         names.insert(name);
@@ -190,8 +192,9 @@ void collect_databases(Filling& to, const config::Config& config,
         to.add("pgbouncer_databases_max_connections", label,
                number(settings->max_db_connections.value_or(global.max_db_connections)));
         to.add("pgbouncer_databases_current_connections", label, number(pool.servers.total()));
-        to.add("pgbouncer_databases_paused", label, pool.paused ? 1 : 0);
-        to.add("pgbouncer_databases_disabled", label, pool.disabled ? 1 : 0);
+        to.add("pgbouncer_databases_paused", label, inputs.shared->control().paused(name) ? 1 : 0);
+        to.add("pgbouncer_databases_disabled", label,
+               inputs.shared->control().disabled(name) ? 1 : 0);
     }
     to.add("pgbouncer_databases", number(names.size()));
 }
@@ -252,13 +255,11 @@ std::vector<Family> collect(const Inputs& inputs) {
         PoolSnapshot& sum = by_database[pool.database];
         sum.stats.add(pool.stats);
         sum.servers.idle += pool.servers.total();
-        sum.paused = sum.paused || pool.paused;
-        sum.disabled = sum.disabled || pool.disabled;
     }
     for (const auto& [database, sum] : by_database) {
         collect_stats(to, database, sum.stats);
     }
-    collect_databases(to, *inputs.config, by_database);
+    collect_databases(to, inputs, by_database);
     collect_lists(to, inputs, pools);
     collect_queries(to, inputs);
     return to.take();

@@ -228,7 +228,8 @@ void PoolEntry::on_connected(pool::Pooled& server) {
     ++stats.connects;
     next_good_ = attempted_;
     if (worker_.settings().log_connections) {
-        log::info("S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
                   server_user(), server.connection->address.to_string(),
                   server.connection->stream->peer().local.to_string());
     }
@@ -236,10 +237,11 @@ void PoolEntry::on_connected(pool::Pooled& server) {
 
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
     ++stats.connect_failures;
-    log::warning("server login failed: {}{}", error.code == ErrorCode::kServer ? "FATAL " : "",
-                 error.message);
+    log::warning({.database = database_, .user = user_}, "server login failed: {}{}",
+                 error.code == ErrorCode::kServer ? "FATAL " : "", error.message);
     if (worker_.settings().log_disconnections) {
-        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
                   server_user(), attempted_host(), error.message,
                   (worker_.loop().now() - server.started_at).count() / 1'000'000);
     }
@@ -255,7 +257,8 @@ std::string PoolEntry::attempted_host() const {
 
 void PoolEntry::on_closed(pool::Pooled& server, const std::string& reason) {
     if (worker_.settings().log_disconnections) {
-        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
                   server_user(), server.connection->address.to_string(), reason,
                   (worker_.loop().now() - server.connection->connected_at).count() / 1'000'000);
     }

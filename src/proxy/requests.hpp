@@ -65,7 +65,7 @@ struct Request {
     std::uint64_t text_id = 0;
     std::uint64_t params_hash = 0;
     std::uint64_t tags_id = 0;
-    net::TimePoint sent_at{};           // Query, Execute, FunctionCall: when it went to the server
+    net::TimePoint sent_at{};  // Query, Execute, FunctionCall: when it went to the server
     std::uint64_t bytes_in = 0;
     std::uint64_t rows = 0;
     std::array<char, 5> sqlstate{};

@@ -77,13 +77,13 @@ net::Task<void> Session::serve() {
 net::Task<void> Session::part() {
     if (ending_error_ != nullptr && !client_->ended()) {
         if (worker_.settings().log_pooler_errors) {
-            log::warning("{} pooler error: {}", label(), ending_error_->message);
+            log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
     if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
-        log::info("{} closing because: {} (age={}s)", label(),
+        log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"
                                            : "client close request",
@@ -257,6 +257,10 @@ bool Session::quiet() const {
     return console_ || !logged_in_ ||
            (client_body_left_ == 0 && server_body_left_ == 0 && client_->unsent() == 0 &&
             (lease_ == nullptr || lease_->connection->stream->unsent() == 0));
+}
+
+log::Fields Session::log_fields() const {
+    return {.session = id_, .database = database_, .user = user_};
 }
 
 std::string Session::label() const {

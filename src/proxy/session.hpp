@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/log.hpp"
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
@@ -118,6 +119,7 @@ class Session {
     void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
+    log::Fields log_fields() const;
     std::size_t heap_bytes() const;
 
   private:

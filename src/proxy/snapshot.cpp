@@ -5,6 +5,7 @@
 namespace howdah::proxy {
 
 WorkerSnapshot take_snapshot(Worker& worker) {
+    worker.settle_bytes();
     WorkerSnapshot snapshot;
     snapshot.index = worker.index();
     snapshot.statements = worker.statements().counters();
@@ -31,7 +32,7 @@ WorkerSnapshot take_snapshot(Worker& worker) {
             pool.wait_us_max = std::max<std::int64_t>(0, (now - servers.oldest_wait()).count());
         }
         pool.paused = servers.paused();
-        pool.disabled = entry->database_disabled;
+        pool.disabled = worker.shared().control().disabled(entry->database());
         pool.failing = servers.last_failure().has_value();
         snapshot.pools.push_back(std::move(pool));
     }

@@ -57,6 +57,44 @@ Result<std::size_t> parse_number(std::string_view name, std::string_view text) {
     return number;
 }
 
+Result<std::string> decode(std::string_view encoded) {
+    const auto checked = boost::urls::make_pct_string_view({encoded.data(), encoded.size()});
+    if (!checked) {
+        return fail(ErrorCode::kInvalidInput, "the query string is not URL-encoded");
+    }
+    boost::urls::encoding_opts form;
+    form.space_as_plus = true;
+    return checked->decode(form);
+}
+
+Result<> take_parameter(QueryPage& page, std::string_view key, const std::string& value) {
+    if (key == "sort" && find_sort_key(value) != nullptr) {
+        page.sort = value;
+    } else if (key == "order" && (value == "asc" || value == "desc")) {
+        page.ascending = value == "asc";
+    } else if (key == "limit") {
+        TRY(page.limit, parse_number("limit", value));
+        if (page.limit == 0 || page.limit > QueryPage::kLimitMax) {
+            return fail(ErrorCode::kInvalidInput,
+                        fmt::format("limit: 1 to {}", QueryPage::kLimitMax));
+        }
+    } else if (key == "offset") {
+        TRY(page.offset, parse_number("offset", value));
+    } else if (key == "search") {
+        page.search = value;
+    } else {
+        std::string keys;
+        for (const SortKey& known : kSortKeys) {
+            keys += fmt::format("{}{}", keys.empty() ? "" : ", ", known.name);
+        }
+        return fail(ErrorCode::kInvalidInput,
+                    fmt::format("parameters are sort ({}), order (asc, desc), limit, offset and "
+                                "search",
+                                keys));
+    }
+    return {};
+}
+
 json::object sums_of(const FingerprintEntry& entry) {
     return {{"calls", entry.calls},
             {"errors", entry.errors},
@@ -142,36 +180,14 @@ json::object pool_of(const PoolSnapshot& pool) {
 
 Result<QueryPage> parse_query_page(std::string_view query) {
     QueryPage page;
-    const auto params = boost::urls::parse_query(query);
-    if (!params) {
-        return fail(ErrorCode::kInvalidInput, "the query string is not URL-encoded");
-    }
-    for (const auto& encoded : *params) {
-        const boost::urls::param param = encoded;
-        if (param.key == "sort" && find_sort_key(param.value) != nullptr) {
-            page.sort = param.value;
-        } else if (param.key == "order" && (param.value == "asc" || param.value == "desc")) {
-            page.ascending = param.value == "asc";
-        } else if (param.key == "limit") {
-            TRY(page.limit, parse_number("limit", param.value));
-            if (page.limit == 0 || page.limit > QueryPage::kLimitMax) {
-                return fail(ErrorCode::kInvalidInput,
-                            fmt::format("limit: 1 to {}", QueryPage::kLimitMax));
-            }
-        } else if (param.key == "offset") {
-            TRY(page.offset, parse_number("offset", param.value));
-        } else if (param.key == "search") {
-            page.search = param.value;
-        } else {
-            std::string keys;
-            for (const SortKey& key : kSortKeys) {
-                keys += fmt::format("{}{}", keys.empty() ? "" : ", ", key.name);
-            }
-            return fail(ErrorCode::kInvalidInput,
-                        fmt::format("parameters are sort ({}), order (asc, desc), limit, offset "
-                                    "and search",
-                                    keys));
-        }
+    while (!query.empty()) {
+        const std::size_t end = std::min(query.find('&'), query.size());
+        const std::string_view item = query.substr(0, end);
+        query.remove_prefix(std::min(query.size(), end + 1));
+        const std::size_t equals = std::min(item.find('='), item.size());
+        const std::string_view key = item.substr(0, equals);
+        TRY(const std::string value, decode(item.substr(std::min(item.size(), equals + 1))));
+        TRY_VOID(take_parameter(page, key, value));
     }
     return page;
 }

@@ -83,8 +83,9 @@ asio::awaitable<std::optional<std::vector<T>>> ask_loops(std::shared_ptr<asio::i
     co_return std::move(answer->result);
 }
 
-bool ask_alive(proxy::Worker&) {
-    return true;
+// Not bool: the loops write their answers side by side, and vector<bool> packs them.
+int ask_alive(proxy::Worker&) {
+    return 1;
 }
 
 }  // namespace
@@ -193,7 +194,8 @@ asio::awaitable<Response> Routes::healthz() {
 
 asio::awaitable<Readiness> Routes::readiness() {
     Readiness readiness;
-    if (shared_.draining) {
+    const proxy::Control& control = shared_.control();
+    if (control.shutdown_mode() != proxy::ShutdownMode::kNone) {
         readiness.reason = "shutting down";
         co_return readiness;
     }
@@ -202,17 +204,9 @@ asio::awaitable<Readiness> Routes::readiness() {
         readiness.reason = "an event loop does not answer";
         co_return readiness;
     }
-    struct Use {
-        int servers = 0;
-        bool paused = false;
-        bool disabled = false;
-    };
-    std::map<std::string, Use> uses;
+    std::map<std::string, int> servers;  // logged in, by database
     for (const proxy::PoolSnapshot& pool : monitor::merged_pools(*loops)) {
-        Use& use = uses[pool.database];
-        use.servers += pool.servers.total() - pool.servers.connecting;
-        use.paused = use.paused || pool.paused;
-        use.disabled = use.disabled || pool.disabled;
+        servers[pool.database] += pool.servers.total() - pool.servers.connecting;
     }
     const config::ConfigPtr config = shared_.config();
     std::vector<const config::DatabaseSettings*> wanted;
@@ -225,12 +219,11 @@ asio::awaitable<Readiness> Routes::readiness() {
     std::size_t bad = 0;
     for (const config::DatabaseSettings* settings : wanted) {
         DatabaseReadiness database{settings->name.empty() ? "*" : settings->name, "connected"};
-        const Use& use = uses[settings->name];
-        if (use.disabled) {
+        if (control.disabled(settings->name)) {
             database.state = "disabled";
-        } else if (use.paused) {
+        } else if (control.paused(settings->name)) {
             database.state = "paused";
-        } else if (use.servers == 0) {
+        } else if (servers[settings->name] == 0) {
             const bool answers = co_await probe_.any_answers(settings->addresses);
             database.state = answers ? "reachable" : "unreachable";
         }
@@ -257,7 +250,8 @@ asio::awaitable<Response> Routes::pools() {
         co_return stuck();
     }
     co_return make(http::status::ok, kJson,
-                   pools_json(monitor::merged_pools(*loops), shared_.draining));
+                   pools_json(monitor::merged_pools(*loops),
+                              shared_.control().shutdown_mode() != proxy::ShutdownMode::kNone));
 }
 
 asio::awaitable<Response> Routes::queries(std::string_view query) {
