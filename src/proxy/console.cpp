@@ -199,7 +199,8 @@ net::Task<void> Console::take_query(std::string text) {
     const net::TimePoint started = worker_.loop().now();
     auto command = parse_console_command(text);
     if (text.starts_with("SELECT pg_catalog.set_config(") || text.starts_with("RESET ")) {
-        // A howdah in front of this one makes our parameters its client's: they change nothing here.
+        // A howdah in front of this one makes our parameters its client's: they change nothing
+        // here.
         wire::Encoder answer;
         session_.client_->write(answer.command_complete("SELECT 0").ready_for_query('I').view());
     } else if (!command) {

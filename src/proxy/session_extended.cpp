@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
 #include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
@@ -13,21 +14,6 @@ namespace {
 
 // A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
 constexpr std::size_t kParseMax = 16 * 1024 * 1024;
-
-std::uint64_t hash_params(std::string_view bytes) {
-    std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
-    while (bytes.size() >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), 8);
-        hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
-        hash ^= hash >> 32;
-        bytes.remove_prefix(8);
-    }
-    std::uint64_t tail = 0;
-    std::memcpy(&tail, bytes.data(), bytes.size());
-    hash = (hash ^ tail) * 0xc4ceb9fe1a85ec53ULL;
-    return hash ^ (hash >> 29);
-}
 
 }  // namespace
 
@@ -145,6 +131,7 @@ bool Session::on_parse(wire::Frame frame) {
     if (!need_server()) {
         return false;
     }
+    const std::uint64_t tags_id = found.has_comments ? worker_.tags().intern(text) : 0;
     begin_request();
     ++pool_->stats.client_parses;
     batch_usable_ = false;
@@ -156,6 +143,7 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->body.assign(rest);
         unnamed_->facts = facts;
         unnamed_->text_id = found.text_id;
+        unnamed_->tags_id = tags_id;
         lease_->connection->unnamed_owner = id_;
         ++pool_->stats.server_parses;
         forward_client(frame);
@@ -172,7 +160,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, facts.get(), found.text_id);
+    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags_id});
     const bool known = ensure_prepared(prepared);
     Request& request =
         requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
@@ -207,6 +195,7 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
     if (unnamed && unnamed_ != nullptr) {
         bound_ = unnamed_->facts;
         bound_text_ = unnamed_->text_id;
+        bound_tags_ = unnamed_->tags_id;
         note_effects(bound_->effects);
         if (bound_->has(sql::kSetSession)) {
             note_custom_names(unnamed_->body);
@@ -214,6 +203,8 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         }
     } else {
         bound_ = {};
+        bound_text_ = 0;
+        bound_tags_ = 0;
         note_effects(unnamed ? 0U : std::uint32_t{sql::kUnknownCode});
     }
     requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
@@ -241,7 +232,7 @@ bool Session::on_bind(wire::Frame frame) {
     begin_request();
     ++pool_->stats.binds;
     const std::string_view values = reader.rest();
-    bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
+    bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     if (prepared == nullptr) {
         if (!name.empty() && pgbouncer_refuses(name)) {
@@ -256,6 +247,7 @@ bool Session::on_bind(wire::Frame frame) {
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
+    bound_tags_ = statement.tags_id;
     note_effects(bound_->effects);
     if (bound_->has(sql::kSetSession)) {
         note_custom_names(statement.text());
@@ -332,6 +324,8 @@ bool Session::on_execute(wire::Frame frame) {
     request.facts = bound_;
     request.text_id = bound_text_;
     request.params_hash = bound_params_;
+    request.tags_id = bound_tags_;
+    request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);

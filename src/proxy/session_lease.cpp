@@ -383,41 +383,97 @@ void Session::abandon_server() {
     worker_.recover(*pool_, server, recovery);
 }
 
+// The name under which the client is counted; it may change with SET.
+void Session::note_application() {
+    if (application_of_ == vars_.get()) {
+        return;
+    }
+    application_of_ = vars_.get();
+    application_id_ = NameTable::kNone;
+    for (const auto& [name, value] : vars_->values) {
+        if (name == "application_name") {
+            application_id_ = worker_.shared().applications.intern(value.substr(0, 64));
+        }
+    }
+}
+
+namespace {
+
+QueryProtocol protocol_of(const Request& request) {
+    if (request.facts && request.facts->has(sql::kCopyIn | sql::kCopyOut)) {
+        return QueryProtocol::kCopy;
+    }
+    switch (request.kind) {
+        case RequestKind::kQuery:
+            return QueryProtocol::kSimple;
+        case RequestKind::kFunctionCall:
+            return QueryProtocol::kFunctionCall;
+        default:
+            return QueryProtocol::kExtended;
+    }
+}
+
+}  // namespace
+
+// A statement is answered. In a pipeline its time begins where the one before it ended.
 void Session::record_query(const Request& request) {
     const net::TimePoint now = worker_.loop().now();
-    const auto server_us = static_cast<std::uint32_t>((now - query_started_).count());
-    if (request.facts) {
-        FingerprintEntry& entry = worker_.fingerprints().entry(*request.facts);
-        ++entry.calls;
-        entry.errors += request.error ? 1U : 0U;
-        entry.rows += request.rows;
-        entry.bytes_in += request.bytes_in;
-        entry.bytes_out += server_bytes_;
-        entry.queue_us += wait_us_;
-        entry.server_us += server_us;
-        entry.server_us_max = std::max<std::uint64_t>(entry.server_us_max, server_us);
-    }
+    const net::TimePoint started = request.sent_at == net::TimePoint()
+                                       ? query_started_
+                                       : std::max(request.sent_at, answered_at_);
+    const auto server_us = std::max<std::int64_t>(0, (now - started).count());
+    answered_at_ = now;
+    note_application();
     QueryEvent event;
     event.fingerprint = request.facts ? request.facts->fingerprint : 0;
     event.text_id = request.text_id;
     event.session_id = id_;
     event.transaction_id = transaction_id_;
     event.params_hash = request.params_hash;
-    event.started_us = requested_wall_us_;
+    event.tags_id = request.tags_id;
     event.queue_us = std::exchange(wait_us_, 0);
-    event.server_us = server_us;
+    event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
+    event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
+    event.application_id = application_id_;
     event.server_pid = lease_->connection->pid;
     event.rows = request.rows;
-    event.bytes_in = request.bytes_in;
+    event.bytes_in = request.bytes_in + std::exchange(bytes_in_before_, 0);
     event.bytes_out = std::exchange(server_bytes_, 0);
     event.sqlstate = request.sqlstate;
-    event.protocol = request.kind == RequestKind::kQuery     ? QueryProtocol::kSimple
-                     : request.kind == RequestKind::kExecute ? QueryProtocol::kExtended
-                                                             : QueryProtocol::kFunctionCall;
+    event.protocol = protocol_of(request);
     event.transaction_status = lease_->connection->status;
-    worker_.events().push(event);
+    worker_.recorder().record(event, request.facts.get(), *client_);
+}
+
+// What failed may be the Parse or the Bind: then it is the Execute behind it that did not come off.
+void Session::record_failure(const Request& failed) {
+    if (failed.kind == RequestKind::kSync || failed.action == RequestAction::kSwallow ||
+        lease_ == nullptr) {
+        return;
+    }
+    const Request* statement = &failed;
+    for (const Request& request : requests_) {
+        if (failed.ends_with_ready() || request.kind == RequestKind::kSync) {
+            break;
+        }
+        if (request.kind == RequestKind::kExecute) {
+            statement = &request;
+            break;
+        }
+    }
+    Request shown;
+    shown.kind = statement->ends_with_ready() ? statement->kind : RequestKind::kExecute;
+    shown.facts = statement->facts;
+    shown.text_id = statement->text_id;
+    shown.tags_id = statement->tags_id;
+    shown.params_hash = statement->params_hash;
+    shown.sent_at = failed.sent_at;
+    shown.bytes_in = failed.bytes_in;
+    shown.rows = failed.rows;
+    shown.sqlstate = failed.sqlstate;
+    record_query(shown);
 }
 
 }  // namespace howdah::proxy

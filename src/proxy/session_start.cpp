@@ -88,12 +88,12 @@ net::Task<bool> Session::secure(bool direct) {
                                     : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
-        log::warning("{} TLS handshake failed: {}", label(), secured.error().message);
+        log::warning(log_fields(), "{} TLS handshake failed: {}", label(), secured.error().message);
         ++worker_.protocol_errors;
         co_return false;
     }
     if (direct && client_->tls()->alpn() != "postgresql") {
-        log::warning("{} direct TLS without ALPN \"postgresql\"", label());
+        log::warning(log_fields(), "{} direct TLS without ALPN \"postgresql\"", label());
         co_return false;
     }
     co_return true;
@@ -308,7 +308,7 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
     if (!where.empty() && settings.ignore_startup_parameters.contains("options")) {
         return false;
     }
-    log::warning("{} unsupported startup parameter{}: {}", label(), where, name);
+    log::warning(log_fields(), "{} unsupported startup parameter{}: {}", label(), where, name);
     return fail(Error(ErrorCode::kInvalidInput, "08P01",
                       fmt::format("unsupported startup parameter{}: {}", where, name),
                       "List it in ignore_startup_parameters or track_extra_parameters."));
