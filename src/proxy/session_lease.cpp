@@ -268,6 +268,9 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         probe_->pins |= kPinUnknown;
         return;
     }
+    if (fields[0] == "v" && fields[1].starts_with("transaction_")) {
+        return;  // of the transaction that the probe itself is
+    }
     if (fields[0] == "v") {
         probe_->parameters.emplace_back(fields[1], fields[2]);
     } else if (fields[0] == "a") {

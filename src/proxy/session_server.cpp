@@ -180,7 +180,6 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
         case 'W':
             copy_both_ = true;
             return usual;
-        case 'N':
         case 'A':
             return Fate::kForward;
         default:
