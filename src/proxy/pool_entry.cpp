@@ -398,7 +398,8 @@ std::string failure_reason(const Error& error) {
 }  // namespace
 
 void PoolEntry::on_reserve_used() {
-    log::warning("{}/{}: taking connection from reserve_pool", database_, server_user());
+    log::warning({.database = database_, .user = user_},
+                 "{}/{}: taking connection from reserve_pool", database_, server_user());
 }
 
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {

@@ -1,7 +1,6 @@
 // What the client says: each message is checked, followed, and handed to the server, mostly as the
 // bytes that came.
 
-#include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
 #include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"

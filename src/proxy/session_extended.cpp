@@ -1,8 +1,6 @@
 // The extended protocol's statements: Parse, Bind, Describe, Execute, Close. Named statements go
 // under our names, the unnamed one is the client's own wherever it is bound.
 
-#include <cstring>
-
 #include "base/log.hpp"
 #include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
@@ -96,7 +94,7 @@ bool Session::stream_large(wire::Frame frame) {
 // a statement of that very name is made first, and removed when the pipeline is over.
 void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
     if (worker_.config().pgbouncer) {
-        log::error("{} prepared statement '{}' was already prepared", label(), name);
+        log::error(log_fields(), "{} prepared statement '{}' was already prepared", label(), name);
         fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement name is already in use"));
         return;
     }
@@ -182,7 +180,7 @@ bool Session::pgbouncer_refuses(std::string_view name) {
         pool_->mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
         return false;
     }
-    log::error("{} prepared statement '{}' not found", label(), name);
+    log::error(log_fields(), "{} prepared statement '{}' not found", label(), name);
     fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement did not exist"));
     return true;
 }
@@ -323,8 +321,8 @@ bool Session::on_execute(wire::Frame frame) {
     Request& request = requests_.push(RequestKind::kExecute);
     request.facts = bound_;
     request.text_id = bound_text_;
-    request.params_hash = bound_params_;
     request.tags_id = bound_tags_;
+    request.params_hash = bound_params_;
     request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));

@@ -126,7 +126,7 @@ net::Task<bool> Session::take_proxy_header() {
     if (!present || !proxy_header_trusted()) {
         if (required || present) {
             ++worker_.protocol_errors;
-            log::warning("{} closing because: {}", label(),
+            log::warning(log_fields(), "{} closing because: {}", label(),
                          present ? "PROXY header from an address that is not in "
                                    "proxy_protocol_networks"
                                  : "no PROXY header (proxy_protocol = require)");
@@ -138,7 +138,7 @@ net::Task<bool> Session::take_proxy_header() {
         const auto parsed = wire::parse_proxy_header({client_->peek(n), n});
         if (!parsed) {
             ++worker_.protocol_errors;
-            log::warning("{} closing because: {}", label(), parsed.error().message);
+            log::warning(log_fields(), "{} closing because: {}", label(), parsed.error().message);
             co_return false;
         }
         if (*parsed) {
