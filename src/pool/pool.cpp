@@ -14,9 +14,6 @@ namespace {
 // A check or reset that takes longer than this is not worth waiting for.
 constexpr net::Duration kMaintenanceMax = 30s;
 
-const char* why_outlived(const Pooled& server) {
-    return server.connection->doomed ? "obsolete connection" : "server lifetime over";
-}
 
 }  // namespace
 
@@ -53,7 +50,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
         while (!idle_.empty()) {
             Pooled* server = options_.round_robin ? idle_.front() : idle_.back();
             if (!at_rest(*server) || outlived(*server)) {
-                close(server, at_rest(*server) ? why_outlived(*server) : "unexpected data or end");
+                close(server, at_rest(*server) ? why_closed(*server) : "unexpected data or end");
                 continue;
             }
             if (needs_check(*server)) {
@@ -117,14 +114,20 @@ bool Pool::at_rest(const Pooled& server) const {
            connection.stream->buffered() == 0;
 }
 
+// A lifetime of zero: for one client.
 bool Pool::outlived(const Pooled& server) const {
-    return server.connection->doomed ||
-           (options_.server_lifetime.count() > 0 &&
-            loop_.now() - server.connection->connected_at >= options_.server_lifetime);
+    const ServerConnection& connection = *server.connection;
+    const bool used = connection.requested_at != net::TimePoint{};
+    return connection.doomed || ((used || options_.server_lifetime.count() > 0) &&
+                                 loop_.now() - connection.connected_at >= options_.server_lifetime);
+}
+
+std::string Pool::why_closed(const Pooled& server) const {
+    return server.connection->doomed ? "database configuration changed" : "server lifetime over";
 }
 
 bool Pool::needs_check(const Pooled& server) const {
-    return options_.server_check_delay.count() > 0 &&
+    return !options_.server_check_query.empty() &&
            loop_.now() - server.connection->released_at >= options_.server_check_delay;
 }
 
@@ -157,9 +160,7 @@ void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
     if (closing_ || paused_ || outlived(*server)) {
-        close(server, closing_  ? "pool closed"
-                      : paused_ ? "database paused"
-                                : why_outlived(*server));
+        close(server, closing_ ? "pool closed" : paused_ ? "database paused" : why_closed(*server));
         return;
     }
     if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
@@ -387,8 +388,8 @@ net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Dur
 }
 
 net::Task<void> Pool::check(Pooled* server) {
-    const std::string& sql =
-        options_.server_check_query.empty() ? std::string() : options_.server_check_query;
+    const std::string sql =
+        options_.server_check_query == "<empty>" ? std::string() : options_.server_check_query;
     if (co_await run_query(*server, sql, kMaintenanceMax)) {
         server->connection->released_at = loop_.now();
         became_idle(server);
@@ -467,7 +468,7 @@ void Pool::tick() {
         const auto idle_for = now - server->connection->released_at;
         const bool surplus = commons_->connections.load() > options_.size_min;
         if (outlived(*server)) {
-            close(server, why_outlived(*server));
+            close(server, why_closed(*server));
         } else if (options_.server_idle_timeout.count() > 0 && surplus &&
                    idle_for >= options_.server_idle_timeout) {
             close(server, "server idle timeout");

@@ -47,12 +47,13 @@ class Host {
     // The loop of `seat` has an idle connection that this one could use, or may open one now.
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
-    virtual void on_reserve_used() = 0;
     virtual void on_connected(Pooled& server) = 0;
     // After on_connect_failed(): true when the next target may work at once (another host).
     virtual bool may_retry_now() = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // A connection beyond the pool's size is opened for those who wait.
+    virtual void on_reserve_used() = 0;
     // Numbers for connections, unique in the process.
     virtual std::uint64_t next_id() = 0;
 };
@@ -120,6 +121,7 @@ class Pool {
     bool at_rest(const Pooled& server) const;
     bool needs_check(const Pooled& server) const;
     bool outlived(const Pooled& server) const;
+    std::string why_closed(const Pooled& server) const;
     net::Task<void> check(Pooled* server);
     net::Task<void> reset(Pooled* server);
     net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);

@@ -20,7 +20,7 @@ struct Options {
     net::Duration server_lifetime{};
     net::Duration server_idle_timeout{};
     net::Duration server_check_delay{};
-    std::string server_check_query;  // empty: an empty query
+    std::string server_check_query;  // "<empty>": an empty query; empty: no check
     std::string server_reset_query;
     bool reset_always = false;
     bool reset_on_release = false;  // session pooling: before anybody else has it

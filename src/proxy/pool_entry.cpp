@@ -49,6 +49,17 @@ PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     pool_->set_paused(control.paused(database_));
 }
 
+bool PoolEntry::unused_for(net::Duration limit) {
+    const net::TimePoint now = worker_.loop().now();
+    const pool::Counts counts = pool_->counts();
+    const bool kept = pool_->options().size_min > 0 && settings_.user;
+    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept ||
+        last_used_ == net::TimePoint{}) {
+        last_used_ = now;
+    }
+    return now - last_used_ > limit;
+}
+
 std::uint64_t PoolEntry::next_id() {
     return worker_.shared().next_session.fetch_add(1, std::memory_order_relaxed);
 }
@@ -367,8 +378,28 @@ void PoolEntry::on_connected(pool::Pooled& server) {
     }
 }
 
+namespace {
+
+// As PgBouncer's log has it.
+std::string failure_reason(const Error& error) {
+    if (error.message.starts_with("could not resolve host")) {
+        return "server DNS lookup failed";
+    }
+    switch (error.code) {
+        case ErrorCode::kTimeout:
+            return "connect timeout";
+        case ErrorCode::kUnavailable:
+        case ErrorCode::kIo:
+            return "connect failed";
+        default:
+            return error.message;
+    }
+}
+
+}  // namespace
+
 void PoolEntry::on_reserve_used() {
-    log::warning("{}/{}: taking connection from reserve_pool", database_, user_);
+    log::warning("{}/{}: taking connection from reserve_pool", database_, server_user());
 }
 
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
@@ -383,7 +414,7 @@ void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error
                  error.message);
     if (worker_.settings().log_disconnections) {
         log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
-                  server_user(), attempted_host(), error.message,
+                  server_user(), attempted_host(), failure_reason(error),
                   (worker_.loop().now() - server.started_at).count() / 1'000'000);
     }
 }

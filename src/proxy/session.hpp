@@ -193,6 +193,7 @@ class Session {
     net::Task<void> serve();
     net::Task<void> part();
     bool check_deadlines();
+    void notify_waiting();
     void arm_deadline();
     void fatal(Error error);
     // An error of ours at this place in the client's requests; the session goes on.
@@ -205,6 +206,7 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -353,6 +355,7 @@ class Session {
     std::uint64_t bytes_out_counted_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
+    bool wait_notified_ = false;
     bool cancel_request_ = false;
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;

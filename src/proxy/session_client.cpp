@@ -140,6 +140,10 @@ bool Session::need_server() {
     wait_started_ = worker_.loop().now();
     pool::Pooled* server = pool_->pool().acquire(waiter_, this);
     if (server == nullptr) {
+        if (worker_.lends_no_more()) {
+            fatal(Error(ErrorCode::kUnavailable, "57P01", "server shutting down"));
+        }
+        wait_notified_ = false;
         arm_deadline();
         return false;
     }

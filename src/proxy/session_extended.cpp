@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/log.hpp"
 #include "proxy/session.hpp"
 #include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
@@ -108,6 +109,11 @@ bool Session::stream_large(wire::Frame frame) {
 // The name is taken. PostgreSQL says so itself, in its own words and with the transaction failed:
 // a statement of that very name is made first, and removed when the pipeline is over.
 void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
+    if (worker_.config().pgbouncer) {
+        log::error("{} prepared statement '{}' was already prepared", label(), name);
+        fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement name is already in use"));
+        return;
+    }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
     send_parse(name, kEmptyBody);
     requests_.push(RequestKind::kParse, RequestAction::kSwallow);
@@ -182,6 +188,17 @@ bool Session::on_parse(wire::Frame frame) {
     return true;
 }
 
+// PgBouncer tracks every statement of its clients, and hangs up on one who names another.
+bool Session::pgbouncer_refuses(std::string_view name) {
+    if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
+        pool_->mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
+        return false;
+    }
+    log::error("{} prepared statement '{}' not found", label(), name);
+    fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement did not exist"));
+    return true;
+}
+
 // A Bind of the unnamed statement, or of a name that only the server can judge.
 void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values) {
     if (unnamed) {
@@ -227,6 +244,9 @@ bool Session::on_bind(wire::Frame frame) {
     bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     if (prepared == nullptr) {
+        if (!name.empty() && pgbouncer_refuses(name)) {
+            return false;
+        }
         bind_as_is(frame, name.empty(), values);
         return true;
     }

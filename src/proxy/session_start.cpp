@@ -273,7 +273,10 @@ Result<> Session::check_client_limit() const {
     if (console_) {
         return {};
     }
-    const Shared& shared = worker_.shared();
+    Shared& shared = worker_.shared();
+    if (shared.control().shutdown_mode() != ShutdownMode::kNone) {
+        return fail(Error(ErrorCode::kRefused, "57P01", "pooler is shutting down"));
+    }
     if (shared.clients.load(std::memory_order_relaxed) > worker_.settings().max_client_conn) {
         return fail(
             Error(ErrorCode::kRefused, "53300", "no more connections allowed (max_client_conn)"));
@@ -477,8 +480,7 @@ void Session::send_welcome() {
     const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
     cancel_key_.resize(key_bytes);
     Worker::fill_random(cancel_key_);
-    // The loop's number is in the process id, so that a cancel request finds its loop.
-    cancel_pid_ = static_cast<std::uint32_t>((id_ << 4 | worker_.index()) & 0x7fffffff);
+    cancel_pid_ = worker_.cancel_pid_for(id_, cancel_key_);
     welcome.backend_key_data(cancel_pid_, cancel_key_);
     if (const std::string& notice = worker_.settings().login_notify_message; !notice.empty()) {
         welcome.notice_response("NOTICE", Error(ErrorCode::kInternal, "00000", notice));

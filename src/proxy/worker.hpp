@@ -73,6 +73,8 @@ class PoolEntry final : public pool::Host {
     void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
     std::uint64_t next_id() override;
+    // Whether nobody has used it for pool_idle_timeout.
+    bool unused_for(net::Duration limit);
 
     PoolStats stats;
     StatsHistory history;
@@ -98,6 +100,7 @@ class PoolEntry final : public pool::Host {
     std::string attempted_host() const;
 
     Worker& worker_;
+    net::TimePoint last_used_{};
     std::string database_;
     std::string user_;
     config::DatabaseSettings settings_;
@@ -198,7 +201,9 @@ class Worker {
     void count_client(int change);
 
     // Finds the session a cancel request names, on whatever loop, and cancels it there.
-    void route_cancel(std::uint32_t pid, const std::string& key);
+    void route_cancel(std::uint32_t pid, std::string key);
+    // The process id a client is told; may mark its key so that peers know whose it is.
+    std::uint32_t cancel_pid_for(std::uint64_t session_id, std::string& key) const;
     // Sends a cancel for what `server` runs; it is not lent again before that is over.
     void cancel_server(PoolEntry& entry, pool::Pooled* server);
     // Gives a server back to its pool, once no cancel request for it is under way.
@@ -220,6 +225,8 @@ class Worker {
     // Every pool lends or holds back, and every session goes on or stands still, as Control says.
     void apply_pauses();
     bool suspended() const { return suspended_; }
+    // SHUTDOWN WAIT_FOR_SERVERS: who has no server gets none.
+    bool lends_no_more() const { return lends_no_more_; }
     // While suspended: nothing half sent is left; with `force` what is left is cut off.
     bool suspend_done(bool force);
     // Brings the pools' byte counters up to date.
@@ -227,7 +234,7 @@ class Worker {
     // How long ago the counters of StatsHistory::older were read.
     std::int64_t stats_age_us() const;
     // Cancel requests under way to this peer.
-    int peer_cancels(int) const { return 0; }
+    int peer_cancels(int peer_id) const;
 
     PoolStats console_stats;
     StatsHistory console_history;
@@ -237,8 +244,12 @@ class Worker {
 
   private:
     net::Task<void> run_session(Session* session);
-    void make_forced_pools();
     net::Task<void> roll_stats();
+    net::Task<void> retire(std::unique_ptr<PoolEntry> entry);
+    void tend_pools();
+    void keep_minimum_pools();
+    void close_outdated();
+    net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
@@ -259,6 +270,9 @@ class Worker {
     std::unordered_map<std::string, std::uint32_t> names_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
+    bool lends_no_more_ = false;
+    std::map<int, int> peer_cancels_;
+    net::TimePoint minimum_kept_at_{};
     net::TimePoint stats_newer_at_{};
     net::TimePoint stats_older_at_{};
     net::TaskGroup tasks_;
