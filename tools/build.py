@@ -18,13 +18,21 @@ def compiler_cache() -> dict[str, str]:
             "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
 
 
+def folders() -> str:
+    """The folders that bring a CMakeLists.txt, one a line: CMake itself does not see new ones."""
+    found = [*ROOT.glob("src/*/CMakeLists.txt"), *ROOT.glob("*/CMakeLists.txt")]
+    return "".join(f"{path.parent.relative_to(ROOT)}\n" for path in sorted(found))
+
+
 def configure(preset: str, env: dict[str, str]) -> None:
-    """A build folder follows its CMakeLists by itself; only new ones and new presets need us."""
-    ninja, cache = BUILD / preset / "build.ninja", BUILD / preset / "CMakeCache.txt"
+    """A build folder follows its CMakeLists by itself; what it does not see is looked at here."""
+    ninja, known = BUILD / preset / "build.ninja", BUILD / preset / "folders.txt"
     presets = ROOT / "CMakePresets.json"
-    if ninja.exists() and cache.exists() and presets.stat().st_mtime <= ninja.stat().st_mtime:
+    if (ninja.exists() and known.exists() and known.read_text() == folders()
+            and presets.stat().st_mtime <= ninja.stat().st_mtime):
         return
     shell.run(["cmake", "--preset", preset], env=env, rerun=f"cmake --preset {preset}", quiet=True)
+    known.write_text(folders())
 
 
 def build(preset: str = "release", targets: tuple[str, ...] = ()) -> None:

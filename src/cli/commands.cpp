@@ -9,6 +9,7 @@ std::span<const Command> commands() {
         {"optimize-migrations", "the Markdown report of lint for the project's migrations",
          run_optimize_migrations},
         {"migrate", "run migrations safely: status, up, down, repair, new", run_migrate},
+        {"deploy", "back up, lint, migrate, deploy, test, roll back on failure", run_deploy},
         {"config", "check and print configuration", run_config},
     };
     return kCommands;

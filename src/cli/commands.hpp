@@ -22,5 +22,7 @@ int run_optimize_migrations(int argc, char** argv);
 int run_deploy(int argc, char** argv);
 int run_migrate(int argc, char** argv);
 int run_serve(int argc, char** argv);
+// PgBouncer's own command line: [-d] [-R] [-q] [-v] [-u USER] FILE.ini
+int run_as_pgbouncer(int argc, char** argv);
 
 }  // namespace howdah::cli

@@ -3,18 +3,21 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/log.hpp"
 #include "cli/commands.hpp"
+#include "cli/main_loop.hpp"
+#include "cli/process.hpp"
 #include "config/config.hpp"
 #include "proxy/proxy.hpp"
 
 namespace howdah::cli {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 struct ServeOptions {
@@ -50,10 +53,10 @@ config::LoadRequest load_request(const ServeOptions& options) {
 
 void report(const std::vector<config::Diagnostic>& diagnostics) {
     for (const config::Diagnostic& diagnostic : diagnostics) {
-        const std::string where =
-            diagnostic.file.empty() ? std::string()
-            : diagnostic.line > 0   ? fmt::format("{}:{}: ", diagnostic.file, diagnostic.line)
-                                    : fmt::format("{}: ", diagnostic.file);
+        const std::string where = diagnostic.file.empty() ? std::string()
+                                  : diagnostic.line > 0
+                                      ? fmt::format("{}:{}: ", diagnostic.file, diagnostic.line)
+                                      : fmt::format("{}: ", diagnostic.file);
         if (diagnostic.severity == config::Diagnostic::Severity::kError) {
             log::error("{}{}", where, diagnostic.text());
         } else {
@@ -67,8 +70,8 @@ Result<> start_log(const config::Settings& settings, const ServeOptions& options
     log_options.level = settings.verbose >= 2   ? log::Level::kNoise
                         : settings.verbose == 1 ? log::Level::kDebug
                                                 : log::Level::kInfo;
-    log_options.format = settings.log_format == config::LogFormat::kJson ? log::Format::kJson
-                                                                         : log::Format::kText;
+    log_options.format =
+        settings.log_format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText;
     log_options.to_stderr = !options.quiet && !options.daemon;
     log_options.file = settings.logfile;
     log_options.to_syslog = settings.syslog;
@@ -77,119 +80,289 @@ Result<> start_log(const config::Settings& settings, const ServeOptions& options
     return log::configure(log_options);
 }
 
-// As many descriptors as the hard limit allows: each client and each server takes one.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-sigset_t handled_signals() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
-        ::sigaddset(&set, signal);
-    }
-    return set;
-}
-
-void reload(proxy::Proxy& proxy, const ServeOptions& options) {
-    log::info("got SIGHUP, re-reading config");
+Result<> reload(proxy::Proxy& proxy, const ServeOptions& options) {
     config::LoadOutcome outcome = config::load(load_request(options));
     report(outcome.diagnostics);
     if (outcome.config == nullptr) {
-        log::error("the configuration has errors: the old one stays in force");
-        return;
+        return fail(ErrorCode::kInvalidInput,
+                    "the configuration has errors: the old one stays in force");
     }
     const config::ConfigPtr old_config = proxy.shared().config();
-    if (auto done = proxy.reconfigure(
-            config::without_restart_changes(*old_config, outcome.config));
-        !done) {
-        log::error("{}: the old configuration stays in force", done.error().message);
-    }
+    return proxy.reconfigure(config::without_restart_changes(*old_config, outcome.config));
 }
 
-int run_until_signalled(proxy::Proxy& proxy, const ServeOptions& options) {
-    const sigset_t signals = handled_signals();
-    while (true) {
-        int signal = 0;
-        if (::sigwait(&signals, &signal) != 0) {
-            continue;
-        }
-        switch (signal) {
-            case SIGHUP: reload(proxy, options); break;
-            case SIGTERM:
-            case SIGINT: {
-                log::info("got {}, shutting down", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-                const auto drain = proxy.shared().config()->settings.drain_timeout;
-                proxy.drain(std::chrono::duration_cast<std::chrono::milliseconds>(drain));
-                proxy.stop();
-                return 0;
+}  // namespace
+
+// --- The running process ---
+
+namespace {
+
+using proxy::PauseMode;
+using proxy::ShutdownMode;
+
+class Service {
+  public:
+    Service(proxy::Proxy& proxy, MainLoop& loop, const ServeOptions& options)
+        : proxy_(proxy), loop_(loop), options_(options), control_(proxy.shared().control()) {
+        control_.post_to_main = [this](std::function<void()> work) {
+            return loop_.post(std::move(work));
+        };
+        control_.reload = [this] { return reload(proxy_, options_); };
+        control_.apply_config = [this](config::ConfigPtr config) {
+            // PgBouncer's SET takes files one by one: a key and its certificate are set in turn.
+            const bool one_by_one = config->pgbouncer;
+            return proxy_.reconfigure(std::move(config), one_by_one);
+        };
+        control_.shut_down = [this](ShutdownMode mode) { begin_shutdown(mode); };
+    }
+
+    // Until a shutdown is complete.
+    void run() {
+        while (!finished()) {
+            const auto nap = control_.shutdown_mode() == ShutdownMode::kNone ? 60'000ms : 50ms;
+            if (const auto signal = loop_.wait(nap)) {
+                handle(*signal);
             }
+        }
+        loop_.close();
+        proxy_.stop();
+    }
+
+  private:
+    void handle(int signal) {
+        switch (signal) {
+            case SIGHUP:
+                on_hangup();
+                break;
+            case SIGTERM:
+                on_terminate();
+                break;
+            case SIGINT:
+                on_interrupt();
+                break;
             case SIGQUIT:
                 log::info("got SIGQUIT, fast exit");
-                proxy.stop();
-                return 0;
-            default: break;
+                control_.set_shutdown_mode(ShutdownMode::kImmediate);
+                break;
+            case SIGUSR1:
+                on_pause();
+                break;
+            case SIGUSR2:
+                on_resume();
+                break;
+            default:
+                break;
         }
     }
-}
 
-int serve(const ServeOptions& options) {
-    config::LoadOutcome outcome = config::load(load_request(options));
-    report(outcome.diagnostics);
-    if (outcome.config == nullptr) {
-        return 2;
+    void on_hangup() {
+        log::info("got SIGHUP, re-reading config");
+        log::reopen();
+        if (auto done = reload(proxy_, options_); !done) {
+            log::error("{}", done.error().message);
+        }
     }
-    if (auto logging = start_log(outcome.config->settings, options); !logging) {
-        std::fprintf(stderr, "howdah: %s\n", logging.error().message.c_str());
-        return 2;
+
+    // Under a pgbouncer.ini clients may stay as long as they like; else until drain_timeout.
+    void on_terminate() {
+        if (control_.shutdown_mode() != ShutdownMode::kNone) {
+            log::info("got SIGTERM while shutting down, fast exit");
+            control_.set_shutdown_mode(ShutdownMode::kImmediate);
+            return;
+        }
+        const config::ConfigPtr config = proxy_.shared().config();
+        if (config->pgbouncer) {
+            log::info("got SIGTERM, shutting down, waiting for all clients disconnect");
+            begin_shutdown(ShutdownMode::kWaitForClients);
+            return;
+        }
+        log::info("got SIGTERM, shutting down as transactions end, at most {} s",
+                  config->settings.drain_timeout.count() / 1'000'000);
+        begin_shutdown(ShutdownMode::kWaitForClients);
+        proxy_.ask_clients_to_leave();
+        cut_off_at_ = Clock::now() + config->settings.drain_timeout;
     }
-    if (options.daemon && ::daemon(1, 0) != 0) {
-        std::fprintf(stderr, "howdah: could not become a daemon\n");
-        return 3;
+
+    void on_interrupt() {
+        if (control_.shutdown_mode() != ShutdownMode::kNone) {
+            log::info("got SIGINT while shutting down, fast exit");
+            control_.set_shutdown_mode(ShutdownMode::kImmediate);
+            return;
+        }
+        log::info("got SIGINT, shutting down, waiting for all servers connections to be released");
+        begin_shutdown(ShutdownMode::kWaitForServers);
+    }
+
+    void on_pause() {
+        if (control_.pause_mode() != PauseMode::kNone) {
+            log::info("got SIGUSR1, but already paused/suspended");
+            return;
+        }
+        log::info("got SIGUSR1, pausing all activity");
+        control_.set_pause_mode(PauseMode::kPause);
+        proxy_.apply_pauses();
+    }
+
+    void on_resume() {
+        const PauseMode mode = control_.pause_mode();
+        if (control_.shutdown_mode() != ShutdownMode::kNone) {
+            log::info("got SIGUSR2 while shutting down, ignoring");
+            return;
+        }
+        if (mode == PauseMode::kNone) {
+            log::info("got SIGUSR2, but not paused/suspended");
+            return;
+        }
+        log::info("got SIGUSR2, continuing from {}",
+                  mode == PauseMode::kPause ? "PAUSE" : "SUSPEND");
+        control_.set_pause_mode(PauseMode::kNone);
+        proxy_.apply_pauses();
+    }
+
+    void begin_shutdown(ShutdownMode mode) {
+        control_.set_shutdown_mode(mode);
+        if (mode == ShutdownMode::kImmediate) {
+            return;
+        }
+        proxy_.stop_listening(true);
+        if (mode == ShutdownMode::kWaitForServers) {
+            control_.set_pause_mode(PauseMode::kPause);
+            proxy_.apply_pauses();
+        }
+    }
+
+    bool finished() {
+        switch (control_.shutdown_mode()) {
+            case ShutdownMode::kNone:
+                return false;
+            case ShutdownMode::kImmediate:
+                return true;
+            case ShutdownMode::kWaitForServers:
+                if (proxy_.servers() > 0) {
+                    return false;
+                }
+                log::info("server connections dropped, exiting");
+                return true;
+            case ShutdownMode::kWaitForClients:
+                if (cut_off_at_ && Clock::now() >= *cut_off_at_) {
+                    log::info("drain_timeout is over, exiting");
+                    return true;
+                }
+                if (proxy_.shared().clients.load() > 0) {
+                    return false;
+                }
+                log::info("client connections dropped, exiting");
+                return true;
+        }
+        return true;
+    }
+
+    using Clock = std::chrono::steady_clock;
+    proxy::Proxy& proxy_;
+    MainLoop& loop_;
+    const ServeOptions& options_;
+    proxy::Control& control_;
+    std::optional<Clock::time_point> cut_off_at_;
+};
+
+// Everything that must be done while there is one thread only.
+Result<> prepare_process(const config::Settings& settings, const ServeOptions& options) {
+    if (options.daemon && settings.pidfile.empty()) {
+        return fail(ErrorCode::kInvalidInput, "daemon needs pidfile configured");
+    }
+    TRY_VOID(drop_to_user(settings.user));
+    TRY_VOID(start_log(settings, options));
+    TRY_VOID(check_pidfile(settings.pidfile));
+    if (options.daemon) {
+        TRY_VOID(become_daemon());
     }
     raise_descriptor_limit();
-    ::signal(SIGPIPE, SIG_IGN);
-    const sigset_t signals = handled_signals();
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    proxy::Proxy proxy(outcome.config);
+    return {};
+}
+
+int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
+    auto main_loop = MainLoop::create();
+    if (!main_loop) {
+        log::fatal("{}", main_loop.error().message);
+        return 3;
+    }
+    proxy::Proxy proxy(config);
+    Service service(proxy, **main_loop, options);
     if (auto started = proxy.start(); !started) {
         log::fatal("{}", started.error().message);
+        return 3;
+    }
+    const std::string& pidfile = config->settings.pidfile;
+    if (auto written = write_pidfile(pidfile); !written) {
+        log::fatal("{}", written.error().message);
         return 3;
     }
     log::info("process up: howdah {}, {} loop{} on {}", HOWDAH_VERSION,
               proxy.shared().workers.size(), proxy.shared().workers.size() == 1 ? "" : "s",
               proxy.backend_name());
-    return run_until_signalled(proxy, options);
+    service.run();
+    remove_pidfile(pidfile);
+    return 0;
 }
 
-}  // namespace
+int serve(const ServeOptions& options) {
+    config::LoadOutcome outcome = config::load(load_request(options));
+    if (outcome.config != nullptr) {
+        if (auto ready = prepare_process(outcome.config->settings, options); !ready) {
+            log::fatal("{}", ready.error().message);
+            return 2;
+        }
+    }
+    report(outcome.diagnostics);
+    return outcome.config == nullptr ? 2 : serve_config(outcome.config, options);
+}
 
-int run_serve(int argc, char** argv) {
-    ServeOptions options;
-    CLI::App app("Pools, routes and watches connections to PostgreSQL.\n\n"
-                 "  howdah serve --upstream postgres://user@db.example:5432/app\n"
-                 "  howdah serve --config howdah.toml\n"
-                 "  howdah serve pgbouncer.ini",
-                 "howdah serve");
-    app.add_option("file,--config", options.file, "howdah.toml or pgbouncer.ini");
-    app.add_option("--upstream", options.upstream,
-                   "the PostgreSQL to front: a libpq URI or keyword string");
-    app.add_option("--set", options.set, "NAME=VALUE, over what the file says");
+void add_process_options(CLI::App& app, ServeOptions& options) {
     app.add_option("-u,--user", options.user, "run as this user (when started as root)");
     app.add_flag("-d,--daemon", options.daemon, "run in the background");
     app.add_flag("-R,--reboot", options.reboot, "take over from a running process");
     app.add_flag("-q,--quiet", options.quiet, "log nothing to stderr");
     app.add_flag("-v,--verbose", options.verbose, "log more; twice: much more");
+}
+
+int parse_and_serve(CLI::App& app, int argc, char** argv, const ServeOptions& options) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     return serve(options);
+}
+
+}  // namespace
+
+int run_serve(int argc, char** argv) {
+    ServeOptions options;
+    CLI::App app(
+        "Pools, routes and watches connections to PostgreSQL.\n\n"
+        "  howdah serve --upstream postgres://user@db.example:5432/app\n"
+        "  howdah serve --config howdah.toml\n"
+        "  howdah serve pgbouncer.ini",
+        "howdah serve");
+    app.add_option("file,--config", options.file, "howdah.toml or pgbouncer.ini");
+    app.add_option("--upstream", options.upstream,
+                   "the PostgreSQL to front: a libpq URI or keyword string");
+    app.add_option("--set", options.set, "NAME=VALUE, over what the file says; repeatable")
+        ->allow_extra_args(false);
+    add_process_options(app, options);
+    return parse_and_serve(app, argc, argv, options);
+}
+
+int run_as_pgbouncer(int argc, char** argv) {
+    ServeOptions options;
+    CLI::App app(
+        "Pools connections to PostgreSQL, started as PgBouncer is.\n\n"
+        "  howdah -d /etc/pgbouncer/pgbouncer.ini",
+        "howdah");
+    app.set_version_flag("-V,--version", "howdah " HOWDAH_VERSION);
+    app.add_option("file", options.file, "pgbouncer.ini")->required();
+    add_process_options(app, options);
+    return parse_and_serve(app, argc, argv, options);
 }
 
 }  // namespace howdah::cli

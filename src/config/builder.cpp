@@ -100,6 +100,13 @@ void Builder::apply_global(const Entry& entry) {
         return report(Severity::kError, entry.origin, entry.key,
                       reserved_auth_dbname(entry.value) + place(entry.origin));
     }
+    if (const Origin before = origin_of(key); !config_->pgbouncer &&
+                                              entry.origin.kind == Origin::Kind::kFile &&
+                                              before.kind == Origin::Kind::kFile) {
+        return report(Severity::kError, entry.origin, entry.key,
+                      fmt::format("{} is set twice: {} and {}", entry.key, before.text(),
+                                  entry.origin.text()));
+    }
     if (auto done = set_option(*option, config_->settings, entry.value); !done) {
         return report(Severity::kError, entry.origin, entry.key,
                       fmt::format("invalid value \"{}\" for parameter {}{}: {}", entry.value,

@@ -40,6 +40,7 @@ class Builder {
     void check_together();
     void check_listen();
     void check_tls();
+    void check_protocols(const std::string& option, const std::string& value);
     void check_databases();
     Origin origin_of(const std::string& option) const;
 

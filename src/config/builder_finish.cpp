@@ -124,6 +124,12 @@ void Builder::check_together() {
     check_tls();
     check_databases();
     const Settings& settings = config_->settings;
+    if (settings.auth_type == AuthType::kLdap || settings.auth_type == AuthType::kPam) {
+        report(config_->pgbouncer ? Severity::kWarning : Severity::kError, origin_of("auth_type"),
+               "auth_type",
+               fmt::format("auth_type {} is not supported: no client can log in",
+                           format_value(settings.auth_type)));
+    }
     const auto ring = static_cast<unsigned>(settings.query_event_ring);
     if ((ring & (ring - 1)) != 0) {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
@@ -161,8 +167,27 @@ void Builder::check_listen() {
     }
 }
 
+void Builder::check_protocols(const std::string& option, const std::string& value) {
+    static constexpr std::string_view kProtocols[] = {"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3",
+                                                      "all",     "secure",  "legacy",  "default"};
+    NameList list;
+    (void)parse_value(value, list);
+    for (const auto& name : list.names) {
+        const bool known = std::any_of(std::begin(kProtocols), std::end(kProtocols),
+                                       [&](auto p) { return equal_ignoring_case(p, name); });
+        if (!known) {
+            report(Severity::kError, origin_of(option), option,
+                   fmt::format("{}: \"{}\" is not a TLS version ({})", option, name,
+                               origin_of(option).text()));
+            diagnostics_.back().nearest = nearest(name, kProtocols);
+        }
+    }
+}
+
 void Builder::check_tls() {
     const Settings& settings = config_->settings;
+    check_protocols("client_tls_protocols", settings.client_tls_protocols);
+    check_protocols("server_tls_protocols", settings.server_tls_protocols);
     if (settings.client_tls_sslmode == SslMode::kDisable) {
         return;
     }
@@ -187,7 +212,7 @@ void Builder::check_tls() {
 
 void Builder::check_databases() {
     const Settings& settings = config_->settings;
-    if (config_->databases.empty() && !config_->autodb) {
+    if (config_->databases.empty() && !config_->autodb && diagnostics_.empty()) {
         report(Severity::kWarning, {}, "databases",
                "no databases are configured: only the console can be reached");
     }

@@ -252,6 +252,7 @@ TEST(Toml, ReportsEveryMistakeAtOnce) {
                                    "pool_mdoe = 'session'\n"
                                    "loops = 'many'\n"
                                    "query_event_ring = 1000\n"
+                                   "server_tls_protocols = 'tlsv1.4'\n"
                                    "job_name = '${NOT_SET}'\n"
                                    "hba = ['host all all nonsense trust']\n"
                                    "[database.x]\n"
@@ -263,6 +264,9 @@ TEST(Toml, ReportsEveryMistakeAtOnce) {
     EXPECT_CONTAINS(text, "did you mean \"pool_mode\"?");
     EXPECT_CONTAINS(text, "invalid value \"many\" for parameter loops");
     EXPECT_CONTAINS(text, "query_event_ring must be a power of two");
+    EXPECT_CONTAINS(text, "\"tlsv1.4\" is not a TLS version");
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", "loops = 1\n[proxy]\nloops = 2\n")),
+                    "loops is set twice: ");
     EXPECT_CONTAINS(text, "environment variable NOT_SET is not set");
     EXPECT_CONTAINS(text, "failed to parse address - nonsense");
     EXPECT_CONTAINS(text, "did you mean \"databases\"?");

@@ -1,5 +1,6 @@
 // SHOW CONFIG, and what a RELOAD changed.
 #include <algorithm>
+#include <iterator>
 
 #include "config/config.hpp"
 #include "config/options.hpp"
@@ -69,8 +70,9 @@ std::string key_text(int key) {
 }
 
 template <typename Map, typename S>
-void compare_entries(const Map& before, const Map& after, std::span<const Option<S>> options,
-                     What what, std::vector<ConfigChange>& changes) {
+std::vector<ConfigChange> compare_entries(const Map& before, const Map& after,
+                                          std::span<const Option<S>> options, What what) {
+    std::vector<ConfigChange> changes;
     for (const auto& [key, entry] : before) {
         const auto found = after.find(key);
         if (found == after.end()) {
@@ -87,6 +89,7 @@ void compare_entries(const Map& before, const Map& after, std::span<const Option
             changes.back().added = true;
         }
     }
+    return changes;
 }
 
 bool same_rule(const HbaRule& a, const HbaRule& b) {
@@ -176,10 +179,13 @@ std::vector<ConfigChange> difference(const Config& old_config, const Config& new
         }
         return databases;
     };
-    compare_entries(with_autodb(old_config), with_autodb(new_config), database_options(),
-                    What::kDatabase, changes);
-    compare_entries(old_config.users, new_config.users, user_options(), What::kUser, changes);
-    compare_entries(old_config.peers, new_config.peers, peer_options(), What::kPeer, changes);
+    const auto append = [&](std::vector<ConfigChange> more) {
+        std::move(more.begin(), more.end(), std::back_inserter(changes));
+    };
+    append(compare_entries(with_autodb(old_config), with_autodb(new_config), database_options(),
+                           What::kDatabase));
+    append(compare_entries(old_config.users, new_config.users, user_options(), What::kUser));
+    append(compare_entries(old_config.peers, new_config.peers, peer_options(), What::kPeer));
     if (!same_userlist(old_config.userlist, new_config.userlist)) {
         add_change(changes, What::kUserlist, old_config.settings.auth_file);
     }

@@ -199,6 +199,16 @@ TEST(Ident, MapsNamesAllAndPatterns) {
     EXPECT_EQ(hba.hba.rules().at(0).map->name(), "re");
 }
 
+TEST(Ident, HostilePatternsAndNamesCostLittle) {
+    const std::string plus(60, '+');
+    (void)parse_ident("m /" + plus + "x db\nm /((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+$ db\n", "f");
+    const auto ident = parse_ident("m /^(a+)+$ db\nm /^(a|aa)+b$ db\n", "f");
+    ASSERT_EQ(ident.maps.size(), 1u);
+    EXPECT_FALSE(ident.maps[0]->allows(std::string(250, 'a') + "!", "db"));
+    EXPECT_FALSE(ident.maps[0]->allows(std::string(100'000, 'a'), "db"));
+    EXPECT_TRUE(ident.maps[0]->allows(std::string(200, 'a'), "db"));
+}
+
 TEST(Ident, BrokenLines) {
     for (const char* line :
          {"m", "m sys", "\"m\" sys db", "m sys db more", "m /( db", "m s +grp", "m , x"}) {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
-#include <regex.h>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <regex>
 
 #include "config/hba.hpp"
 #include "config/hba_tokens.hpp"
@@ -11,39 +12,42 @@ namespace howdah::config {
 namespace {
 
 // A certificate's name is at most 64 characters, a system user's 32: what is longer is not matched
-// against a regular expression.
-constexpr std::size_t kRegexInputMax = 256;
+// against a regular expression. Patterns have the same bound.
+constexpr std::size_t kRegexBytesMax = 256;
 
+// POSIX extended syntax. Neither regcomp() (stacked + make it run out of memory, found by fuzzing)
+// nor a backtracking matcher (a client chooses its certificate's name) will do: libstdc++'s
+// polynomial matcher has no backtracking, and its compiler a limit.
 class Regex {
   public:
-    explicit Regex(const std::string& pattern)
-        : good_(::regcomp(&regex_, pattern.c_str(), REG_EXTENDED) == 0) {}
-    ~Regex() {
-        if (good_) {
-            ::regfree(&regex_);
+    explicit Regex(const std::string& pattern) {
+        try {
+            if (pattern.size() <= kRegexBytesMax) {
+                regex_.emplace(pattern, std::regex::extended | std::regex_constants::__polynomial);
+            }
+        } catch (const std::regex_error&) {
+            regex_.reset();
         }
     }
-    Regex(const Regex&) = delete;
-    Regex& operator=(const Regex&) = delete;
 
-    [[nodiscard]] bool good() const { return good_; }
+    [[nodiscard]] bool good() const { return regex_.has_value(); }
 
     // Whether it matches; `group` is what \1 stands for, empty if there is none.
     [[nodiscard]] bool match(const std::string& text, std::string& group) const {
-        regmatch_t found[2];
-        if (text.size() > kRegexInputMax || ::regexec(&regex_, text.c_str(), 2, found, 0) != 0) {
+        std::smatch found;
+        try {
+            if (text.size() > kRegexBytesMax || !std::regex_search(text, found, *regex_)) {
+                return false;
+            }
+        } catch (const std::regex_error&) {
             return false;
         }
-        if (regex_.re_nsub > 0 && found[1].rm_so >= 0) {
-            group = text.substr(static_cast<std::size_t>(found[1].rm_so),
-                                static_cast<std::size_t>(found[1].rm_eo - found[1].rm_so));
-        }
+        group = found.size() > 1 ? found[1].str() : "";
         return true;
     }
 
   private:
-    regex_t regex_{};
-    bool good_;
+    std::optional<std::regex> regex_;
 };
 
 bool mapping_allows(const IdentMapping& mapping, std::string_view system_user,

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -27,6 +29,10 @@ Address Address::unix_path(const std::string& path) {
         address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
     } else {
         address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+    }
+    if (path.size() > length) {
+        // Cut off it would name another socket: the kernel refuses this length with EINVAL.
+        address.length = sizeof un + 1;
     }
     std::memcpy(&address.storage, &un, sizeof un);
     return address;
@@ -58,6 +64,14 @@ Address Address::from_sockaddr(const sockaddr* address, socklen_t length) {
     result.length = std::min<socklen_t>(length, sizeof result.storage);
     std::memcpy(&result.storage, address, result.length);
     return result;
+}
+
+void Address::set_port(std::uint16_t port) {
+    if (family() == AF_INET) {
+        reinterpret_cast<sockaddr_in*>(&storage)->sin_port = htons(port);
+    } else if (family() == AF_INET6) {
+        reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port = htons(port);
+    }
 }
 
 std::uint16_t Address::port() const {
@@ -151,9 +165,36 @@ Result<> prepare_unix(const Address& address, const ListenOptions& options) {
     return {};
 }
 
+// Makes way for bind() where only the socket of a process that is gone is in it.
+Result<> clear_unix(const Address& address) {
+    const std::string path = address.host();
+    struct stat status{};
+    if (path.starts_with("@") || ::lstat(path.c_str(), &status) != 0) {
+        return {};
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        return fail(ErrorCode::kIo,
+                    fmt::format("could not listen on \"{}\": it is no socket", path));
+    }
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const bool dead =
+        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 &&
+        errno == ECONNREFUSED;
+    ::close(fd);
+    if (!dead) {
+        return fail(ErrorCode::kIo,
+                    fmt::format("could not listen on \"{}\": another process does", path));
+    }
+    ::unlink(path.c_str());
+    return {};
+}
+
 }  // namespace
 
 Result<int> listen_on(const Address& address, const ListenOptions& options) {
+    if (address.is_unix()) {
+        TRY_VOID(clear_unix(address));
+    }
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return fail(ErrorCode::kIo, fmt::format("could not create a socket for {}: {}",
@@ -168,8 +209,6 @@ Result<int> listen_on(const Address& address, const ListenOptions& options) {
         if (address.family() == AF_INET6) {
             ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         }
-    } else if (!address.host().starts_with("@")) {
-        ::unlink(address.host().c_str());
     }
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
         ::listen(fd, options.backlog) != 0) {

@@ -109,6 +109,20 @@ class Slice {
         return block_ == next.block_ && data_ + size_ == next.data_;
     }
     void extend(std::size_t n) { size_ += n; }
+    // Copies `bytes` behind this slice, into the part of its block that nobody has seen yet. False
+    // when the block is shared or full.
+    bool append(std::span<const std::uint8_t> bytes) {
+        if (block_ == nullptr || block_->references != 1) {
+            return false;
+        }
+        const auto end = static_cast<std::size_t>(data_ + size_ - block_->data());
+        if (block_->capacity - end < bytes.size()) {
+            return false;
+        }
+        std::memcpy(block_->data() + end, bytes.data(), bytes.size());
+        size_ += bytes.size();
+        return true;
+    }
 
     void reset() {
         if (block_ != nullptr) {

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
@@ -19,7 +20,11 @@ namespace {
 // Unsent output of a closed stream gets this long.
 constexpr Duration kLingerMax = std::chrono::seconds(5);
 constexpr int kEventsMax = 256;
-constexpr int kSendPiecesMax = 16;
+constexpr int kSendPiecesMax = 64;
+// Receives of full blocks in one wake-up, before others get their turn.
+constexpr int kReceivesMax = 4;
+// Closed streams with unsent output and resting listeners are looked at this often.
+constexpr Duration kChoresEvery = std::chrono::milliseconds(100);
 
 class EpollLoop;
 
@@ -44,6 +49,7 @@ class EpollTransport final : public Transport, public Target {
     TimePoint linger_until() const { return linger_until_; }
 
   private:
+    void send_now();
     void receive();
     void update_interest();
     void retire();
@@ -54,6 +60,7 @@ class EpollTransport final : public Transport, public Target {
     bool want_write_ = false;
     bool registered_ = false;
     bool retired_ = false;
+    bool detaching_ = false;
     std::uint32_t interest_ = 0;
     TimePoint linger_until_ = TimePoint::max();
 };
@@ -70,20 +77,14 @@ struct WritableWait final : Target {
 };
 
 struct Acceptor final : Target {
-    Acceptor(int listening, AcceptHandler on_accept)
-        : fd(listening), handler(std::move(on_accept)) {}
-    void on_events(std::uint32_t) override {
-        // A bound, so that a storm of connects does not starve the connected.
-        for (int i = 0; i < 64; ++i) {
-            const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (accepted < 0) {
-                return;
-            }
-            handler(Accepted{accepted, describe_peer(accepted)});
-        }
-    }
+    Acceptor(EpollLoop& owner, int listening, AcceptHandler on_accept)
+        : loop(owner), fd(listening), handler(std::move(on_accept)) {}
+    void on_events(std::uint32_t events) override;
+    EpollLoop& loop;
     int fd;
     AcceptHandler handler;
+    bool stopped = false;
+    TimePoint rest_until = TimePoint::max();  // max: listening
 };
 
 struct Waker final : Target {
@@ -116,14 +117,15 @@ class EpollLoop final : public Loop {
     }
     Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) override;
     void start_accept(int fd, AcceptHandler handler) override {
-        auto acceptor = std::make_unique<Acceptor>(fd, std::move(handler));
-        set(EPOLL_CTL_ADD, fd, EPOLLIN, *acceptor);
+        auto acceptor = std::make_unique<Acceptor>(*this, fd, std::move(handler));
+        listen(*acceptor);
         acceptors_[fd] = std::move(acceptor);
     }
     void stop_accept(int fd) override {
         const auto found = acceptors_.find(fd);
         if (found != acceptors_.end()) {
-            ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+            unset(fd);
+            found->second->stopped = true;
             graveyard_.push_back(std::move(found->second));
             acceptors_.erase(found);
         }
@@ -138,25 +140,54 @@ class EpollLoop final : public Loop {
     void unset(int fd) { ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
     // Events of this turn may still point at it: it dies at the end of the turn.
     void bury(std::unique_ptr<Target> target) { graveyard_.push_back(std::move(target)); }
+    // No descriptor or memory is left: the socket stays readable, so do not watch it for a while.
+    void rest(Acceptor& acceptor, int error) {
+        count_accept_failure(error);
+        unset(acceptor.fd);
+        acceptor.rest_until = now() + kAcceptRest;
+        resting_ = true;
+    }
     void linger(EpollTransport* transport) { lingering_.push_back(transport); }
     void end_linger(EpollTransport* transport) { std::erase(lingering_, transport); }
 
   protected:
     void wait_and_dispatch(TimePoint until) override;
+    bool lingering() const override { return !lingering_.empty(); }
     void wake() override {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t n = ::write(waker_.fd, &one, sizeof one);
     }
 
   private:
+    // Several loops may watch one listening socket: one of them is enough for a connection.
+    void listen(Acceptor& acceptor) {
+        set(EPOLL_CTL_ADD, acceptor.fd, std::uint32_t{EPOLLIN} | EPOLLEXCLUSIVE, acceptor);
+    }
     void expire_lingering();
+    void wake_resting();
 
     int epoll_fd_;
     Waker waker_;
     std::unordered_map<int, std::unique_ptr<Acceptor>> acceptors_;
     std::vector<std::unique_ptr<Target>> graveyard_;
     std::vector<EpollTransport*> lingering_;
+    bool resting_ = false;
 };
+
+void Acceptor::on_events(std::uint32_t) {
+    // A bound, so that a storm of connects does not starve the connected. The handler may stop us.
+    for (int i = 0; i < 64 && !stopped; ++i) {
+        const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted >= 0) {
+            handler(Accepted{accepted, describe_peer(accepted)});
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (!is_lost_connection(errno)) {
+            loop.rest(*this, errno);
+            return;
+        }
+    }
+}
 
 EpollTransport::EpollTransport(EpollLoop& loop, int fd) : Transport(loop), epoll_(loop), fd_(fd) {}
 
@@ -188,6 +219,15 @@ void EpollTransport::stop_receive() {
 }
 
 void EpollTransport::send_queued() {
+    if (!want_write_) {  // else the kernel says when
+        send_now();
+    }
+}
+
+void EpollTransport::send_now() {
+    if (fd_ < 0) {
+        consume_sent(unsent_bytes_);  // given away
+    }
     while (queue_head_ < queue_.size()) {
         iovec pieces[kSendPiecesMax];
         int count = 0;
@@ -210,6 +250,7 @@ void EpollTransport::send_queued() {
         if (errno == EAGAIN) {
             want_write_ = true;
             update_interest();
+            notify_sent();  // may have fallen below the mark
             return;
         }
         consume_sent(unsent_bytes_);  // the peer is gone; the receive side reports it
@@ -218,9 +259,11 @@ void EpollTransport::send_queued() {
     if (want_write_) {
         want_write_ = false;
         update_interest();
-        notify_sent();
-    } else if (stream_ != nullptr) {
-        notify_sent();
+    }
+    notify_sent();
+    if (detaching_) {
+        detaching_ = false;
+        notify_idle();
     }
     if (stream_ == nullptr && !retired_) {
         retire();
@@ -228,19 +271,24 @@ void EpollTransport::send_queued() {
 }
 
 void EpollTransport::receive() {
-    Block* block = loop_.blocks().allocate();
-    const ssize_t n = ::recv(fd_, block->data(), block->capacity, 0);
-    Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
-    if (n > 0) {
-        deliver(std::move(slice));
-        return;
+    for (int i = 0; i < kReceivesMax && receiving_; ++i) {
+        Block* block = loop_.blocks().allocate();
+        const ssize_t n = ::recv(fd_, block->data(), block->capacity, 0);
+        const int error = n < 0 ? errno : 0;
+        Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
+        if (n > 0) {
+            const bool full = slice.size() == block->capacity;
+            deliver(std::move(slice));
+            if (!full) {
+                return;
+            }
+        } else if (error == EAGAIN || error == EINTR) {
+            return;
+        } else {
+            stop_receive();
+            deliver_end(error);
+        }
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    const int error = n < 0 ? errno : 0;
-    stop_receive();
-    deliver_end(error);
 }
 
 void EpollTransport::on_events(std::uint32_t events) {
@@ -248,18 +296,15 @@ void EpollTransport::on_events(std::uint32_t events) {
         return;
     }
     if ((events & EPOLLOUT) != 0 || (stream_ == nullptr && (events & (EPOLLERR | EPOLLHUP)) != 0)) {
-        send_queued();
+        send_now();
     }
     if (!retired_ && receiving_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) {
         receive();
-    } else if (!retired_ && !receiving_ && stream_ != nullptr &&
-               (events & (EPOLLERR | EPOLLHUP)) != 0) {
-        // Not receiving, but the kernel reports it anyway: stop listening for it.
+    } else if (!retired_ && !receiving_ && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        // Paused or ended, but the kernel reports it anyway: stop watching. What came before it is
+        // still to be read, so the end is not reported until then, as with io_uring.
         epoll_.unset(fd_);
         registered_ = false;
-        if (!stream_->ended()) {
-            deliver_end(ECONNRESET);
-        }
     }
 }
 
@@ -302,8 +347,10 @@ void EpollTransport::abort() {
 
 int EpollTransport::detach() {
     if (unsent_bytes_ > 0) {
+        detaching_ = true;
         return -1;
     }
+    receiving_ = false;
     if (registered_) {
         epoll_.unset(fd_);
         registered_ = false;
@@ -312,7 +359,18 @@ int EpollTransport::detach() {
 }
 
 Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, TimePoint deadline_at) {
-    CO_TRY(const StartedConnect started, start_connect(address));
+    CO_TRY(StartedConnect started, start_connect(address));
+    while (started.fd < 0 && now() < deadline_at) {
+        co_await sleep(kConnectRetry);
+        auto again = start_connect(address);
+        if (!again) {
+            co_return std::unexpected(std::move(again).error());
+        }
+        started = *again;
+    }
+    if (started.fd < 0) {
+        co_return connect_timed_out(address);
+    }
     if (!started.connected) {
         Event event(*this);
         Deadline deadline(event);
@@ -327,8 +385,7 @@ Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, TimePo
         bury(std::move(waiting));
         if (!done) {
             ::close(started.fd);
-            co_return fail(Error(ErrorCode::kTimeout, "08001",
-                                 "could not connect to " + address.to_string() + ": timed out"));
+            co_return connect_timed_out(address);
         }
         if (auto finished = finish_connect(started.fd, address); !finished) {
             ::close(started.fd);
@@ -349,14 +406,26 @@ void EpollLoop::expire_lingering() {
     }
 }
 
+void EpollLoop::wake_resting() {
+    resting_ = false;
+    for (auto& [fd, acceptor] : acceptors_) {
+        if (acceptor->rest_until <= now()) {
+            acceptor->rest_until = TimePoint::max();
+            listen(*acceptor);
+        }
+        resting_ = resting_ || acceptor->rest_until != TimePoint::max();
+    }
+}
+
 void EpollLoop::wait_and_dispatch(TimePoint until) {
+    if (!lingering_.empty() || resting_) {
+        until = std::min(until, now() + kChoresEvery);
+    }
     int timeout_ms = -1;
     if (until != TimePoint::max()) {
-        const auto left = until - read_clock();
+        // A day at most, which an int holds.
+        const auto left = std::min<Duration>(until - now(), std::chrono::hours(24));
         timeout_ms = left.count() <= 0 ? 0 : static_cast<int>((left.count() + 999) / 1000);
-    }
-    if (!lingering_.empty() && (timeout_ms < 0 || timeout_ms > 1000)) {
-        timeout_ms = 1000;
     }
     epoll_event events[kEventsMax];
     const int count = ::epoll_wait(epoll_fd_, events, kEventsMax, timeout_ms);
@@ -366,6 +435,9 @@ void EpollLoop::wait_and_dispatch(TimePoint until) {
     }
     if (!lingering_.empty()) {
         expire_lingering();
+    }
+    if (resting_) {
+        wake_resting();
     }
     graveyard_.clear();
 }

@@ -1,94 +1,12 @@
 #include "net/loop.hpp"
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/log.hpp"
 #include "net/stream.hpp"
 
 namespace howdah::net {
-
-void Event::notify() {
-    notified_ = true;
-    if (waiter_) {
-        loop_.schedule(std::exchange(waiter_, nullptr));
-    }
-}
-
-void Deadline::arm(TimePoint when) {
-    disarm();
-    event_->loop().timers().insert(*this, when);
-}
-
-void Deadline::disarm() {
-    expired_ = false;
-    if (armed()) {
-        event_->loop().timers().remove(*this);
-    }
-}
-
-TimerWheel::TimerWheel() : slots_(kSlots) {
-    for (TimerLink& slot : slots_) {
-        slot.previous = slot.next = &slot;
-    }
-}
-
-void TimerWheel::insert(Deadline& deadline, TimePoint when) {
-    deadline.when_ = when;
-    // Rounded up: never early.
-    std::int64_t tick = (when.time_since_epoch().count() + kTickUs - 1) / kTickUs;
-    tick = std::max(tick, tick_);
-    TimerLink& slot = slots_[static_cast<std::size_t>(tick) % kSlots];
-    deadline.previous = slot.previous;
-    deadline.next = &slot;
-    slot.previous->next = &deadline;
-    slot.previous = &deadline;
-    ++armed_;
-}
-
-void TimerWheel::remove(Deadline& deadline) {
-    deadline.previous->next = deadline.next;
-    deadline.next->previous = deadline.previous;
-    deadline.previous = deadline.next = nullptr;
-    --armed_;
-}
-
-void TimerWheel::fire_slot(TimerLink& slot, TimePoint now) {
-    TimerLink* link = slot.next;
-    while (link != &slot) {
-        auto& deadline = static_cast<Deadline&>(*link);
-        link = link->next;
-        if (deadline.when_ <= now) {
-            remove(deadline);
-            deadline.expired_ = true;
-            deadline.event_->notify();
-        }
-    }
-}
-
-void TimerWheel::advance(TimePoint now) {
-    const std::int64_t current = now.time_since_epoch().count() / kTickUs;
-    if (armed_ == 0) {
-        tick_ = current;
-        return;
-    }
-    // After a long sleep one look at each slot is enough.
-    tick_ = std::max(tick_, current - static_cast<std::int64_t>(kSlots) + 1);
-    for (; tick_ <= current; ++tick_) {
-        fire_slot(slots_[static_cast<std::size_t>(tick_) % kSlots], now);
-    }
-}
-
-TimePoint TimerWheel::next_due() const {
-    if (armed_ == 0) {
-        return TimePoint::max();
-    }
-    for (std::int64_t tick = tick_; tick < tick_ + static_cast<std::int64_t>(kSlots); ++tick) {
-        const TimerLink& slot = slots_[static_cast<std::size_t>(tick) % kSlots];
-        if (slot.next != &slot) {
-            return TimePoint(Duration(tick * kTickUs));
-        }
-    }
-    return TimePoint::max();
-}
 
 // What starts before run() already has a clock to set deadlines by.
 Loop::Loop() : now_(Loop::read_clock()) {}
@@ -114,6 +32,11 @@ void Loop::run() {
     run_posted();
     run_ready();
     flush_dirty();
+    const TimePoint goodbye = read_clock() + kGoodbyeMax;
+    wait_and_dispatch(now_);
+    while (lingering() && now_ < goodbye) {
+        wait_and_dispatch(goodbye);
+    }
 }
 
 void Loop::turn(TimePoint until_at_most) {
@@ -128,7 +51,6 @@ void Loop::turn(TimePoint until_at_most) {
         until = now_;
     }
     wait_and_dispatch(until);
-    now_ = read_clock();
     timers_.advance(now_);
     run_ready();
 }
@@ -139,12 +61,13 @@ void Loop::stop() {
 }
 
 void Loop::post(std::move_only_function<void()> work) {
-    {
-        const std::scoped_lock lock(posted_mutex_);
-        posted_.push_back(std::move(work));
-        has_posted_.store(true, std::memory_order_release);
+    // Woken under the lock: the work may be what ends and destroys the loop, and cannot start
+    // before we are through with it.
+    const std::scoped_lock lock(posted_mutex_);
+    posted_.push_back(std::move(work));
+    if (!has_posted_.exchange(true, std::memory_order_acq_rel)) {  // else a wake-up is on its way
+        wake();
     }
-    wake();
 }
 
 void Loop::run_posted() {
@@ -163,8 +86,10 @@ void Loop::run_posted() {
 }
 
 void Loop::run_ready() {
-    // A coroutine that is made ready by another one runs in the next round, in order.
-    while (!ready_.empty()) {
+    // A coroutine that is made ready by another one runs in the next round, in order. After some
+    // rounds the sockets get their turn, lest two coroutines that wake each other starve them.
+    constexpr int kRoundsMax = 64;
+    for (int round = 0; round < kRoundsMax && !ready_.empty(); ++round) {
         running_.swap(ready_);
         for (const auto& handle : running_) {
             handle.resume();
@@ -177,10 +102,20 @@ void Loop::flush_dirty() {
     // flush() may not add to the list: it only hands bytes to the transport.
     for (Stream* stream : dirty_) {
         if (stream != nullptr) {
-            stream->flush();
+            stream->flush_dirty();
         }
     }
     dirty_.clear();
+}
+
+void Loop::count_accept_failure(int error) {
+    ++accept_failures_;
+    constexpr Duration kLogEvery = std::chrono::seconds(5);
+    if (accept_failures_ == 1 || now_ - accept_logged_ >= kLogEvery) {
+        accept_logged_ = now_;
+        log::warning("accept() failed: {}; listening again in {} ms ({} failures so far)",
+                     std::strerror(error), kAcceptRest.count() / 1000, accept_failures_);
+    }
 }
 
 void Loop::forget_dirty(Stream& stream) {

@@ -23,102 +23,14 @@
 #include "net/address.hpp"
 #include "net/block.hpp"
 #include "net/task.hpp"
+#include "net/timer.hpp"
 
 namespace howdah::net {
 
-struct LoopClock {
-    using duration = std::chrono::microseconds;
-    using rep = duration::rep;
-    using period = duration::period;
-    using time_point = std::chrono::time_point<LoopClock>;
-    static constexpr bool is_steady = true;
-};
-using Duration = std::chrono::microseconds;
-using TimePoint = LoopClock::time_point;
-
 enum class Backend : std::uint8_t { kAuto, kUring, kEpoll };
 
-class Loop;
 class Stream;
 class Transport;
-
-// Event: lets one coroutine sleep until something it cares about changed. notify() before wait()
-// is remembered, so that nothing is lost between looking and sleeping.
-class Event {
-  public:
-    explicit Event(Loop& loop) : loop_(loop) {}
-    Event(const Event&) = delete;
-    Event& operator=(const Event&) = delete;
-
-    void notify();
-    auto wait() {
-        struct Awaiter {
-            Event& event;
-            bool await_ready() const { return event.notified_; }
-            void await_suspend(std::coroutine_handle<> waiter) { event.waiter_ = waiter; }
-            void await_resume() { event.notified_ = false; }
-        };
-        return Awaiter{*this};
-    }
-    Loop& loop() const { return loop_; }
-
-  private:
-    Loop& loop_;
-    std::coroutine_handle<> waiter_;
-    bool notified_ = false;
-};
-
-// Deadline: a point in time at which an event is notified. Arming and disarming cost a few
-// nanoseconds (a list in a wheel of 10 ms slots), so that every wait can have one.
-struct TimerLink {
-    TimerLink* previous = nullptr;
-    TimerLink* next = nullptr;
-};
-
-class Deadline : private TimerLink {
-  public:
-    explicit Deadline(Event& event) : event_(&event) {}
-    Deadline(const Deadline&) = delete;
-    Deadline& operator=(const Deadline&) = delete;
-    ~Deadline() { disarm(); }
-
-    void arm(TimePoint when);
-    void disarm();
-    bool armed() const { return next != nullptr; }
-    // True once the armed time has come; stays so until armed or disarmed again.
-    bool expired() const { return expired_; }
-
-  private:
-    friend class TimerWheel;
-    Event* event_;
-    TimePoint when_{};
-    bool expired_ = false;
-};
-
-class TimerWheel {
-  public:
-    TimerWheel();
-    TimerWheel(const TimerWheel&) = delete;
-    TimerWheel& operator=(const TimerWheel&) = delete;
-
-    void insert(Deadline& deadline, TimePoint when);
-    void remove(Deadline& deadline);
-    // Notifies what is due.
-    void advance(TimePoint now);
-    // When to look again; TimePoint::max() when nothing is armed. At most one tick late.
-    TimePoint next_due() const;
-
-    static constexpr std::int64_t kTickUs = 10'000;
-
-  private:
-    // 10.24 s a turn of the wheel; what is due later stays in its slot for another turn.
-    static constexpr std::size_t kSlots = 1024;
-    void fire_slot(TimerLink& slot, TimePoint now);
-
-    std::vector<TimerLink> slots_;
-    std::int64_t tick_ = 0;  // the next one to look at
-    std::size_t armed_ = 0;
-};
 
 // What accept gives: a connected descriptor, not yet watched by any loop.
 struct Accepted {
@@ -134,8 +46,10 @@ class Loop {
     Loop& operator=(const Loop&) = delete;
     virtual ~Loop();
 
-    // Runs until stop(); the thread that calls it is the loop's thread.
+    // Runs until stop(); the thread that calls it is the loop's thread, and with io_uring the one
+    // that made it. What closed streams still have to say is given kGoodbyeMax after stop().
     void run();
+    static constexpr Duration kGoodbyeMax = std::chrono::seconds(1);
     // Any thread.
     void stop();
     // Any thread: `work` runs on the loop, in order of posting.
@@ -156,6 +70,10 @@ class Loop {
     // Accepts on a listening descriptor (not owned) until stop_accept(fd).
     virtual void start_accept(int fd, AcceptHandler handler) = 0;
     virtual void stop_accept(int fd) = 0;
+    // Accepts that failed for want of descriptors or memory. Each rests its listener for
+    // kAcceptRest.
+    std::uint64_t accept_failures() const { return accept_failures_; }
+    static constexpr Duration kAcceptRest = std::chrono::milliseconds(100);
 
     // Suspends for at least `duration`.
     Task<void> sleep(Duration duration);
@@ -177,6 +95,9 @@ class Loop {
     void run_posted();
     void run_ready();
     void flush_dirty();
+    // Closed streams whose output is still under way.
+    virtual bool lingering() const { return false; }
+    void count_accept_failure(int error);
     bool has_ready() const { return !ready_.empty(); }
     bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
@@ -190,6 +111,8 @@ class Loop {
     std::vector<std::coroutine_handle<>> ready_;
     std::vector<std::coroutine_handle<>> running_;
     std::vector<Stream*> dirty_;
+    std::uint64_t accept_failures_ = 0;
+    TimePoint accept_logged_{};
     std::mutex posted_mutex_;
     std::vector<std::move_only_function<void()>> posted_;
     std::atomic<bool> has_posted_{false};

@@ -1,16 +1,14 @@
 #include "net/loop.hpp"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-#include <string>
+#include <algorithm>
 
-#include "net/stream.hpp"
+#include "base/prng.hpp"
+#include "net/loop_fixture.hpp"
 
 namespace howdah::net {
 namespace {
-
-using namespace std::chrono_literals;
 
 Task<void> echo(Loop& loop, std::unique_ptr<Stream> stream) {
     Event event(loop);
@@ -54,37 +52,24 @@ Task<void> send_and_check(Loop& loop, Address address, std::size_t bytes, bool& 
     ok = received == sent;
 }
 
-// Every test runs on both real backends.
-class LoopTest : public testing::TestWithParam<Backend> {
+Address address_of_test() {
+    return Address::unix_path("@howdah-net-test-" + std::to_string(::getpid()));
+}
+
+const ListenOptions kNoQueue = [] {
+    ListenOptions options;
+    options.backlog = 0;
+    return options;
+}();
+
+class LoopTest : public LoopFixture {
   protected:
     void run_echo(std::size_t bytes) {
-        auto made = make_loop(GetParam());
-        ASSERT_TRUE(made.has_value()) << made.error().message;
-        Loop& loop = **made;
-        const auto fd = listen_on(*Address::numeric("127.0.0.1", 0), {});
-        ASSERT_TRUE(fd.has_value());
-        sockaddr_storage bound{};
-        socklen_t length = sizeof bound;
-        ::getsockname(*fd, reinterpret_cast<sockaddr*>(&bound), &length);
-        const Address address = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&bound), length);
-
-        TaskGroup group;
         bool ok = false;
-        loop.start_accept(*fd, [&](Accepted accepted) {
-            group.spawn(echo(loop, loop.adopt(accepted.fd, accepted.peer)));
-        });
-        group.spawn(send_and_check(loop, address, bytes, ok));
-        TaskGroup closer;
-        closer.spawn([](Loop& l, TaskGroup& g) -> Task<void> {
-            co_await g.close();
-            l.stop();
-        }(loop, group));
-        loop.run();
+        serve([this](std::unique_ptr<Stream> stream) { return echo(*loop_, std::move(stream)); });
+        group_.spawn(send_and_check(*loop_, address_, bytes, ok));
+        run(1);
         EXPECT_TRUE(ok) << bytes;
-        EXPECT_EQ(loop.blocks().blocks_in_use(), GetParam() == Backend::kUring ? 128u : 0u)
-            << "an idle loop holds no block but those the kernel may fill";
-        loop.stop_accept(*fd);
-        ::close(*fd);
     }
 };
 
@@ -98,10 +83,245 @@ TEST_P(LoopTest, EchoesThroughBackpressure) {
     run_echo(20'000'000);
 }
 
+TEST_P(LoopTest, AcceptWithoutDescriptorsRestsAndComesBack) {
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    std::size_t turns = 0;
+    loop_->on_turn = [&] { ++turns; };
+    serve([](std::unique_ptr<Stream> stream) -> Task<void> {
+        stream->write("served");
+        co_return;
+    });
+    // Connects first, then takes the descriptors away from both: the limit is the process's.
+    Peer client(address_);
+    const int next = ::dup(0);
+    ::close(next);
+    const rlimit low{static_cast<rlim_t>(next), before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    std::size_t turns_while_resting = 0;
+    group_.spawn([](Loop& loop, const rlimit& restored, std::size_t& count,
+                    std::size_t& counted) -> Task<void> {
+        co_await loop.sleep(250ms);
+        counted = count;
+        ::setrlimit(RLIMIT_NOFILE, &restored);
+    }(*loop_, before, turns, turns_while_resting));
+    run(1);
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(client.receive(100), "served");
+    EXPECT_GE(loop_->accept_failures(), 2u);
+    EXPECT_LE(loop_->accept_failures(), 5u);
+    // run() itself wakes every tick to look whether it is done.
+    EXPECT_LE(turns_while_resting, 100u) << "the loop spun";
+}
+
+TEST_P(LoopTest, HandlerMayStopAccepting) {
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < 5; ++i) {
+        peers.push_back(std::make_unique<Peer>(address_));
+    }
+    std::size_t handled = 0;
+    loop_->start_accept(listening_, [&](Accepted accepted) {
+        ::close(accepted.fd);
+        if (++handled == 2) {
+            loop_->stop_accept(listening_);
+        }
+    });
+    group_.spawn([](Loop& loop) -> Task<void> {
+        co_await loop.sleep(30ms);
+        loop.stop();
+    }(*loop_));
+    loop_->run();
+    EXPECT_EQ(handled, 2u);
+}
+
+TEST_P(LoopTest, ConnectSaysThatNobodyListens) {
+    const auto fd = listen_on(*Address::numeric("127.0.0.1", 0), {});
+    const Address nobody = bound_address(*fd);
+    ::close(*fd);
+    std::string message;
+    group_.spawn([](Loop& loop, Address address, std::string& out) -> Task<void> {
+        auto connected = co_await loop.connect(address, loop.now() + 5s);
+        out = connected ? "connected" : connected.error().message;
+    }(*loop_, nobody, message));
+    run(0);
+    EXPECT_EQ(message, "could not connect to " + nobody.to_string() + ": Connection refused");
+}
+
+TEST_P(LoopTest, ConnectGivesUpAtItsDeadline) {
+    // A TCP listener whose queue is full drops what comes.
+    const auto fd = listen_on(*Address::numeric("127.0.0.1", 0), kNoQueue);
+    const Address address = bound_address(*fd);
+    std::vector<int> fillers;
+    for (int i = 0; i < 4; ++i) {
+        const int filler = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        ::connect(filler, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+        fillers.push_back(filler);
+    }
+    ErrorCode code = ErrorCode::kInternal;
+    group_.spawn([](Loop& loop, Address to, ErrorCode& out) -> Task<void> {
+        auto connected = co_await loop.connect(to, loop.now() + 50ms);
+        out = connected ? ErrorCode::kInternal : connected.error().code;
+    }(*loop_, address, code));
+    run(0);
+    EXPECT_EQ(code, ErrorCode::kTimeout);
+    for (const int filler : fillers) {
+        ::close(filler);
+    }
+    ::close(*fd);
+}
+
+TEST_P(LoopTest, ConnectToAUnixSocketWaitsForRoomInItsQueue) {
+    const auto fd = listen_on(address_of_test(), kNoQueue);
+    ASSERT_TRUE(fd.has_value()) << fd.error().message;
+    std::size_t connected = 0;
+    for (int i = 0; i < 5; ++i) {
+        group_.spawn([](Loop& loop, Address to, std::size_t& out) -> Task<void> {
+            auto made = co_await loop.connect(to, loop.now() + 5s);
+            out += made ? 1 : 0;
+        }(*loop_, address_of_test(), connected));
+    }
+    group_.spawn([](Loop& loop, int listening) -> Task<void> {
+        co_await loop.sleep(20ms);
+        loop.start_accept(listening, [](Accepted accepted) { ::close(accepted.fd); });
+    }(*loop_, *fd));
+    run(0);
+    loop_->stop_accept(*fd);
+    ::close(*fd);
+    EXPECT_EQ(connected, 5u);
+}
+
+TEST_P(LoopTest, NeverIsADeadlineToo) {
+    bool fired = true;
+    group_.spawn([](Loop& loop, bool& out) -> Task<void> {
+        Event event(loop);
+        Deadline never(event);
+        never.arm(TimePoint::max());
+        Deadline far(event);
+        far.arm(TimePoint::max() - 1us);
+        co_await loop.sleep(30ms);
+        out = never.expired() || far.expired();
+    }(*loop_, fired));
+    run(0);
+    EXPECT_FALSE(fired);
+}
+
+TEST_P(LoopTest, CoroutinesThatWakeEachOtherDoNotStarveSockets) {
+    bool done = false;
+    Event ping(*loop_);
+    Event pong(*loop_);
+    const auto play = [](Event& mine, Event& other, const bool& stop) -> Task<void> {
+        while (!stop) {
+            other.notify();
+            co_await mine.wait();
+        }
+        other.notify();
+    };
+    group_.spawn(play(ping, pong, done));
+    group_.spawn(play(pong, ping, done));
+    serve([&](std::unique_ptr<Stream> stream) -> Task<void> {
+        co_await receive(*stream, 5);
+        done = true;
+    });
+    std::thread peer([&] { Peer(address_).send("hello"); });
+    run(1);
+    peer.join();
+    EXPECT_TRUE(done);
+}
+
+TEST_P(LoopTest, WorkPostedFromOtherThreadsRunsInOrder) {
+    constexpr int kThreads = 4;
+    constexpr int kPosts = 2000;
+    std::vector<std::vector<int>> seen(kThreads);
+    int total = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < kPosts; ++i) {
+                loop_->post([&, t, i] {
+                    seen[static_cast<std::size_t>(t)].push_back(i);
+                    if (++total == kThreads * kPosts) {
+                        loop_->stop();
+                    }
+                });
+            }
+        });
+    }
+    loop_->run();
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    for (const auto& order : seen) {
+        EXPECT_EQ(order.size(), static_cast<std::size_t>(kPosts));
+        EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+    }
+}
+
+TEST_P(LoopTest, StoppedListenerFreesItsAddressAtOnce) {
+    for (int i = 0; i < 3; ++i) {
+        const auto fd = listen_on(address_of_test(), {});
+        ASSERT_TRUE(fd.has_value()) << fd.error().message;
+        loop_->start_accept(*fd, [](Accepted accepted) { ::close(accepted.fd); });
+        group_.spawn([](Loop& loop) -> Task<void> {
+            co_await loop.sleep(5ms);
+            loop.stop();
+        }(*loop_));
+        loop_->run();
+        loop_->stop_accept(*fd);
+        ::close(*fd);
+        loop_ = *make_loop(GetParam());  // a stopped loop stays stopped
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, LoopTest, testing::Values(Backend::kUring, Backend::kEpoll),
-                         [](const auto& param) {
-                             return param.param == Backend::kUring ? "io_uring" : "epoll";
-                         });
+                         backend_test_name);
+
+TEST(Listening, OnlyADeadProcessesSocketMakesWay) {
+    char folder[] = "/tmp/howdah-net-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    const std::string path = std::string(folder) + "/.s.PGSQL.6432";
+    const Address address = Address::unix_path(path);
+    const auto first = listen_on(address, {});
+    ASSERT_TRUE(first.has_value());
+    const auto second = listen_on(address, {});
+    ASSERT_FALSE(second.has_value());
+    EXPECT_NE(second.error().message.find("another process"), std::string::npos);
+    ::close(*first);
+    const auto third = listen_on(address, {});
+    EXPECT_TRUE(third.has_value());
+    ::close(*third);
+    ::unlink(path.c_str());
+    ::close(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    EXPECT_FALSE(listen_on(address, {}).has_value());
+    EXPECT_EQ(::access(path.c_str(), F_OK), 0) << "the file was removed";
+    ::unlink(path.c_str());
+    ::rmdir(folder);
+    EXPECT_FALSE(listen_on(Address::unix_path(std::string(200, 'x')), {}).has_value());
+}
+
+TEST(TimerWheel, KnowsTheNextDeadlineFarAndNear) {
+    auto made = make_loop(Backend::kEpoll);
+    ASSERT_TRUE(made.has_value());
+    Loop& loop = **made;
+    Event event(loop);
+    TimerWheel& wheel = loop.timers();
+    wheel.advance(loop.now());
+    EXPECT_EQ(wheel.next_due(), TimePoint::max());
+    Prng prng(7);
+    for (int i = 0; i < 2000; ++i) {
+        Deadline near(event);
+        Deadline far(event);
+        const Duration a(static_cast<std::int64_t>(prng.below(10'000'000)));
+        const Duration b(static_cast<std::int64_t>(prng.below(10'000'000)));
+        near.arm(loop.now() + std::min(a, b));
+        far.arm(loop.now() + std::max(a, b));
+        const TimePoint due = wheel.next_due();
+        EXPECT_GE(due, loop.now() + std::min(a, b));
+        EXPECT_LE(due, loop.now() + std::min(a, b) + 2 * Duration(TimerWheel::kTickUs));
+        near.disarm();
+        EXPECT_GE(wheel.next_due(), loop.now() + std::max(a, b));
+    }
+    EXPECT_EQ(wheel.next_due(), TimePoint::max());
+}
 
 TEST(TimerWheel, FiresInOrderAndOnlyWhatIsDue) {
     auto made = make_loop(Backend::kEpoll);

@@ -60,9 +60,12 @@ Result<StartedConnect> start_connect(const Address& address) {
     if (errno == EINPROGRESS) {
         return StartedConnect{fd, false};
     }
-    auto error = connect_error(address, errno);
+    const int reason = errno;
     ::close(fd);
-    return error;
+    if (reason == EAGAIN && address.is_unix()) {
+        return StartedConnect{-1, false};
+    }
+    return connect_error(address, reason);
 }
 
 Result<> finish_connect(int fd, const Address& address) {
@@ -73,6 +76,29 @@ Result<> finish_connect(int fd, const Address& address) {
         return connect_error(address, error);
     }
     return {};
+}
+
+std::unexpected<Error> connect_timed_out(const Address& address) {
+    return fail(Error(ErrorCode::kTimeout, "08001",
+                      fmt::format("could not connect to {}: timed out", address.to_string())));
+}
+
+bool is_lost_connection(int accept_error) {
+    switch (accept_error) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH:
+            return true;
+        default:
+            return false;
+    }
 }
 
 }  // namespace howdah::net

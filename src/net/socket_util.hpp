@@ -9,13 +9,18 @@ namespace howdah::net {
 // Both ends' addresses, and for a unix socket the peer's credentials.
 PeerInfo describe_peer(int fd);
 void set_no_delay(int fd, const Address& address);
-// A non-blocking connect: the descriptor, and whether it is connected already.
+// A non-blocking connect: the descriptor, and whether it is connected already. Without a
+// descriptor: the listener's queue (of a unix socket) is full, try again in a moment.
 struct StartedConnect {
     int fd = -1;
     bool connected = false;
 };
+constexpr Duration kConnectRetry = std::chrono::milliseconds(10);
 Result<StartedConnect> start_connect(const Address& address);
 // What a finished non-blocking connect came to.
 Result<> finish_connect(int fd, const Address& address);
+std::unexpected<Error> connect_timed_out(const Address& address);
+// accept(2): errors of one connection that is gone already; the listener is well.
+bool is_lost_connection(int accept_error);
 
 }  // namespace howdah::net

@@ -1,16 +1,39 @@
 #include "net/stream.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 namespace howdah::net {
 
+namespace {
+
+// Slices before `head` are spent. Without this a queue that never runs empty grows for ever.
+void compact(std::vector<Slice>& queue, std::size_t& head) {
+    constexpr std::size_t kSpentMax = 64;
+    if (head == queue.size()) {
+        queue.clear();
+        head = 0;
+        if (queue.capacity() > kSpentMax) {
+            queue.shrink_to_fit();
+        }
+    } else if (head >= kSpentMax) {
+        queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(head));
+        head = 0;
+    }
+}
+
+}  // namespace
+
 void Transport::enqueue(Slice slice) {
+    if (slice.empty()) {
+        return;  // a send of nothing would never be done
+    }
     unsent_bytes_ += slice.size();
-    // Neighbours in one block go out as one piece. A send under way has taken its length already.
     if (queue_head_ < queue_.size() && queue_.back().adjoins(slice)) {
-        queue_.back().extend(slice.size());
+        queue_.back().extend(slice.size());  // frames forwarded one by one leave as one piece
         return;
     }
     queue_.push_back(std::move(slice));
@@ -22,19 +45,13 @@ void Transport::consume_sent(std::size_t bytes) {
         Slice& first = queue_[queue_head_];
         if (bytes < first.size()) {
             first.drop_front(bytes);
-            return;
+            break;
         }
         bytes -= first.size();
         first.reset();
         ++queue_head_;
     }
-    if (queue_head_ == queue_.size()) {
-        queue_.clear();
-        queue_head_ = 0;
-        if (queue_.capacity() > 64) {
-            queue_.shrink_to_fit();
-        }
-    }
+    compact(queue_, queue_head_);
 }
 
 void Transport::deliver(Slice slice) {
@@ -55,6 +72,16 @@ void Transport::notify_sent() {
     }
 }
 
+void Transport::notify_idle() {
+    if (stream_ != nullptr) {
+        stream_->notify();
+    }
+}
+
+bool Transport::awaited() const {
+    return stream_ == nullptr || stream_->notify_drained_;
+}
+
 Stream::Stream(Loop& loop, Transport* transport, PeerInfo peer)
     : loop_(loop), transport_(transport), peer_(std::move(peer)) {
     transport_->stream_ = this;
@@ -62,10 +89,11 @@ Stream::Stream(Loop& loop, Transport* transport, PeerInfo peer)
 }
 
 Stream::~Stream() {
+    listener_ = nullptr;  // may be gone already
     if (dirty_) {
         loop_.forget_dirty(*this);
     }
-    if (tls_ != nullptr && !ended_) {
+    if (tls_ != nullptr && end_error_ == 0) {
         encrypt_pending();
         tls_->shut_down();
         tls_->take_output(loop_.blocks(),
@@ -128,13 +156,7 @@ std::span<const std::uint8_t> Stream::front() const {
 }
 
 void Stream::compact_input() {
-    if (input_head_ == input_.size()) {
-        input_.clear();
-        input_head_ = 0;
-        if (input_.capacity() > 64) {
-            input_.shrink_to_fit();
-        }
-    }
+    compact(input_, input_head_);
 }
 
 void Stream::drop(std::size_t n) {
@@ -249,6 +271,14 @@ void Stream::write(std::span<const std::uint8_t> bytes) {
 }
 
 void Stream::write(Slice slice) {
+    // Behind bytes of our own, or to be encrypted, a small piece is cheaper copied: one send of one
+    // piece, one TLS record.
+    const bool join = tail_ != nullptr ? tail_->capacity - tail_end_ >= slice.size()
+                                       : tls_ != nullptr && tls_->established();
+    if (slice.empty() || (join && slice.size() <= kJoinMax)) {
+        write(slice.bytes());
+        return;
+    }
     seal_tail();
     bytes_written_ += slice.size();
     if (tls_ != nullptr) {
@@ -261,7 +291,6 @@ void Stream::write(Slice slice) {
 }
 
 void Stream::flush() {
-    dirty_ = false;
     seal_tail();
     if (tls_ != nullptr) {
         encrypt_pending();
@@ -273,6 +302,9 @@ void Stream::flush() {
 }
 
 void Stream::on_received(Slice slice) {
+    if (ended_) {
+        return;  // given up, or closed by TLS: nobody will look at it
+    }
     bytes_received_ += slice.size();
     if (tls_ != nullptr) {
         decrypt(std::move(slice));
@@ -284,13 +316,26 @@ void Stream::on_received(Slice slice) {
 
 void Stream::push_input(Slice slice) {
     input_bytes_ += slice.size();
+    if (slice.size() <= kJoinMax && input_head_ < input_.size() &&
+        input_.back().append(slice.bytes())) {
+        return;
+    }
     input_.push_back(std::move(slice));
 }
 
 void Stream::on_end(int error) {
+    if (!ended_) {
+        ended_ = true;
+        end_error_ = error;
+        notify();
+    }
+}
+
+// The end as TLS sees it, before the transport's.
+void Stream::end_with(int error) {
     ended_ = true;
     end_error_ = error;
-    notify();
+    transport_->stop_receive();
 }
 
 void Stream::on_sent() {
@@ -304,7 +349,10 @@ void Stream::encrypt_pending() {
     seal_tail();
     for (Slice& slice : plain_) {
         pending_bytes_ -= slice.size();
-        tls_->encrypt(slice.bytes());
+        if (!tls_->encrypt(slice.bytes()) && !ended_) {
+            end_with(EPROTO);
+            notify();
+        }
     }
     plain_.clear();
     tls_->take_output(loop_.blocks(),
@@ -323,11 +371,50 @@ void Stream::decrypt(Slice slice) {
         mark_dirty();  // a key update or renegotiation answer
     }
     if (outcome == TlsSession::Outcome::kClosed) {
-        ended_ = true;
+        end_with(0);
     } else if (outcome == TlsSession::Outcome::kFailed) {
-        ended_ = true;
-        end_error_ = EPROTO;
+        end_with(EPROTO);
     }
+}
+
+Detached::~Detached() {
+    if (fd >= 0) {
+        ::close(fd);
+    }
+}
+
+std::optional<Detached> Stream::detach() {
+    if (ended_) {
+        return std::nullopt;
+    }
+    flush();
+    const int fd = transport_->detach();
+    if (fd < 0) {
+        return std::nullopt;
+    }
+    Detached detached;
+    detached.fd = fd;
+    detached.peer = peer_;
+    detached.tls = std::move(tls_);
+    detached.input.reserve(input_bytes_);
+    while (input_bytes_ > 0) {
+        const auto piece = front();
+        detached.input.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+        drop(piece.size());
+    }
+    ended_ = true;
+    return detached;
+}
+
+std::unique_ptr<Stream> attach(Loop& loop, Detached detached) {
+    auto stream = loop.adopt(std::exchange(detached.fd, -1), std::move(detached.peer));
+    if (!detached.input.empty()) {
+        Block* block = loop.blocks().allocate(detached.input.size());
+        std::memcpy(block->data(), detached.input.data(), detached.input.size());
+        stream->push_input(Slice(block, 0, detached.input.size()));
+    }
+    stream->tls_ = std::move(detached.tls);
+    return stream;
 }
 
 Task<Result<>> Stream::start_tls(TlsRole role, std::shared_ptr<const TlsContext> context,
@@ -336,6 +423,7 @@ Task<Result<>> Stream::start_tls(TlsRole role, std::shared_ptr<const TlsContext>
     if (!session) {
         co_return std::unexpected(std::move(session).error());
     }
+    resume();
     seal_tail();
     transport_->send_queued();
     tls_ = std::move(*session);

@@ -11,55 +11,37 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/loop.hpp"
 #include "net/tls.hpp"
+#include "net/transport.hpp"
 
 namespace howdah::net {
 
-class Stream;
+// A connection between two loops: what Stream::detach() gives and attach() takes. Nothing in it
+// belongs to a loop. Closes the descriptor if nobody takes it.
+struct Detached {
+    Detached() = default;
+    Detached(Detached&& other) noexcept { *this = std::move(other); }
+    Detached& operator=(Detached&& other) noexcept {
+        std::swap(fd, other.fd);
+        peer = std::move(other.peer);
+        tls.swap(other.tls);
+        input.swap(other.input);
+        return *this;
+    }
+    ~Detached();
 
-// Transport: the backend's half of a stream. Outlives it while the kernel still works on it.
-class Transport {
-  public:
-    explicit Transport(Loop& loop) : loop_(loop) {}
-    Transport(const Transport&) = delete;
-    Transport& operator=(const Transport&) = delete;
-    virtual ~Transport() = default;
-
-    virtual void start_receive() = 0;
-    virtual void stop_receive() = 0;
-    // Starts to send what is queued. May be called while a send is under way.
-    virtual void send_queued() = 0;
-    // The stream is gone: finish sending, then close and delete this.
-    virtual void release() = 0;
-    // Closes at once, unsent output is dropped; delete follows.
-    virtual void abort() = 0;
-    virtual int fd() const { return -1; }
-    // Stops watching and gives the descriptor away, once nothing is under way. -1 if that cannot
-    // be done at once; call again after the next event.
-    virtual int detach() { return -1; }
-
-    void enqueue(Slice slice);
-    std::size_t unsent_bytes() const { return unsent_bytes_; }
-    std::size_t unsent_slices() const { return queue_.size() - queue_head_; }
-
-  protected:
-    friend class Stream;
-    void consume_sent(std::size_t bytes);
-    void deliver(Slice slice);
-    void deliver_end(int error);  // 0 = end of file
-    void notify_sent();
-
-    Loop& loop_;
-    Stream* stream_ = nullptr;
-    std::vector<Slice> queue_;
-    std::size_t queue_head_ = 0;
-    std::size_t unsent_bytes_ = 0;
+    int fd = -1;
+    PeerInfo peer;
+    std::unique_ptr<TlsSession> tls;
+    std::string input;  // received, not yet looked at
 };
 
 class Stream {
@@ -105,9 +87,15 @@ class Stream {
     bool congested() const {
         return unsent() > kOutputMark || transport_->unsent_slices() > kOutputSlicesMark;
     }
-    // Ask to be told when the output falls below the mark (or is empty, with `all`).
+    // Ask to be told, once, when the output has fallen below the mark.
     void notify_when_drained() { notify_drained_ = true; }
+    // Sends now rather than at the end of the turn.
     void flush();
+    // The end of the turn, for Loop.
+    void flush_dirty() {
+        dirty_ = false;
+        flush();
+    }
     void abort();
 
     // --- TLS ---
@@ -116,6 +104,11 @@ class Stream {
     Task<Result<>> start_tls(TlsRole role, std::shared_ptr<const TlsContext> context,
                              std::string server_name, TimePoint deadline);
     TlsSession* tls() const { return tls_.get(); }
+
+    // Takes the connection off this loop, TLS state and unread input with it; the stream is ended
+    // then. Nothing while output or a receive is under way, or after the end: the listener is told
+    // when to ask again.
+    std::optional<Detached> detach();
 
     const PeerInfo& peer() const { return peer_; }
     void set_peer(PeerInfo peer) { peer_ = std::move(peer); }
@@ -128,9 +121,13 @@ class Stream {
     // 64 KiB: as much as a reader that is only slow to be scheduled needs.
     static constexpr std::size_t kOutputMark = 65536;
     static constexpr std::size_t kOutputSlicesMark = 64;
+    // Up to this, a slice is copied to join its neighbour rather than hold a block of its own: a
+    // peer that sends a byte at a time would make 8 KiB of memory of each.
+    static constexpr std::size_t kJoinMax = 512;
 
   private:
     friend class Transport;
+    friend std::unique_ptr<Stream> attach(Loop& loop, Detached detached);
     void on_received(Slice slice);
     void on_end(int error);
     void on_sent();
@@ -138,6 +135,7 @@ class Stream {
     void push_input(Slice slice);
     void decrypt(Slice slice);
     void encrypt_pending();
+    void end_with(int error);
     void seal_tail();
     void compact_input();
     void notify() {
@@ -173,5 +171,8 @@ class Stream {
     bool dirty_ = false;
     bool notify_drained_ = false;
 };
+
+// Goes on with a connection on this loop; called on its thread.
+std::unique_ptr<Stream> attach(Loop& loop, Detached detached);
 
 }  // namespace howdah::net

@@ -75,7 +75,13 @@ Result<> set_protocols(SSL_CTX* context, const std::string& protocols) {
     return {};
 }
 
+// An encrypted key would make OpenSSL ask on the terminal, and a reload wait for the answer.
+int refuse_passphrase(char*, int, int, void*) {
+    return -1;
+}
+
 Result<> load_files(SSL_CTX* context, const TlsOptions& options) {
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     if (!options.certificate_file.empty()) {
         if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1) {
             return fail(tls_error("could not load certificate file", options.certificate_file));
@@ -114,7 +120,7 @@ Result<> set_algorithms(SSL_CTX* context, const TlsOptions& options) {
     if (!options.tls13_ciphersuites.empty() &&
         SSL_CTX_set_ciphersuites(context, options.tls13_ciphersuites.c_str()) != 1) {
         return fail(tls_error(
-            fmt::format("no usable TLS 1.3 cipher suite in \"{}\"", options.tls13_ciphersuites)));
+            fmt::format("failed to set the TLSv1.3 cipher suites \"{}\"", options.tls13_ciphersuites)));
     }
     if (!options.ecdh_curve.empty() && options.ecdh_curve != "auto" &&
         options.ecdh_curve != "none" &&
@@ -176,9 +182,10 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::create(const TlsOptions& o
     set_verification(context, options);
     if (options.role == TlsRole::kServer) {
         SSL_CTX_set_alpn_select_cb(context, select_alpn, nullptr);
+        // No resumption, like PostgreSQL: two tickets after each handshake that no client uses.
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-        constexpr unsigned char kSessionContext[] = "howdah";
-        SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
+        SSL_CTX_set_num_tickets(context, 0);
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     } else {
         SSL_CTX_set_alpn_protos(context, kAlpn, kAlpnLength);
     }
@@ -217,7 +224,11 @@ Result<std::unique_ptr<TlsSession>> TlsSession::create(TlsRole role,
         SSL_set_tlsext_host_name(ssl, server_name.c_str());
     }
     if (session->context_->options().verify == TlsVerify::kFull) {
+        if (server_name.empty()) {
+            return fail(ErrorCode::kInvalidInput, "cannot verify the server's name: none is given");
+        }
         X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
         const int set = numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, server_name.c_str())
                                 : X509_VERIFY_PARAM_set1_host(param, server_name.c_str(), 0);
         if (set != 1) {
@@ -251,7 +262,7 @@ Result<bool> TlsSession::handshake() {
     const long verify = SSL_get_verify_result(ssl_);
     std::string reason = take_openssl_error();
     if (verify != X509_V_OK) {
-        reason = fmt::format("certificate verification failed: {}",
+        reason = fmt::format("certificate verify failed: {}",
                              X509_verify_cert_error_string(verify));
     }
     return fail(ErrorCode::kProtocol, fmt::format("TLS handshake failed: {}", reason));
@@ -279,15 +290,16 @@ TlsSession::Outcome TlsSession::decrypt(BlockPool& pool, const Sink& sink) {
     }
 }
 
-void TlsSession::encrypt(std::span<const std::uint8_t> plaintext) {
+bool TlsSession::encrypt(std::span<const std::uint8_t> plaintext) {
     while (!plaintext.empty()) {
         ERR_clear_error();
         const int n = SSL_write(ssl_, plaintext.data(), static_cast<int>(plaintext.size()));
         if (n <= 0) {
-            return;  // the session failed; the read side reports it
+            return false;
         }
         plaintext = plaintext.subspan(static_cast<std::size_t>(n));
     }
+    return true;
 }
 
 bool TlsSession::has_output() const {

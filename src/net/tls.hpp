@@ -59,7 +59,8 @@ class TlsSession {
     enum class Outcome : std::uint8_t { kOpen, kClosed, kFailed };
     using Sink = std::function<void(Slice)>;
 
-    // server_name: SNI and, with TlsVerify::kFull, the name that the certificate must carry.
+    // server_name: SNI and, with TlsVerify::kFull, the name that the certificate must carry (an
+    // error without one: an empty name would match every certificate).
     static Result<std::unique_ptr<TlsSession>> create(TlsRole role,
                                                       std::shared_ptr<const TlsContext> context,
                                                       const std::string& server_name);
@@ -72,7 +73,8 @@ class TlsSession {
     Result<bool> handshake();
     bool established() const { return established_; }
     Outcome decrypt(BlockPool& pool, const Sink& sink);
-    void encrypt(std::span<const std::uint8_t> plaintext);
+    // False when the session has failed and takes no more.
+    bool encrypt(std::span<const std::uint8_t> plaintext);
     bool has_output() const;
     void take_output(BlockPool& pool, const Sink& sink);
     void shut_down();

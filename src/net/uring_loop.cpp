@@ -1,359 +1,27 @@
-// The io_uring backend: multishot receive into a ring of provided blocks (an idle connection holds
-// none), sends gathered into the one submission of a turn, completions deferred to it.
-//
-// Lifetimes are the ring's, not the scope's: a transport is deleted only when no operation of its
-// own is under way, and what a send reads from stays queued until its completion.
+// The ring itself: submission, completion, accept and connect.
 
-#include <liburing.h>
+#include "net/uring_loop.hpp"
+
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <unordered_map>
 
 #include "net/backends.hpp"
-#include "net/socket_util.hpp"
-#include "net/stream.hpp"
 
 namespace howdah::net {
-namespace {
+namespace uring {
 
-constexpr Duration kLingerMax = std::chrono::seconds(5);
-constexpr unsigned kEntries = 1024;
-constexpr unsigned kCompletions = 8192;
-// Blocks the kernel may fill at any moment: 128 x 8 KiB = 1 MiB a loop.
-constexpr unsigned kProvidedBlocks = 128;
-constexpr int kBufferGroup = 0;
-constexpr int kSendPiecesMax = 16;
-
-class UringLoop;
-
-// What a completion belongs to. user_data of a submission is the address of one of these.
-struct Operation {
-    virtual ~Operation() = default;
-    virtual void on_complete(int result, std::uint32_t flags) = 0;
-};
-
-class UringTransport final : public Transport {
-  public:
-    UringTransport(UringLoop& loop, int fd);
-    ~UringTransport() override;
-
-    void start_receive() override;
-    void stop_receive() override;
-    void send_queued() override;
-    void release() override;
-    void abort() override;
-    int fd() const override { return fd_; }
-    int detach() override;
-    TimePoint linger_until() const { return linger_until_; }
-
-  private:
-    struct Receive final : Operation {
-        explicit Receive(UringTransport& transport) : owner(transport) {}
-        void on_complete(int result, std::uint32_t flags) override {
-            owner.on_receive(result, flags);
-        }
-        UringTransport& owner;
-    };
-    struct Send final : Operation {
-        explicit Send(UringTransport& transport) : owner(transport) {}
-        void on_complete(int result, std::uint32_t) override { owner.on_send(result); }
-        UringTransport& owner;
-    };
-
-    void on_receive(int result, std::uint32_t flags);
-    void on_send(int result);
-    void arm_receive();
-    void submit_send();
-    void retire_if_idle();
-
-    UringLoop& uring_;
-    int fd_;
-    Receive receive_;
-    Send send_;
-    bool receiving_ = false;  // a multishot receive is armed
-    bool want_receive_ = false;
-    bool cancelling_ = false;
-    bool sending_ = false;
-    bool released_ = false;
-    bool ended_ = false;
-    TimePoint linger_until_ = TimePoint::max();
-    struct Gather {
-        msghdr message{};
-        iovec pieces[kSendPiecesMax];
-    };
-    std::unique_ptr<Gather> gather_;  // only while several pieces are under way
-};
-
-// A one-shot wait for writability; deletes itself if nobody waits any more.
-struct WritableWait final : Operation {
-    explicit WritableWait(Event& waiter) : event(&waiter) {}
-    void on_complete(int, std::uint32_t) override {
-        done = true;
-        if (event != nullptr) {
-            event->notify();
-        } else {
-            delete this;
-        }
-    }
-    Event* event;
-    bool done = false;
-};
-
-struct Acceptor final : Operation {
-    Acceptor(UringLoop& loop, int listening, AcceptHandler on_accept)
-        : uring(loop), fd(listening), handler(std::move(on_accept)) {}
-    void on_complete(int result, std::uint32_t flags) override;
-    void arm();
-    UringLoop& uring;
-    int fd;
-    AcceptHandler handler;
-    bool stopped = false;
-};
-
-class UringLoop final : public Loop {
-  public:
-    UringLoop() : wake_operation_(*this) {}
-    ~UringLoop() override;
-
-    Result<> start();
-    std::string_view backend_name() const override { return "io_uring"; }
-    std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) override {
-        set_no_delay(fd, peer.address);
-        auto* transport = new UringTransport(*this, fd);
-        transports_.push_back(transport);
-        return std::make_unique<Stream>(*this, transport, std::move(peer));
-    }
-    Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) override;
-    void start_accept(int fd, AcceptHandler handler) override {
-        auto* acceptor = new Acceptor(*this, fd, std::move(handler));
-        acceptors_[fd] = acceptor;
-        acceptor->arm();
-    }
-    void stop_accept(int fd) override;
-
-    io_uring_sqe* next_sqe() {
-        io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-        while (sqe == nullptr) {
-            io_uring_submit(&ring_);
-            sqe = io_uring_get_sqe(&ring_);
-        }
-        return sqe;
-    }
-    void cancel(Operation& operation) {
-        io_uring_sqe* sqe = next_sqe();
-        io_uring_prep_cancel(sqe, &operation, 0);
-        io_uring_sqe_set_data(sqe, nullptr);
-    }
-    // The block that the kernel filled, as a slice; a fresh one takes its place.
-    Slice take_provided(std::uint32_t flags, int size) {
-        const unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
-        Slice slice(provided_[id], 0, static_cast<std::size_t>(size));
-        provide(id);
-        return slice;
-    }
-    void linger(UringTransport* transport) { lingering_.push_back(transport); }
-    void forget(UringTransport* transport) {
-        std::erase(lingering_, transport);
-        const auto found = std::find(transports_.begin(), transports_.end(), transport);
-        ASSERT(found != transports_.end());
-        *found = transports_.back();
-        transports_.pop_back();
-    }
-    void forget_acceptor(Acceptor* acceptor) { std::erase(stopped_acceptors_, acceptor); }
-
-  protected:
-    void wait_and_dispatch(TimePoint until) override;
-    void wake() override {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const ssize_t n = ::write(event_fd_, &one, sizeof one);
-    }
-
-  private:
-    struct Wake final : Operation {
-        explicit Wake(UringLoop& loop) : uring(loop) {}
-        void on_complete(int, std::uint32_t) override { uring.arm_wake(); }
-        UringLoop& uring;
-    };
-    void arm_wake() {
-        io_uring_sqe* sqe = next_sqe();
-        io_uring_prep_read(sqe, event_fd_, &wake_count_, sizeof wake_count_, 0);
-        io_uring_sqe_set_data(sqe, &wake_operation_);
-    }
-    void provide(unsigned id) {
-        provided_[id] = blocks().allocate();
-        io_uring_buf_ring_add(buffer_ring_, provided_[id]->data(), kBlockBytes,
-                              static_cast<unsigned short>(id),
-                              io_uring_buf_ring_mask(kProvidedBlocks), static_cast<int>(added_));
-        ++added_;
-    }
-    void publish_provided() {
-        if (added_ > 0) {
-            io_uring_buf_ring_advance(buffer_ring_, static_cast<int>(added_));
-            added_ = 0;
-        }
-    }
-
-    io_uring ring_{};
-    bool ring_ready_ = false;
-    io_uring_buf_ring* buffer_ring_ = nullptr;
-    std::vector<Block*> provided_;
-    unsigned added_ = 0;
-    int event_fd_ = -1;
-    std::uint64_t wake_count_ = 0;
-    Wake wake_operation_;
-    std::unordered_map<int, Acceptor*> acceptors_;
-    std::vector<Acceptor*> stopped_acceptors_;
-    std::vector<UringTransport*> transports_;
-    std::vector<UringTransport*> lingering_;
-};
-
-UringTransport::UringTransport(UringLoop& loop, int fd)
-    : Transport(loop), uring_(loop), fd_(fd), receive_(*this), send_(*this) {}
-
-UringTransport::~UringTransport() {
-    if (fd_ >= 0) {
-        ::close(fd_);
-    }
-}
-
-void UringTransport::arm_receive() {
-    io_uring_sqe* sqe = uring_.next_sqe();
-    io_uring_prep_recv_multishot(sqe, fd_, nullptr, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = kBufferGroup;
-    io_uring_sqe_set_data(sqe, &receive_);
-    receiving_ = true;
-}
-
-void UringTransport::start_receive() {
-    want_receive_ = true;
-    if (!receiving_ && !ended_) {
-        arm_receive();
-    }
-}
-
-void UringTransport::stop_receive() {
-    want_receive_ = false;
-    if (receiving_ && !cancelling_) {
-        cancelling_ = true;
-        uring_.cancel(receive_);
-    }
-}
-
-void UringTransport::on_receive(int result, std::uint32_t flags) {
-    if (result > 0) {
-        Slice slice = uring_.take_provided(flags, result);
-        deliver(std::move(slice));
-    }
-    if ((flags & IORING_CQE_F_MORE) != 0) {
-        return;
-    }
-    receiving_ = false;
-    cancelling_ = false;
-    const bool again = result > 0 || result == -ENOBUFS || result == -ECANCELED ||
-                       result == -EINTR || result == -EAGAIN;
-    if (!again) {
-        ended_ = true;
-        deliver_end(result < 0 ? -result : 0);
-    }
-    if (released_) {
-        retire_if_idle();
-    } else if (want_receive_ && !ended_) {
-        arm_receive();
-    } else if (stream_ != nullptr && !ended_) {
-        notify_sent();  // somebody may wait for detach()
-    }
-}
-
-void UringTransport::submit_send() {
-    io_uring_sqe* sqe = uring_.next_sqe();
-    if (unsent_slices() == 1) {
-        const Slice& slice = queue_[queue_head_];
-        io_uring_prep_send(sqe, fd_, slice.data(), slice.size(), MSG_NOSIGNAL);
+void WritableWait::on_complete(int, std::uint32_t) {
+    done = true;
+    if (event != nullptr) {
+        event->notify();
     } else {
-        if (gather_ == nullptr) {
-            gather_ = std::make_unique<Gather>();
-        }
-        std::size_t count = 0;
-        for (std::size_t i = queue_head_; i < queue_.size() && count < kSendPiecesMax; ++i) {
-            gather_->pieces[count++] = {const_cast<std::uint8_t*>(queue_[i].data()),
-                                        queue_[i].size()};
-        }
-        gather_->message.msg_iov = gather_->pieces;
-        gather_->message.msg_iovlen = count;
-        io_uring_prep_sendmsg(sqe, fd_, &gather_->message, MSG_NOSIGNAL);
+        loop.forget_wait(*this);
     }
-    io_uring_sqe_set_data(sqe, &send_);
-    sending_ = true;
-}
-
-void UringTransport::send_queued() {
-    if (!sending_ && unsent_slices() > 0) {
-        submit_send();
-    }
-}
-
-void UringTransport::on_send(int result) {
-    sending_ = false;
-    if (result > 0) {
-        consume_sent(static_cast<std::size_t>(result));
-    } else if (result != -EINTR && result != -EAGAIN) {
-        consume_sent(unsent_bytes_);  // the peer is gone; the receive side reports it
-    }
-    if (unsent_slices() > 0) {
-        submit_send();
-    } else {
-        gather_.reset();
-    }
-    notify_sent();
-    if (released_) {
-        retire_if_idle();
-    }
-}
-
-void UringTransport::release() {
-    released_ = true;
-    stop_receive();
-    send_queued();
-    if (sending_) {
-        linger_until_ = loop_.now() + kLingerMax;
-        uring_.linger(this);
-    }
-    retire_if_idle();
-}
-
-void UringTransport::abort() {
-    released_ = true;
-    stop_receive();
-    if (sending_) {
-        uring_.cancel(send_);
-    } else {
-        consume_sent(unsent_bytes_);
-    }
-    if (fd_ >= 0) {
-        ::shutdown(fd_, SHUT_RDWR);
-    }
-    retire_if_idle();
-}
-
-void UringTransport::retire_if_idle() {
-    if (receiving_ || sending_) {
-        return;
-    }
-    uring_.forget(this);
-    delete this;
-}
-
-int UringTransport::detach() {
-    if (receiving_ || sending_ || unsent_bytes_ > 0) {
-        stop_receive();
-        return -1;
-    }
-    return std::exchange(fd_, -1);
 }
 
 void Acceptor::arm() {
@@ -370,13 +38,16 @@ void Acceptor::on_complete(int result, std::uint32_t flags) {
             handler(Accepted{result, describe_peer(result)});
         }
     }
-    if ((flags & IORING_CQE_F_MORE) == 0) {
-        if (stopped) {
-            uring.forget_acceptor(this);
-            delete this;
-        } else {
-            arm();
-        }
+    if ((flags & IORING_CQE_F_MORE) != 0) {
+        return;
+    }
+    if (stopped) {
+        uring.forget_acceptor(this);
+        delete this;
+    } else if (result >= 0 || is_lost_connection(-result)) {
+        arm();
+    } else {
+        uring.rest(*this, -result);  // armed again at once it would fail at once, for ever
     }
 }
 
@@ -387,12 +58,17 @@ void UringLoop::stop_accept(int fd) {
     }
     Acceptor* acceptor = found->second;
     acceptors_.erase(found);
+    if (acceptor->rest_until != TimePoint::max()) {
+        delete acceptor;  // not armed
+        return;
+    }
     acceptor->stopped = true;
     stopped_acceptors_.push_back(acceptor);
     cancel(*acceptor);
-    // The kernel's own reference to the listening socket ends with the cancel: do not wait for
-    // the next turn, for the caller may be about to close or hand over the descriptor.
-    io_uring_submit(&ring_);
+    // The kernel's own reference to the listening socket ends when the cancelled accept completes,
+    // which takes the call that runs deferred work: not in the next turn, for the caller may be
+    // about to close the descriptor and listen on the address again.
+    io_uring_submit_and_get_events(&ring_);
 }
 
 Result<> UringLoop::start() {
@@ -458,26 +134,37 @@ UringLoop::~UringLoop() {
 }
 
 Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, TimePoint deadline_at) {
-    CO_TRY(const StartedConnect started, start_connect(address));
+    CO_TRY(StartedConnect started, start_connect(address));
+    while (started.fd < 0 && now() < deadline_at) {
+        co_await sleep(kConnectRetry);
+        auto again = start_connect(address);
+        if (!again) {
+            co_return std::unexpected(std::move(again).error());
+        }
+        started = *again;
+    }
+    if (started.fd < 0) {
+        co_return connect_timed_out(address);
+    }
     if (!started.connected) {
         Event event(*this);
         Deadline deadline(event);
         deadline.arm(deadline_at);
-        auto* waiting = new WritableWait(event);
+        waits_.push_back(std::make_unique<WritableWait>(*this, event));
+        WritableWait& waiting = *waits_.back();
         io_uring_sqe* sqe = next_sqe();
         io_uring_prep_poll_add(sqe, started.fd, POLLOUT);
-        io_uring_sqe_set_data(sqe, static_cast<Operation*>(waiting));
-        while (!waiting->done && !deadline.expired()) {
+        io_uring_sqe_set_data(sqe, static_cast<Operation*>(&waiting));
+        while (!waiting.done && !deadline.expired()) {
             co_await event.wait();
         }
-        if (!waiting->done) {
-            waiting->event = nullptr;  // deletes itself when the cancel completes it
-            cancel(*waiting);
+        if (!waiting.done) {
+            waiting.event = nullptr;  // goes when the cancel completes it
+            cancel(waiting);
             ::close(started.fd);
-            co_return fail(Error(ErrorCode::kTimeout, "08001",
-                                 "could not connect to " + address.to_string() + ": timed out"));
+            co_return connect_timed_out(address);
         }
-        delete waiting;
+        forget_wait(waiting);
         if (auto finished = finish_connect(started.fd, address); !finished) {
             ::close(started.fd);
             co_return std::unexpected(std::move(finished).error());
@@ -488,24 +175,24 @@ Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, TimePo
     co_return adopt(started.fd, std::move(peer));
 }
 
-void UringLoop::wait_and_dispatch(TimePoint until) {
-    io_uring_cqe* first = nullptr;
-    TimePoint wait_until = until;
-    if (!lingering_.empty()) {
-        wait_until = std::min(wait_until, now() + std::chrono::seconds(1));
-    }
-    if (wait_until == TimePoint::max()) {
-        io_uring_submit_and_wait(&ring_, 1);
+void UringLoop::enter(TimePoint until) {
+    int status = 0;
+    if (until == TimePoint::max()) {
+        status = io_uring_submit_and_wait(&ring_, 1);
+    } else if (until <= now()) {
+        status = io_uring_submit_and_get_events(&ring_);
     } else {
-        const auto left = std::max(wait_until - read_clock(), Duration(0));
+        const auto left = until - now();
         __kernel_timespec timeout{left.count() / 1'000'000, (left.count() % 1'000'000) * 1000};
-        if (left.count() == 0) {
-            io_uring_submit_and_get_events(&ring_);
-        } else {
-            io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
-        }
+        io_uring_cqe* first = nullptr;
+        status = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
     }
-    set_now(read_clock());
+    // The ring belongs to the thread that made it; used by another one it would do nothing, for
+    // ever.
+    ASSERT(status != -EEXIST && status != -EBADFD && status != -EBADF);
+}
+
+void UringLoop::dispatch() {
     unsigned head = 0;
     unsigned count = 0;
     io_uring_cqe* cqe = nullptr;
@@ -517,21 +204,72 @@ void UringLoop::wait_and_dispatch(TimePoint until) {
         }
     }
     io_uring_cq_advance(&ring_, count);
-    publish_provided();
-    if (!lingering_.empty()) {
-        const std::vector<UringTransport*> candidates = lingering_;
-        for (UringTransport* transport : candidates) {
-            if (transport->linger_until() <= now()) {
-                transport->abort();
-            }
+}
+
+// Called when the completions of a submission have been seen: sends without one are done.
+void UringLoop::settle_sends() {
+    for (const SendAtOnce& send : submitted_sends_) {
+        if (send.by != nullptr) {
+            send.by->on_sent_at_once(send.number);
         }
+    }
+    submitted_sends_.clear();
+}
+
+void UringLoop::do_chores() {
+    const std::vector<UringTransport*> candidates = lingering_;
+    for (UringTransport* transport : candidates) {
+        if (transport->linger_until() <= now()) {
+            transport->abort();
+        }
+    }
+    resting_ = false;
+    for (auto& [fd, acceptor] : acceptors_) {
+        if (acceptor->rest_until <= now()) {
+            acceptor->rest_until = TimePoint::max();
+            acceptor->arm();
+        }
+        resting_ = resting_ || acceptor->rest_until != TimePoint::max();
     }
 }
 
-}  // namespace
+void UringLoop::wait_and_dispatch(TimePoint until) {
+    if (!lingering_.empty() || resting_) {
+        until = std::min(until, now() + kChoresEvery);
+    }
+    if (!submitted_sends_.empty()) {
+        until = now();  // left over, see below
+    }
+    for (const SendAtOnce& send : queued_sends_) {
+        submitted_sends_.push_back(send);
+        if (send.by != nullptr && !send.by->delays_nobody()) {
+            until = now();  // somebody waits for this one: tell him before going to sleep
+        }
+    }
+    queued_sends_.clear();
+    enter(until);
+    set_now(read_clock());
+    // Should the kernel not have taken all, or hold completions back for want of room in the ring,
+    // the sends are settled in the next turn, which does not wait then.
+    const bool all_taken = io_uring_sq_ready(&ring_) == 0;
+    const bool all_seen = all_taken && !io_uring_cq_has_overflow(&ring_);
+    if (all_taken) {
+        gathers_used_ = 0;
+    }
+    dispatch();
+    if (all_seen) {
+        settle_sends();
+    }
+    publish_provided();
+    if (!lingering_.empty() || resting_) {
+        do_chores();
+    }
+}
+
+}  // namespace uring
 
 Result<std::unique_ptr<Loop>> make_uring_loop() {
-    auto loop = std::make_unique<UringLoop>();
+    auto loop = std::make_unique<uring::UringLoop>();
     TRY_VOID(loop->start());
     return loop;
 }

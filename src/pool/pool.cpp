@@ -14,10 +14,17 @@ namespace {
 // A check or reset that takes longer than this is not worth waiting for.
 constexpr net::Duration kMaintenanceMax = 30s;
 
+
 }  // namespace
 
-Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas)
-    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
+Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
+           std::shared_ptr<Commons> commons, std::size_t seat)
+    : loop_(loop),
+      host_(host),
+      options_(std::move(options)),
+      quotas_(std::move(quotas)),
+      commons_(std::move(commons)),
+      seat_(seat),
       idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
@@ -32,7 +39,7 @@ int Pool::limit(bool reserve) const {
 
 void Pool::count_quota(int change) {
     for (Quota* quota : quotas_) {
-        quota->used += change;
+        quota->used.fetch_add(change, std::memory_order_relaxed);
     }
 }
 
@@ -43,7 +50,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
         while (!idle_.empty()) {
             Pooled* server = options_.round_robin ? idle_.front() : idle_.back();
             if (!at_rest(*server) || outlived(*server)) {
-                close(server, at_rest(*server) ? "server lifetime over" : "unexpected data or end");
+                close(server, at_rest(*server) ? why_closed(*server) : "unexpected data or end");
                 continue;
             }
             if (needs_check(*server)) {
@@ -61,13 +68,23 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
             server->holder = holder;
             server->connection->requested_at = loop_.now();
             ++leased_;
+            publish();
             return server;
         }
+    }
+    // The servers cannot be reached, and were asked a moment ago: no use in waiting.
+    if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
+        none_will_come()) {
+        waiter.refused = cached_failure();
+        waiter.event->notify();
+        return nullptr;
     }
     waiter.since = loop_.now();
     waiter.queued = true;
     waiters_.push_back(&waiter);
+    publish();
     launch_wanted();
+    beg();
     return nullptr;
 }
 
@@ -75,6 +92,7 @@ void Pool::cancel(Waiter& waiter) {
     if (waiter.queued) {
         std::erase(waiters_, &waiter);
         waiter.queued = false;
+        publish();
     }
     if (waiter.granted != nullptr) {
         release(std::exchange(waiter.granted, nullptr));
@@ -96,14 +114,20 @@ bool Pool::at_rest(const Pooled& server) const {
            connection.stream->buffered() == 0;
 }
 
+// A lifetime of zero: for one client.
 bool Pool::outlived(const Pooled& server) const {
-    return server.connection->doomed ||
-           (options_.server_lifetime.count() > 0 &&
-            loop_.now() - server.connection->connected_at >= options_.server_lifetime);
+    const ServerConnection& connection = *server.connection;
+    const bool used = connection.requested_at != net::TimePoint{};
+    return connection.doomed || ((used || options_.server_lifetime.count() > 0) &&
+                                 loop_.now() - connection.connected_at >= options_.server_lifetime);
+}
+
+std::string Pool::why_closed(const Pooled& server) const {
+    return server.connection->doomed ? "database configuration changed" : "server lifetime over";
 }
 
 bool Pool::needs_check(const Pooled& server) const {
-    return options_.server_check_delay.count() > 0 &&
+    return !options_.server_check_query.empty() &&
            loop_.now() - server.connection->released_at >= options_.server_check_delay;
 }
 
@@ -135,22 +159,31 @@ void Pool::release(Pooled* server) {
 void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
-    if (closing_ || outlived(*server)) {
-        close(server, closing_ ? "pool closed" : "server lifetime over");
+    if (closing_ || paused_ || outlived(*server)) {
+        close(server, closing_ ? "pool closed" : paused_ ? "database paused" : why_closed(*server));
         return;
     }
-    if (static_cast<int>(servers_.size()) > limit(true) || (server->in_reserve && waiters_.empty())) {
+    if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
+        return;
+    }
+    if (send_to_neighbour(server)) {
         return;
     }
     if (!waiters_.empty() && !paused_) {
         Waiter* waiter = waiters_.front();
         waiters_.pop_front();
+        publish();
         grant(server, *waiter);
         return;
     }
     server->state = ServerState::kIdle;
     idle_.push_back(server);
+    publish();
+    // Somebody elsewhere may have begun to wait between the look and now.
+    if (commons_->longest_waiting(seat_, Commons::kNobody) >= 0) {
+        heed(Plea::kSpareOne);
+    }
 }
 
 void Pool::forget(Pooled* server) {
@@ -168,6 +201,11 @@ void Pool::forget(Pooled* server) {
     graveyard_.push_back(std::move(*found));
     servers_.erase(found);
     count_quota(-1);
+    commons_->give_up();
+    publish();
+    if (const int seat = commons_->longest_waiting(seat_, Commons::kNobody); seat >= 0) {
+        host_.ask_neighbour(static_cast<std::size_t>(seat), Plea::kLookAgain);
+    }
 }
 
 void Pool::close(Pooled* server, const std::string& reason) {
@@ -184,7 +222,7 @@ void Pool::close(Pooled* server, const std::string& reason) {
 }
 
 bool Pool::may_launch(bool reserve) {
-    if (closing_ || paused_ || static_cast<int>(servers_.size()) >= limit(reserve) ||
+    if (closing_ || paused_ || commons_->connections.load() >= limit(reserve) ||
         connecting_ >= options_.connects_parallel || loop_.now() < retry_at_) {
         return false;
     }
@@ -197,26 +235,33 @@ bool Pool::may_launch(bool reserve) {
 }
 
 void Pool::launch_wanted() {
-    if (waiters_.empty() || static_cast<int>(servers_.size()) >= limit(false)) {
+    if (waiters_.empty() || commons_->connections.load() >= limit(false)) {
+        return;
+    }
+    // After a failure one attempt finds out whether the next would succeed.
+    const bool probing = last_failure_ || (options_.probe_first && !connected_any());
+    if (probing && connecting_ > 0) {
         return;
     }
     // Those that will become free by themselves (reset, check) count as on their way.
     int coming = connecting_;
     for (const auto& server : servers_) {
-        coming += server->state == ServerState::kChecking ||
-                          server->state == ServerState::kResetting
-                      ? 1
-                      : 0;
+        coming +=
+            server->state == ServerState::kChecking || server->state == ServerState::kResetting ? 1
+                                                                                                : 0;
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        ++coming;
+        coming += probing ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
 void Pool::launch(bool reserve) {
+    if (!commons_->reserve(limit(reserve))) {
+        return;  // another loop was faster
+    }
     auto server = std::make_unique<Pooled>();
-    server->id = next_id_++;
+    server->id = host_.next_id();
     server->in_reserve = reserve;
     server->started_at = loop_.now();
     Pooled* raw = server.get();
@@ -251,17 +296,45 @@ net::Task<void> Pool::connect(Pooled* server) {
 
 void Pool::connect_failed(Pooled* server, Error error) {
     --connecting_;
+    host_.on_connect_failed(*server, error);
     const auto found = std::find_if(servers_.begin(), servers_.end(),
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
     count_quota(-1);
-    host_.on_connect_failed(error);
-    retry_at_ = loop_.now() + options_.server_login_retry;
-    last_failure_ = error;
-    // Somebody else's connection may come free; otherwise nobody can be served.
-    if (servers_.empty()) {
-        refuse_waiters(error);
+    commons_->give_up();
+    retry_at_ = loop_.now();
+    if (!host_.may_retry_now()) {
+        retry_at_ += options_.server_login_retry;
     }
+    last_failure_ = error;
+    // A server that refuses the login would refuse the next: unless somebody's connection comes
+    // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
+    // may be there in a moment: they wait on.
+    if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
+        if (error.sqlstate != "57P03" && none_will_come()) {
+            refuse_waiters(error);
+        }
+    }
+    launch_wanted();
+}
+
+// Whether there is a connection that can still be lent to somebody.
+bool Pool::connected_any() const {
+    return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
+        return server->connection != nullptr && !server->connection->doomed;
+    });
+}
+
+// Nothing that could be lent, here or on another loop.
+bool Pool::none_will_come() const {
+    return !connected_any() && commons_->connections.load() <= static_cast<int>(servers_.size());
+}
+
+Error Pool::cached_failure() const {
+    return Error(ErrorCode::kUnavailable, last_failure_->sqlstate,
+                 "server login has been failing, cached error: " + last_failure_->message +
+                     " (server_login_retry)",
+                 last_failure_->hint);
 }
 
 void Pool::refuse_waiters(const Error& error) {
@@ -270,6 +343,7 @@ void Pool::refuse_waiters(const Error& error) {
         waiter->refused = error;
         waiter->event->notify();
     }
+    publish();
 }
 
 net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Duration time_max) {
@@ -314,8 +388,8 @@ net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Dur
 }
 
 net::Task<void> Pool::check(Pooled* server) {
-    const std::string& sql =
-        options_.server_check_query.empty() ? std::string() : options_.server_check_query;
+    const std::string sql =
+        options_.server_check_query == "<empty>" ? std::string() : options_.server_check_query;
     if (co_await run_query(*server, sql, kMaintenanceMax)) {
         server->connection->released_at = loop_.now();
         became_idle(server);
@@ -392,26 +466,27 @@ void Pool::tick() {
     const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
     for (Pooled* server : looked_at) {
         const auto idle_for = now - server->connection->released_at;
-        const bool surplus = static_cast<int>(servers_.size()) > options_.size_min;
-        if (server->connection->doomed) {
-            close(server, "reconnect requested");
-        } else if (outlived(*server)) {
-            close(server, "server lifetime over");
+        const bool surplus = commons_->connections.load() > options_.size_min;
+        if (outlived(*server)) {
+            close(server, why_closed(*server));
         } else if (options_.server_idle_timeout.count() > 0 && surplus &&
                    idle_for >= options_.server_idle_timeout) {
             close(server, "server idle timeout");
-        } else if (static_cast<int>(servers_.size()) > limit(true)) {
+        } else if (commons_->connections.load() > limit(true)) {
             close(server, "more connections than the pool's size");
         }
     }
     if (!waiters_.empty()) {
         launch_wanted();
-        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
-            connecting_ == 0 && may_launch(true)) {
+        beg();
+        if (options_.reserve_size > 0 &&
+            now - waiters_.front()->since >= options_.reserve_timeout && connecting_ == 0 &&
+            may_launch(true)) {
+            host_.on_reserve_used();
             launch(true);
         }
     }
-    while (static_cast<int>(servers_.size()) < std::min(options_.size_min, options_.size) &&
+    while (commons_->connections.load() < std::min(options_.size_min, options_.size) &&
            may_launch(false)) {
         launch(false);
     }
@@ -425,6 +500,8 @@ void Pool::reconfigure(Options options) {
 void Pool::set_paused(bool paused) {
     paused_ = paused;
     if (paused_) {
+        while (close_one_idle("database paused")) {
+        }
         return;
     }
     while (!waiters_.empty() && !idle_.empty()) {
@@ -439,6 +516,7 @@ void Pool::set_paused(bool paused) {
         waiters_.pop_front();
         grant(server, *waiter);
     }
+    publish();
     launch_wanted();
 }
 
@@ -448,6 +526,8 @@ void Pool::reconnect(const std::string& reason) {
             server->connection->doomed = true;
         }
     }
+    // What the servers report may be different now: the next client waits for one.
+    greeting_.clear();
     while (close_one_idle(reason)) {
     }
 }
@@ -475,12 +555,24 @@ Counts Pool::counts() const {
     counts.waiting = static_cast<int>(waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
-            case ServerState::kConnecting: ++counts.connecting; break;
-            case ServerState::kIdle: ++counts.idle; break;
-            case ServerState::kLeased: ++counts.leased; break;
-            case ServerState::kChecking: ++counts.checking; break;
-            case ServerState::kResetting: ++counts.resetting; break;
-            case ServerState::kClosed: break;
+            case ServerState::kConnecting:
+                ++counts.connecting;
+                break;
+            case ServerState::kIdle:
+                ++counts.idle;
+                break;
+            case ServerState::kLeased:
+                ++counts.leased;
+                break;
+            case ServerState::kChecking:
+                ++counts.checking;
+                break;
+            case ServerState::kMoving:
+            case ServerState::kResetting:
+                ++counts.resetting;
+                break;
+            case ServerState::kClosed:
+                break;
         }
     }
     return counts;

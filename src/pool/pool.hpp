@@ -24,66 +24,14 @@
 #include <vector>
 
 #include "net/loop.hpp"
+#include "pool/commons.hpp"
+#include "pool/types.hpp"
 #include "server/server_connection.hpp"
 
 namespace howdah::pool {
 
-using server::ServerConnection;
-
-// Whom a set of connections counts for: max_db_connections, max_user_connections. 0 = no limit.
-struct Quota {
-    int limit = 0;
-    int used = 0;
-    bool full() const { return limit > 0 && used >= limit; }
-};
-
-struct Options {
-    int size = 20;
-    int size_min = 0;
-    int reserve_size = 0;
-    net::Duration reserve_timeout{};
-    net::Duration server_lifetime{};
-    net::Duration server_idle_timeout{};
-    net::Duration server_check_delay{};
-    std::string server_check_query;  // empty: an empty query
-    std::string server_reset_query;
-    bool reset_always = false;
-    bool reset_on_release = false;  // session pooling: before anybody else has it
-    bool round_robin = false;
-    net::Duration server_login_retry{};
-    int connects_parallel = 16;
-};
-
-enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kClosed };
-
-struct Pooled {
-    std::unique_ptr<ServerConnection> connection;
-    ServerState state = ServerState::kConnecting;
-    void* holder = nullptr;       // the session that has it, for SHOW SERVERS
-    bool in_reserve = false;
-    net::TimePoint started_at{};
-    std::uint64_t id = 0;
-};
-
-// One who waits for a connection. Owned by the session; at most one pool knows it.
-struct Waiter {
-    explicit Waiter(net::Event& wake) : event(&wake) {}
-    net::Event* event;
-    Pooled* granted = nullptr;
-    std::optional<Error> refused;
-    net::TimePoint since{};
-    bool queued = false;
-};
-
-struct Counts {
-    int connecting = 0;
-    int idle = 0;
-    int leased = 0;
-    int checking = 0;
-    int resetting = 0;
-    int waiting = 0;
-    int total() const { return connecting + idle + leased + checking + resetting; }
-};
+// What one loop's pool asks of another's.
+enum class Plea : std::uint8_t { kSpareOne, kLookAgain };
 
 // What the pool asks of its surroundings.
 class Host {
@@ -93,15 +41,29 @@ class Host {
     virtual net::Task<Result<server::Target>> next_target() = 0;
     // A quota is full: close an idle connection of another pool that counts in it. True if done.
     virtual bool evict_idle(const Quota& quota) = 0;
+    // A client on the loop of `seat` waits: send it this connection, or tell it to look again.
+    virtual void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                           net::Detached detached) = 0;
+    // The loop of `seat` has an idle connection that this one could use, or may open one now.
+    virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
-    virtual void on_connect_failed(const Error& error) = 0;
+    // After on_connect_failed(): true when the next target may work at once (another host).
+    virtual bool may_retry_now() = 0;
+    virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // A connection beyond the pool's size is opened for those who wait.
+    virtual void on_reserve_used() = 0;
+    // Numbers for connections, unique in the process.
+    virtual std::uint64_t next_id() = 0;
 };
 
 class Pool {
   public:
-    Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas);
+    // `commons` is shared by the pools of this database and user on all loops; `seat` is this
+    // loop's place in it.
+    Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
+         std::shared_ptr<Commons> commons, std::size_t seat);
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
@@ -118,7 +80,7 @@ class Pool {
     // A few times a second: timeouts, minimum size, reserve.
     void tick();
     void reconfigure(Options options);
-    // While paused nothing is lent; waiters wait.
+    // While paused nothing is lent, waiters wait, and connections are closed as they come back.
     void set_paused(bool paused);
     bool paused() const { return paused_; }
     // Every connection is closed once it is given back; idle ones now.
@@ -129,6 +91,8 @@ class Pool {
     net::Task<void> shut_down();
 
     Counts counts() const;
+    // Idle for so long that it is checked before it is lent.
+    bool check_due(const Pooled& server) const { return needs_check(server); }
     bool leases_out() const { return leased_ > 0; }
     net::TimePoint oldest_wait() const;
     const Options& options() const { return options_; }
@@ -138,6 +102,9 @@ class Pool {
     const std::vector<std::pair<std::string, std::string>>& greeting() const { return greeting_; }
     const std::optional<Error>& last_failure() const { return last_failure_; }
     bool close_one_idle(const std::string& reason);
+    // --- From other loops, on this one ---
+    void adopt(std::unique_ptr<ServerConnection> connection);
+    void heed(Plea plea);
     net::Loop& loop() const { return loop_; }
 
   private:
@@ -146,11 +113,15 @@ class Pool {
     void launch(bool reserve);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
+    bool connected_any() const;
+    bool none_will_come() const;
+    Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);
     bool at_rest(const Pooled& server) const;
     bool needs_check(const Pooled& server) const;
     bool outlived(const Pooled& server) const;
+    std::string why_closed(const Pooled& server) const;
     net::Task<void> check(Pooled* server);
     net::Task<void> reset(Pooled* server);
     net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);
@@ -159,17 +130,24 @@ class Pool {
     void forget(Pooled* server);
     int limit(bool reserve) const;
     void count_quota(int change);
+    // pool_neighbours.cpp
+    void publish();
+    bool send_to_neighbour(Pooled* server);
+    net::Task<void> move(Pooled* server, std::size_t seat);
+    void beg();
 
     net::Loop& loop_;
     Host& host_;
     Options options_;
     std::vector<Quota*> quotas_;
+    std::shared_ptr<Commons> commons_;
+    std::size_t seat_;
     std::vector<std::unique_ptr<Pooled>> servers_;
     std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
-    std::optional<Error> last_failure_;
+    std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};
     net::Event idle_event_;
     net::TaskGroup tasks_;
@@ -177,7 +155,6 @@ class Pool {
     int connecting_ = 0;
     bool paused_ = false;
     bool closing_ = false;
-    std::uint64_t next_id_ = 1;
 };
 
 }  // namespace howdah::pool

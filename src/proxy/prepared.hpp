@@ -44,14 +44,17 @@ struct Unnamed {
 
 class PreparedRegistry {
   public:
-    explicit PreparedRegistry(std::string prefix) : prefix_(std::move(prefix)) {}
+    // Ids are first_id, first_id + id_step, ...
+    PreparedRegistry(std::string prefix, std::uint64_t first_id, std::uint64_t id_step)
+        : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {}
     PreparedRegistry(const PreparedRegistry&) = delete;
     PreparedRegistry& operator=(const PreparedRegistry&) = delete;
     ~PreparedRegistry();
 
     // The shared statement for this body; made if nobody has it.
-    PreparedPtr intern(std::string_view body, bool from_sql, const sql::Statement* facts,
-                       std::uint64_t text_id);
+    PreparedPtr intern(std::string_view body, const sql::Statement* facts, std::uint64_t text_id);
+    // A statement that SQL's PREPARE makes: never shared, for its name must be free.
+    PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
     std::size_t size() const { return by_body_.size(); }
     const std::string& prefix() const { return prefix_; }
 
@@ -60,9 +63,9 @@ class PreparedRegistry {
     void forget(const Prepared& prepared);
 
     std::string prefix_;
-    std::uint64_t next_id_ = 1;
+    std::uint64_t next_id_;
+    const std::uint64_t id_step_;
     std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
-    std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_sql_;
 };
 
 }  // namespace howdah::proxy

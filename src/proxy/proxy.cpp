@@ -1,18 +1,22 @@
 #include "proxy/proxy.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include <condition_variable>
+#include <algorithm>
+
+#include <atomic>
 #include <latch>
 #include <mutex>
+#include <set>
 
 #include "base/log.hpp"
 
 namespace howdah::proxy {
 
 using namespace std::chrono_literals;
-using config::SslMode;
 
 namespace {
 
@@ -23,11 +27,20 @@ int loop_count(const config::Settings& settings) {
     return 1;
 }
 
+bool is_unix_socket(int fd) {
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
+}
+
 net::Backend backend_of(config::LoopBackend backend) {
     switch (backend) {
-        case config::LoopBackend::kIoUring: return net::Backend::kUring;
-        case config::LoopBackend::kEpoll: return net::Backend::kEpoll;
-        case config::LoopBackend::kAuto: break;
+        case config::LoopBackend::kIoUring:
+            return net::Backend::kUring;
+        case config::LoopBackend::kEpoll:
+            return net::Backend::kEpoll;
+        case config::LoopBackend::kAuto:
+            break;
     }
     return net::Backend::kAuto;
 }
@@ -40,39 +53,13 @@ Proxy::~Proxy() {
     stop();
 }
 
-Result<> Proxy::load_tls(const config::Settings& settings) {
-    std::shared_ptr<const net::TlsContext> client;
-    std::shared_ptr<const net::TlsContext> server;
-    if (settings.client_tls_sslmode != SslMode::kDisable) {
-        net::TlsOptions options;
-        options.role = net::TlsRole::kServer;
-        options.certificate_file = settings.client_tls_cert_file;
-        options.key_file = settings.client_tls_key_file;
-        options.ca_file = settings.client_tls_ca_file;
-        options.ciphers = settings.client_tls_ciphers;
-        options.tls13_ciphersuites = settings.client_tls13_ciphers;
-        options.protocols = settings.client_tls_protocols;
-        options.ecdh_curve = settings.client_tls_ecdhcurve;
-        options.dhe_params = settings.client_tls_dheparams;
-        options.request_client_certificate = !settings.client_tls_ca_file.empty();
-        options.require_client_certificate = settings.client_tls_sslmode >= SslMode::kVerifyCa;
-        TRY(client, net::TlsContext::create(options));
+Result<> Proxy::load_tls(const config::Config& config) {
+    auto contexts = TlsContexts::create(config);
+    if (!contexts) {
+        log::error("TLS setup failed: {}", contexts.error().message);
+        return fail_in("TLS setup failed", std::move(contexts).error());
     }
-    if (settings.server_tls_sslmode != SslMode::kDisable) {
-        net::TlsOptions options;
-        options.role = net::TlsRole::kClient;
-        options.certificate_file = settings.server_tls_cert_file;
-        options.key_file = settings.server_tls_key_file;
-        options.ca_file = settings.server_tls_ca_file;
-        options.ciphers = settings.server_tls_ciphers;
-        options.tls13_ciphersuites = settings.server_tls13_ciphers;
-        options.protocols = settings.server_tls_protocols;
-        options.verify = settings.server_tls_sslmode == SslMode::kVerifyFull ? net::TlsVerify::kFull
-                         : settings.server_tls_sslmode == SslMode::kVerifyCa ? net::TlsVerify::kCa
-                                                                             : net::TlsVerify::kNone;
-        TRY(server, net::TlsContext::create(options));
-    }
-    shared_.publish_tls(std::move(client), std::move(server));
+    shared_.publish_tls(std::move(*contexts));
     return {};
 }
 
@@ -101,7 +88,8 @@ Result<> Proxy::listen_tcp(const std::string& host) {
             continue;
         }
         ++opened;
-        listeners_.push_back(*fd);
+        net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
+        listeners_.push_back({*fd, false});
         listening_on_.push_back(address.to_string());
         log::info("listening on {}", address.to_string());
     }
@@ -124,7 +112,7 @@ Result<> Proxy::listen_unix() {
     options.unix_mode = static_cast<std::uint32_t>(settings.unix_socket_mode);
     options.unix_group = settings.unix_socket_group;
     TRY(const int fd, net::listen_on(net::Address::unix_path(path), options));
-    listeners_.push_back(fd);
+    listeners_.push_back({fd, true});
     listening_on_.push_back(path);
     unix_paths_.push_back(path);
     log::info("listening on unix:{}", path);
@@ -139,13 +127,34 @@ Result<> Proxy::listen() {
     return listen_unix();
 }
 
+// Clients get what the process may open but for a reserve: without connections to servers they
+// could do nothing.
+void Proxy::reserve_descriptors(const config::Settings& settings) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    const auto soft = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1'000'000'000));
+    const int reserve = std::clamp(soft / 10, 16, 1000);
+    shared_.client_descriptors_max = std::max(soft - reserve, 1);
+    log::info("kernel file descriptor limit: {}; max_client_conn: {}, kept for servers: {}", soft,
+              settings.max_client_conn, reserve);
+    if (settings.max_client_conn > shared_.client_descriptors_max) {
+        log::warning("max_client_conn is {}, but {} file descriptors leave room for {} clients",
+                     settings.max_client_conn, soft, shared_.client_descriptors_max);
+    }
+}
+
 Result<> Proxy::start(std::vector<int> inherited_sockets) {
     const config::ConfigPtr config = shared_.config();
-    TRY_VOID(load_tls(config->settings));
+    TRY_VOID(load_tls(*config));
+    reserve_descriptors(config->settings);
     if (inherited_sockets.empty()) {
         TRY_VOID(listen());
     } else {
-        listeners_ = std::move(inherited_sockets);
+        for (const int fd : inherited_sockets) {
+            listeners_.push_back({fd, is_unix_socket(fd)});
+        }
     }
     if (listeners_.empty()) {
         return fail(ErrorCode::kInvalidInput,
@@ -169,7 +178,8 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                 return;
             }
             own.loop = std::move(*loop);
-            own.worker = std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
+            own.worker =
+                std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
             own.tasks = std::make_unique<net::TaskGroup>();
             own.tasks->spawn(own.worker->keep_house());
             ready.count_down();
@@ -191,12 +201,12 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
     }
     on_every_worker([this](Worker& worker) {
         if (worker.index() == 0) {
-            for (const int fd : listeners_) {
-                worker.loop().start_accept(fd, [this](net::Accepted accepted) { place(accepted); });
+            for (const Listener& listener : listeners_) {
+                worker.loop().start_accept(listener.fd,
+                                           [this](net::Accepted accepted) { place(accepted); });
             }
         }
     });
-    accepting_ = true;
     return {};
 }
 
@@ -222,28 +232,126 @@ void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
     done.wait();
 }
 
-Result<> Proxy::reconfigure(config::ConfigPtr config) {
-    TRY_VOID(load_tls(config->settings));
-    shared_.publish(std::move(config));
-    on_every_worker([](Worker& worker) { worker.reconfigure(); });
-    return {};
-}
+namespace {
 
-void Proxy::drain(std::chrono::milliseconds deadline) {
-    on_every_worker([this](Worker& worker) {
-        if (worker.index() == 0 && accepting_) {
-            for (const int fd : listeners_) {
-                worker.loop().stop_accept(fd);
+// Server connections made before a change that are not what a new one would be.
+class Outdated {
+  public:
+    explicit Outdated(const config::Config& old_config, const config::Config& new_config)
+        : new_config_(new_config) {
+        using What = config::ConfigChange::What;
+        for (const config::ConfigChange& change : config::difference(old_config, new_config)) {
+            if (change.what == What::kOption) {
+                all_ = all_ || (change.reconnect && change.name.starts_with("server_"));
+            } else if (change.what == What::kDatabase && (change.reconnect || change.removed)) {
+                databases_.insert(change.name);
             }
         }
+    }
+
+    bool all() const { return all_; }
+    bool contains(const std::string& database) const {
+        return databases_.contains(database) ||
+               (databases_.contains("*") && !new_config_.databases.contains(database));
+    }
+
+  private:
+    const config::Config& new_config_;
+    std::set<std::string> databases_;
+    bool all_ = false;
+};
+
+}  // namespace
+
+Result<> Proxy::reconfigure(config::ConfigPtr config, bool keep_old_tls) {
+    if (auto loaded = load_tls(*config); !loaded && !keep_old_tls) {
+        return loaded;
+    }
+    const config::ConfigPtr old_config = shared_.config();
+    const Outdated outdated(*old_config, *config);
+    shared_.publish(config);
+    on_every_worker([&outdated](Worker& worker) {
+        worker.reconfigure();
+        for (const auto& [key, entry] : worker.pools()) {
+            if (outdated.contains(entry->database())) {
+                entry->pool().reconnect("database configuration changed");
+            } else if (outdated.all()) {
+                entry->pool().reconnect("obsolete connection");
+            }
+        }
+    });
+    log::debug("the new configuration is in force");
+    return {};
+}
+void Proxy::stop_listening(bool keep_unix) {
+    std::vector<Listener> closing;
+    for (const Listener& listener : listeners_) {
+        if (!keep_unix || !listener.is_unix) {
+            closing.push_back(listener);
+        }
+    }
+    std::erase_if(listeners_, [&](const Listener& own) { return !keep_unix || !own.is_unix; });
+    on_every_worker([&closing](Worker& worker) {
+        for (const Listener& listener : closing) {
+            if (worker.index() == 0) {
+                worker.loop().stop_accept(listener.fd);
+            }
+        }
+    });
+    for (const Listener& listener : closing) {
+        ::close(listener.fd);
+    }
+    if (!keep_unix) {
+        for (const std::string& path : std::exchange(unix_paths_, {})) {
+            ::unlink(path.c_str());
+        }
+    }
+}
+
+void Proxy::ask_clients_to_leave() {
+    on_every_worker([](Worker& worker) {
         for (const auto& [id, session] : worker.sessions()) {
             session->end_when_idle("57P01", "the proxy is shutting down");
         }
     });
-    accepting_ = false;
-    const auto until = std::chrono::steady_clock::now() + deadline;
-    while (shared_.clients.load() > 0 && std::chrono::steady_clock::now() < until) {
-        std::this_thread::sleep_for(10ms);
+}
+
+void Proxy::apply_pauses() {
+    on_every_worker([](Worker& worker) { worker.apply_pauses(); });
+}
+
+std::size_t Proxy::servers() {
+    std::atomic<std::size_t> count{0};
+    on_every_worker([&count](Worker& worker) {
+        for (const auto& [key, entry] : worker.pools()) {
+            count += entry->pool().servers().size();
+        }
+    });
+    return count;
+}
+
+// Loops end together, after the last session anywhere: the console asks all of them.
+void Proxy::shut_down_workers() {
+    std::latch all_down(static_cast<std::ptrdiff_t>(loops_.size()));
+    for (const auto& entry : loops_) {
+        LoopThread* own = entry.get();
+        own->loop->post([own, &all_down] {
+            own->tasks->spawn([](LoopThread& self, std::latch& down) -> net::Task<void> {
+                co_await self.worker->shut_down();
+                down.count_down();
+            }(*own, all_down));
+        });
+    }
+    all_down.wait();
+    for (const auto& entry : loops_) {
+        LoopThread* own = entry.get();
+        own->loop->post([own] {
+            own->tasks->spawn([](LoopThread& self) -> net::Task<void> {
+                // keep_house() ends by itself; the loop stops when it has.
+                co_await self.loop->sleep(150ms);
+                self.loop->stop();
+            }(*own));
+        });
     }
 }
 
@@ -251,36 +359,14 @@ void Proxy::stop() {
     if (std::exchange(stopped_, true)) {
         return;
     }
-    for (const auto& entry : loops_) {
-        if (entry->worker == nullptr) {
-            continue;
-        }
-        LoopThread* own = entry.get();
-        const bool first = own->worker->index() == 0 && accepting_;
-        own->loop->post([this, own, first] {
-            if (first) {
-                for (const int fd : listeners_) {
-                    own->loop->stop_accept(fd);
-                }
-            }
-            own->tasks->spawn([](LoopThread& self) -> net::Task<void> {
-                co_await self.worker->shut_down();
-                // keep_house() ends by itself; the loop stops when it has.
-                co_await self.loop->sleep(150ms);
-                self.loop->stop();
-            }(*own));
-        });
+    if (!shared_.workers.empty()) {
+        stop_listening(false);
+        shut_down_workers();
     }
     for (const auto& entry : loops_) {
         if (entry->thread.joinable()) {
             entry->thread.join();
         }
-    }
-    for (const int fd : listeners_) {
-        ::close(fd);
-    }
-    for (const std::string& path : unix_paths_) {
-        ::unlink(path.c_str());
     }
 }
 

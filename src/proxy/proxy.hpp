@@ -21,10 +21,16 @@ class Proxy {
 
     // Listens and starts the loops. Errors name the address or file that could not be used.
     Result<> start(std::vector<int> inherited_sockets = {});
-    // Puts a new configuration in force; the old one stays when it cannot be.
-    Result<> reconfigure(config::ConfigPtr config);
-    // Stops accepting and lets clients finish their transactions, until `deadline`.
-    void drain(std::chrono::milliseconds deadline);
+    // Puts a new configuration in force; the old one stays when it cannot be. keep_old_tls: what
+    // cannot be used of the TLS files is reported, the rest of the configuration taken.
+    Result<> reconfigure(config::ConfigPtr config, bool keep_old_tls = false);
+    // Accepts no more; with `keep_unix` the unix socket stays, for the console.
+    void stop_listening(bool keep_unix);
+    // Every client leaves as soon as it holds no transaction.
+    void ask_clients_to_leave();
+    // Every pool lends or holds back as Shared::control() says now.
+    void apply_pauses();
+    std::size_t servers();
     // Ends everything at once; returns when all threads are gone.
     void stop();
 
@@ -45,17 +51,22 @@ class Proxy {
     Result<> listen();
     Result<> listen_tcp(const std::string& host);
     Result<> listen_unix();
-    Result<> load_tls(const config::Settings& settings);
+    Result<> load_tls(const config::Config& config);
+    void reserve_descriptors(const config::Settings& settings);
     void place(net::Accepted accepted);
+    void shut_down_workers();
 
     Shared shared_;
     std::vector<std::unique_ptr<LoopThread>> loops_;
-    std::vector<int> listeners_;
+    struct Listener {
+        int fd = -1;
+        bool is_unix = false;
+    };
+    std::vector<Listener> listeners_;
     std::vector<std::string> listening_on_;
     std::vector<std::string> unix_paths_;
     std::string backend_name_;
     std::size_t next_loop_ = 0;
-    bool accepting_ = false;
     bool stopped_ = false;
 };
 

@@ -34,19 +34,33 @@ enum class RequestKind : std::uint8_t {
 enum class RequestAction : std::uint8_t { kForward, kSwallow, kFake };
 
 // What an injected request was for.
-enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kRollback };
+enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kReplay, kRetry };
+
+// What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
+// several statements may fail in the middle, and PREPARE is not undone by ROLLBACK.
+struct SqlNames {
+    struct Change {
+        bool prepare = false;  // else DEALLOCATE
+        std::string name;
+        PreparedPtr prepared;
+    };
+    std::vector<Change> changes;  // not carried out yet, in order
+    // Our name and the client's, for the server's error messages.
+    std::vector<std::pair<std::string, std::string>> renamed;
+};
 
 struct Request {
     RequestKind kind = RequestKind::kQuery;
     RequestAction action = RequestAction::kForward;
     Purpose purpose = Purpose::kNone;
-    char copy = 0;                   // 'G' or 'H' while this request copies
-    bool error = false;              // an ErrorResponse came for it
-    PreparedPtr prepared;            // Parse, Close: the statement
-    sql::StatementRef facts;         // Query, Execute: what runs
-    std::string name;                // Parse, Close: the client's name
+    char copy = 0;                      // 'G' or 'H' while this request copies
+    bool error = false;                 // an ErrorResponse came for it
+    PreparedPtr prepared;               // Parse, Close: the statement
+    sql::StatementRef facts;            // Query, Execute: what runs
+    std::string name;                   // Parse, Close: the client's name
     std::unique_ptr<Unnamed> replaced;  // Parse of the unnamed statement: the one before
-    std::string failure;             // an injected query's error
+    std::unique_ptr<SqlNames> sql_names;
+    std::string failure;  // an injected query's error
     std::uint64_t text_id = 0;
     std::uint64_t params_hash = 0;
     std::uint64_t bytes_in = 0;
@@ -108,6 +122,7 @@ class RequestQueue {
         }
         return skipped;
     }
+    void put(Request request) { requests_.push_back(std::move(request)); }
     void clear() {
         requests_.clear();
         requests_.shrink_to_fit();

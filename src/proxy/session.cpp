@@ -12,9 +12,15 @@ namespace howdah::proxy {
 using config::PoolMode;
 
 Session::Session(Worker& worker, std::unique_ptr<net::Stream> client, std::uint64_t id)
-    : worker_(worker), client_(std::move(client)), id_(id), wake_(worker.loop()),
-      deadline_(wake_), waiter_(wake_), base_vars_(worker.parameters().empty()),
-      vars_(worker.parameters().empty()), connected_wall_us_(worker.loop().wall_us()) {
+    : worker_(worker),
+      client_(std::move(client)),
+      id_(id),
+      wake_(worker.loop()),
+      deadline_(wake_),
+      waiter_(wake_),
+      base_vars_(worker.parameters().empty()),
+      vars_(worker.parameters().empty()),
+      connected_wall_us_(worker.loop().wall_us()) {
     client_->set_listener(&wake_);
 }
 
@@ -30,7 +36,12 @@ net::Task<void> Session::run() {
     if (co_await greet() && co_await authenticate() && co_await welcome()) {
         logged_in_ = true;
         deadline_.disarm();
-        co_await serve();
+        if (console_) {
+            co_await serve_console();
+        } else {
+            ++pool_->stats.client_logins;
+            co_await serve();
+        }
     }
     co_await part();
 }
@@ -65,10 +76,13 @@ net::Task<void> Session::serve() {
 
 net::Task<void> Session::part() {
     if (ending_error_ != nullptr && !client_->ended()) {
+        if (worker_.settings().log_pooler_errors) {
+            log::warning("{} pooler error: {}", label(), ending_error_->message);
+        }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
-    if (worker_.settings().log_disconnections && logged_in_ && !console_) {
+    if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
         log::info("{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"
@@ -76,7 +90,9 @@ net::Task<void> Session::part() {
                   (worker_.loop().wall_us() - connected_wall_us_) / 1'000'000);
     }
     if (pool_ != nullptr) {
+        settle_bytes();
         abandon_server();
+        --pool_->clients;
     }
     client_->flush();
     co_return;
@@ -108,11 +124,16 @@ void Session::end_when_idle(std::string sqlstate, std::string message) {
 }
 
 void Session::cancel() {
+    if (console_) {
+        cancelled_ = true;
+        wake_.notify();
+        return;
+    }
     if (waiter_.queued) {
         // Nothing of it has reached a server: it leaves the queue and hears what PostgreSQL says.
         pool_->pool().cancel(waiter_);
-        fail_request(Error(ErrorCode::kCancelled, "57014",
-                           "canceling statement due to user request"));
+        fail_request(
+            Error(ErrorCode::kCancelled, "57014", "canceling statement due to user request"));
         return;
     }
     if (lease_ != nullptr && query_active_) {
@@ -148,6 +169,10 @@ void Session::arm_deadline() {
     net::TimePoint due = net::TimePoint::max();
     if (waiter_.queued) {
         consider(due, waiter_.since, pool_->query_wait_timeout);
+        consider(due, waiter_.since, pool_->query_timeout);
+        if (!wait_notified_) {
+            consider(due, waiter_.since, std::chrono::seconds(worker_.settings().query_wait_notify));
+        }
     }
     if (pool_->any_timeout && lease_ != nullptr) {
         if (query_active_) {
@@ -181,8 +206,7 @@ bool Session::check_deadlines() {
     if (waiter_.queued && passed(waiter_.since, pool_->query_wait_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "query_wait_timeout",
                     "All server connections of the pool were busy for that long."));
-    } else if (lease_ != nullptr && query_active_ &&
-               passed(query_started_, pool_->query_timeout)) {
+    } else if (lease_ != nullptr && query_active_ && passed(query_started_, pool_->query_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "query timeout"));
     } else if (lease_ != nullptr && transaction_id_ != 0 &&
                passed(transaction_started_, pool_->transaction_timeout)) {
@@ -193,10 +217,29 @@ bool Session::check_deadlines() {
     } else if (!query_active_ && !waiter_.queued && !in_transaction() &&
                passed(idle_since_, pool_->client_idle_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "client_idle_timeout"));
+    } else if (waiter_.queued && passed(waiter_.since, pool_->query_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query_timeout"));
     } else {
+        notify_waiting();
         arm_deadline();
     }
     return !ending_;
+}
+
+// query_wait_notify: whoever sits at a silent prompt hears why.
+void Session::notify_waiting() {
+    const net::Duration limit = std::chrono::seconds(worker_.settings().query_wait_notify);
+    if (!waiter_.queued || wait_notified_ || limit.count() == 0 || !logged_in_ ||
+        worker_.loop().now() - waiter_.since < limit) {
+        return;
+    }
+    wait_notified_ = true;
+    wire::Encoder notice;
+    notice.notice_response(
+        "NOTICE",
+        Error(ErrorCode::kUnavailable, "00000",
+              "No server connection available in postgres backend, client being queued"));
+    client_->write(notice.view());
 }
 
 SessionState Session::state() const {
@@ -215,12 +258,34 @@ SessionState Session::state() const {
     return lease_ != nullptr ? SessionState::kActive : SessionState::kIdle;
 }
 
+std::string Session::replication_kind() const {
+    if (replication_.empty()) {
+        return "none";
+    }
+    return replication_ == "database" ? "logical" : "physical";
+}
+
+void Session::settle_bytes() {
+    if (pool_ == nullptr) {
+        return;
+    }
+    const std::uint64_t in = client_->bytes_received();
+    const std::uint64_t out = client_->bytes_written();
+    pool_->stats.bytes_received += in - std::exchange(bytes_in_counted_, in);
+    pool_->stats.bytes_sent += out - std::exchange(bytes_out_counted_, out);
+}
+
+bool Session::quiet() const {
+    return console_ || !logged_in_ ||
+           (client_body_left_ == 0 && server_body_left_ == 0 && client_->unsent() == 0 &&
+            (lease_ == nullptr || lease_->connection->stream->unsent() == 0));
+}
+
 std::string Session::label() const {
     const net::PeerInfo& peer = client_->peer();
-    const std::string from =
-        peer.address.is_unix()
-            ? fmt::format("unix({}):{}", peer.pid, worker_.settings().listen_port)
-            : peer.address.to_string();
+    const std::string from = peer.address.is_unix() ? fmt::format("unix({}):{}", peer.pid,
+                                                                  worker_.settings().listen_port)
+                                                    : peer.address.to_string();
     return fmt::format("C-{:x}: {}/{}@{}", id_, database_.empty() ? "(nodb)" : database_,
                        user_.empty() ? "(nouser)" : user_, from);
 }

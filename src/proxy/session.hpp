@@ -23,12 +23,16 @@
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
+#include "proxy/auth_lookup.hpp"
+#include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "sql/statement_cache.hpp"
+#include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
+#include "wire/proxy_header.hpp"
 #include "wire/startup.hpp"
-#include "sql/text_rules.hpp"
 
 namespace howdah::proxy {
 
@@ -51,10 +55,10 @@ enum Pin : std::uint32_t {
     kPinAdvisoryLock = 1U << 1,
     kPinHoldCursor = 1U << 2,
     kPinListen = 1U << 3,
-    kPinPrepared = 1U << 4,     // prepared by SQL in a way that cannot be followed
-    kPinSequence = 1U << 5,     // currval, lastval
-    kPinUnknown = 1U << 6,      // the probe failed: nothing is known
-    kPinLargeParse = 1U << 7,   // a statement too large to keep a copy of
+    kPinPrepared = 1U << 4,    // prepared by SQL in a way that cannot be followed
+    kPinSequence = 1U << 5,    // currval, lastval
+    kPinUnknown = 1U << 6,     // the probe failed: nothing is known
+    kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
 };
 std::string describe_pins(std::uint32_t pins);
 
@@ -78,6 +82,9 @@ class Session {
     // A cancel request for this session was authenticated.
     void cancel();
 
+    // Accepted on one of the last descriptors: will hear that there are no more.
+    void set_out_of_descriptors() { out_of_descriptors_ = true; }
+
     // --- For the console ---
     std::uint64_t id() const { return id_; }
     std::uint32_t cancel_pid() const { return cancel_pid_; }
@@ -98,6 +105,18 @@ class Session {
     std::int64_t connected_wall_us() const { return connected_wall_us_; }
     std::int64_t requested_wall_us() const { return requested_wall_us_; }
     bool replication() const { return !replication_.empty(); }
+    // "none", "logical" or "physical".
+    std::string replication_kind() const;
+    bool logged_in() const { return logged_in_; }
+    // A connection that only brought a cancel request, and whether that is on its way.
+    bool is_cancel_request() const { return cancel_request_; }
+    bool cancel_sent() const { return cancel_sent_; }
+    // Adds what came and went since the last call to the pool's counters.
+    void settle_bytes();
+    // Nothing half done and nothing unsent: SUSPEND may be answered.
+    bool quiet() const;
+    // The process is suspended no more.
+    void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
     std::size_t heap_bytes() const;
@@ -107,36 +126,74 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    net::Task<bool> take_proxy_header();
+    bool proxy_header_trusted() const;
+    void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
     net::Task<bool> take_startup(wire::StartupRequest request);
     Result<> take_parameters(const wire::StartupRequest& request);
     Result<> take_options(std::string_view options);
+    Result<bool> wants_parameter(const std::string& name, std::string_view where) const;
+    Result<> check_client_limit() const;
+    void name_application();
     net::Task<bool> welcome();
     void send_welcome();
 
-    // --- session_auth.cpp ---
-    net::Task<bool> authenticate();
-    net::Task<Result<std::string>> receive_password();
+    // --- session_auth.cpp: who the client is, and whether it may come in ---
     // What the rules say about this connection.
     struct AuthRule {
         config::AuthType method = config::AuthType::kReject;
         std::shared_ptr<const config::IdentMap> map;
     };
+    // What is known of a client while it logs in; gone, and wiped, after.
+    struct Login {
+        std::optional<config::DatabaseSettings> database;  // none: no such database, or the console
+        std::optional<wire::Secret> stored;                // what its password is held against
+        std::optional<AuthRequest> lookup;  // where that came from, when not from a file
+        server::Credentials proved;         // what it showed, for logging in to the server
+        bool unknown = false;               // nobody knows the user: it cannot succeed
+    };
+    net::Task<bool> authenticate();
+    net::Task<Result<>> prove();
+    net::Task<Result<>> find_user();
+    net::Task<Result<>> look_up_user(const std::string& auth_user);
+    Result<std::string> auth_database() const;
+    Result<> count_database();
+    Result<> count_user();
+    void log_login_attempt() const;
     Result<AuthRule> auth_rule() const;
+    Result<> finish_login();
+
+    // --- session_proof.cpp: the methods ---
     net::Task<Result<>> authenticate_by(AuthRule rule);
+    net::Task<Result<wire::Secret>> receive_password();
+    net::Task<Result<wire::Secret>> receive_password_text();
+    struct ScramOffer {
+        wire::ScramVerifier verifier;
+        wire::ScramServerOptions options;
+        std::vector<std::string_view> mechanisms;
+        bool pass_through = false;  // the client's keys log in to the server
+    };
+    Result<ScramOffer> scram_offer(bool plus) const;
     net::Task<Result<>> authenticate_scram(bool plus);
     net::Task<Result<>> authenticate_md5();
     net::Task<Result<>> authenticate_plain();
+    Result<> authenticate_trust() const;
     Result<> authenticate_peer(const config::IdentMap* map) const;
     Result<> authenticate_cert(const config::IdentMap* map) const;
-    net::Task<Result<>> find_password();
-    Result<> attach_pool();
+    Error wrong_password() const;
+
+    // --- console.cpp ---
+    bool console_owner() const;
+    Result<> enter_console();
+    net::Task<void> serve_console();
 
     // --- session.cpp: the serving loop ---
     net::Task<void> serve();
     net::Task<void> part();
     bool check_deadlines();
+    void notify_waiting();
     void arm_deadline();
     void fatal(Error error);
     // An error of ours at this place in the client's requests; the session goes on.
@@ -148,6 +205,8 @@ class Session {
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -167,8 +226,24 @@ class Session {
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
-    void note_effects(std::uint32_t effects, std::uint64_t fingerprint);
+    void note_effects(std::uint32_t effects) { effects_ |= effects; }
+    void note_custom_names(std::string_view text);
     void begin_request();
+
+    // --- session_prepare.cpp: PREPARE, EXECUTE and DEALLOCATE in SQL ---
+    enum class Rewrite : std::uint8_t { kNothing, kDone, kWait };
+    Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
+                          std::unique_ptr<SqlNames>& names);
+    bool replay(const PreparedPtr& prepared);
+    const PreparedPtr* find_sql_statement(const std::string& name) const;
+    void sql_name_done(Request& request, bool prepare);
+    bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
+    bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
+
+    // --- session_retry.cpp: a plan that went stale ---
+    void record(std::string_view message);
+    bool retry_changed_plan(const wire::ErrorFields& fields);
+    void send_again();
 
     // --- session_server.cpp: what the server says ---
     void pump_server();
@@ -180,6 +255,7 @@ class Session {
     Fate on_parameter_status(wire::Frame frame);
     Fate complete(RequestKind kind);
     void on_command_complete(std::string_view tag);
+    void copy_in_begins();
     std::span<const std::uint8_t> server_body(wire::Frame frame);
     void answer_fakes();
     void after_ready();
@@ -235,10 +311,20 @@ class Session {
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
     std::uint64_t bound_params_ = 0;
-    // What the client's password is held against while it logs in; wiped after.
-    std::optional<wire::Secret> stored_password_;
-    server::Credentials proved_;        // what the client showed, for logging in to the server
-    std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
+    std::unique_ptr<Login> login_;
+    ClientCounts::Slot database_slot_;
+    ClientCounts::Slot user_slot_;
+    // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
+    // lists such parameters, so the probe asks for each.
+    std::unique_ptr<std::vector<std::string>> custom_names_;
+    // The batch under way, to send it again after a stale plan: see session_retry.cpp.
+    std::string batch_;
+    std::vector<Request> retried_;
+    bool batch_usable_ = false;
+    bool batch_described_ = false;
+    bool batch_answered_ = false;
+    std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
+    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -250,8 +336,7 @@ class Session {
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;
-    std::uint32_t effects_ = 0;       // of the transaction under way
-    std::uint64_t probe_shape_ = 0;   // fingerprint of the unknown code that made a probe needed
+    std::uint32_t effects_ = 0;          // of the transaction under way
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;
@@ -266,12 +351,19 @@ class Session {
     std::int64_t connected_wall_us_ = 0;
     std::int64_t requested_wall_us_ = 0;
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
+    std::uint64_t bytes_in_counted_ = 0;
+    std::uint64_t bytes_out_counted_ = 0;
     bool console_ = false;
+    bool console_admin_ = false;
+    bool wait_notified_ = false;
+    bool cancel_request_ = false;
+    bool cancel_sent_ = false;
+    bool out_of_descriptors_ = false;
     bool logged_in_ = false;
     bool ending_ = false;
     bool end_when_idle_ = false;
-    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
-    bool in_copy_ = false;        // COPY IN under way
+    bool skip_to_sync_ = false;  // an error of ours: ignore everything up to Sync
+    bool in_copy_ = false;       // COPY IN under way
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;

@@ -46,10 +46,14 @@ constexpr std::string_view kProbeSql =
 
 std::string describe_pins(std::uint32_t pins) {
     constexpr std::pair<std::uint32_t, std::string_view> kNames[] = {
-        {kPinTempObject, "temporary object"}, {kPinAdvisoryLock, "advisory lock"},
-        {kPinHoldCursor, "cursor WITH HOLD"}, {kPinListen, "LISTEN"},
-        {kPinPrepared, "PREPARE"},            {kPinSequence, "currval/lastval"},
-        {kPinUnknown, "unknown state"},       {kPinLargeParse, "large statement"}};
+        {kPinTempObject, "temporary object"},
+        {kPinAdvisoryLock, "advisory lock"},
+        {kPinHoldCursor, "cursor WITH HOLD"},
+        {kPinListen, "LISTEN"},
+        {kPinPrepared, "PREPARE"},
+        {kPinSequence, "currval/lastval"},
+        {kPinUnknown, "unknown state"},
+        {kPinLargeParse, "large statement"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
         if ((pins & bit) != 0) {
@@ -88,6 +92,11 @@ void Session::follow_parameters() {
     ServerConnection& connection = *lease_->connection;
     if (connection.applied == nullptr) {
         connection.applied = worker_.parameters().empty();
+    }
+    if (connection.tainted_by != 0 && connection.tainted_by != id_) {
+        connection.tainted_by = 0;
+        inject_query(Purpose::kParameters, server::reset_and_set_sql(*connection.applied, *vars_));
+        return;
     }
     if (connection.applied == vars_) {
         sync_view();
@@ -154,10 +163,23 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 release();
             }
             return;
-        case Purpose::kProbe: finish_probe(failed); return;
+        case Purpose::kProbe:
+            finish_probe(failed);
+            return;
+        case Purpose::kReplay:
+            if (failed) {
+                connection.prepared.remove(replay_failed_);
+            } else {
+                replay_failed_ = 0;
+            }
+            return;  // the client's text is looked at again
+        case Purpose::kRetry:
+            send_again();
+            return;
         case Purpose::kPrepare:
-        case Purpose::kRollback:
-        case Purpose::kNone: transaction_ended(); return;
+        case Purpose::kNone:
+            transaction_ended();
+            return;
     }
 }
 
@@ -178,8 +200,8 @@ void Session::transaction_ended() {
     }
     if (transaction_id_ != 0) {
         ++pool_->stats.transactions;
-        pool_->stats.transaction_us += static_cast<std::uint64_t>(
-            (worker_.loop().now() - transaction_started_).count());
+        pool_->stats.transaction_us +=
+            static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
     if (!leftover_name_.empty()) {
@@ -188,16 +210,14 @@ void Session::transaction_ended() {
         return;
     }
     const std::uint32_t effects = std::exchange(effects_, 0);
+    if ((effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+        connection.tainted_by = id_;
+    }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
         connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
         if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
-            const std::uint32_t certain =
-                effects & ~static_cast<std::uint32_t>(sql::kUnknownCode | sql::kUnparsed);
-            if ((certain & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0 ||
-                worker_.probe_due(probe_shape_)) {
-                start_probe();
-                return;
-            }
+            start_probe();
+            return;
         }
     }
     if (pins_ != 0 && (effects & (sql::kMayClean | sql::kUnknownCode)) != 0) {
@@ -215,7 +235,25 @@ void Session::transaction_ended() {
 void Session::start_probe() {
     ++pool_->stats.probes;
     probe_ = std::make_unique<Probe>();
-    inject_query(Purpose::kProbe, kProbeSql);
+    std::string sql(kProbeSql);
+    std::vector<std::string> names;
+    if (custom_names_ != nullptr) {
+        names = std::move(*custom_names_);
+        custom_names_.reset();
+    }
+    for (const auto& [name, value] : vars_->values) {
+        if (name.find('.') != std::string::npos) {
+            names.push_back(name);
+        }
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string& name : names) {
+        const std::string literal = server::quote_literal(name);
+        sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
+               ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
+    }
+    inject_query(Purpose::kProbe, sql);
 }
 
 void Session::take_probe_row(std::span<const std::uint8_t> row) {
@@ -238,12 +276,24 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         }
     } else {
         switch (fields[1][0]) {
-            case 't': probe_->pins |= kPinTempObject; break;
-            case 'a': probe_->pins |= kPinAdvisoryLock; break;
-            case 'h': probe_->pins |= kPinHoldCursor; break;
-            case 'l': probe_->pins |= kPinListen; break;
-            case 's': probe_->pins |= kPinPrepared; break;
-            default: probe_->pins |= kPinUnknown; break;
+            case 't':
+                probe_->pins |= kPinTempObject;
+                break;
+            case 'a':
+                probe_->pins |= kPinAdvisoryLock;
+                break;
+            case 'h':
+                probe_->pins |= kPinHoldCursor;
+                break;
+            case 'l':
+                probe_->pins |= kPinListen;
+                break;
+            case 's':
+                probe_->pins |= kPinPrepared;
+                break;
+            default:
+                probe_->pins |= kPinUnknown;
+                break;
         }
     }
 }
@@ -264,14 +314,10 @@ void Session::finish_probe(bool failed) {
         connection.dirty = true;
         return;
     }
-    const server::ParameterSetPtr old_vars = vars_;
-    const server::ParameterSetPtr old_applied = connection.applied;
     connection.applied = worker_.parameters().intern(probe->parameters);
     auto wanted = base_vars_->values;
     wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
     vars_ = worker_.parameters().intern(std::move(wanted));
-    worker_.probe_found(probe_shape_, probe->pins == 0 && vars_ == old_vars &&
-                                          connection.applied == old_applied);
     if (pins_ != 0 && connection.applied != vars_) {
         // It stays: a value of the connection string that a RESET took away comes back now.
         follow_parameters();

@@ -14,6 +14,7 @@ void PoolStats::add(const PoolStats& other) {
     client_parses += other.client_parses;
     server_parses += other.server_parses;
     binds += other.binds;
+    client_logins += other.client_logins;
     errors += other.errors;
     pins += other.pins;
     probes += other.probes;

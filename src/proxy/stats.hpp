@@ -24,6 +24,7 @@ struct PoolStats {
     std::uint64_t client_parses = 0;
     std::uint64_t server_parses = 0;
     std::uint64_t binds = 0;
+    std::uint64_t client_logins = 0;
     std::uint64_t errors = 0;
     std::uint64_t pins = 0;
     std::uint64_t probes = 0;
@@ -33,6 +34,16 @@ struct PoolStats {
     std::uint64_t connects = 0;
 
     void add(const PoolStats& other);
+};
+
+// The counters as they were at the last two ends of a stats_period.
+struct StatsHistory {
+    PoolStats newer;
+    PoolStats older;
+    void roll(const PoolStats& now) {
+        older = newer;
+        newer = now;
+    }
 };
 
 // One statement shape's sums.

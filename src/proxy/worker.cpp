@@ -4,8 +4,13 @@
 #include <sys/random.h>
 
 #include <cstring>
+#include <set>
 
 #include "base/log.hpp"
+#include "proxy/console_rows.hpp"
+#include "proxy/gather.hpp"
+#include "proxy/resolver.hpp"
+#include "proxy/stats_average.hpp"
 
 namespace howdah::proxy {
 
@@ -15,9 +20,8 @@ namespace {
 
 constexpr std::size_t kStatementBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kGoodParametersMax = 1024;
-constexpr std::size_t kCleanProbesMax = 10'000;
-// Unknown code whose probes found nothing this many times in a row is probed less and less.
-constexpr std::uint32_t kTrustAfter = 8;
+// Statement ids of different loops never meet: connections move between loops.
+constexpr std::uint64_t kIdStep = pool::kLoopsMax;
 constexpr net::Duration kRecoveryMax = 5s;
 constexpr net::Duration kCancelMax = 10s;
 
@@ -37,6 +41,8 @@ wire::Secret random_secret() {
 
 }  // namespace
 
+Shared::Shared(config::ConfigPtr config) : secret(random_secret()), config_(std::move(config)) {}
+
 config::ConfigPtr Shared::config() const {
     const std::scoped_lock lock(mutex_);
     return config_;
@@ -47,30 +53,61 @@ void Shared::publish(config::ConfigPtr config) {
     config_ = std::move(config);
 }
 
-std::shared_ptr<const net::TlsContext> Shared::client_tls() const {
+std::shared_ptr<const TlsContexts> Shared::tls() const {
     const std::scoped_lock lock(mutex_);
-    return client_tls_;
+    return tls_;
 }
 
-std::shared_ptr<const net::TlsContext> Shared::server_tls() const {
+void Shared::publish_tls(std::shared_ptr<const TlsContexts> tls) {
     const std::scoped_lock lock(mutex_);
-    return server_tls_;
+    tls_ = std::move(tls);
 }
 
-void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
-                         std::shared_ptr<const net::TlsContext> server) {
+std::shared_ptr<pool::Commons> Shared::commons(const std::string& database,
+                                               const std::string& user) {
     const std::scoped_lock lock(mutex_);
-    client_tls_ = std::move(client);
-    server_tls_ = std::move(server);
+    auto& commons = commons_[{database, user}];
+    if (commons == nullptr) {
+        commons = std::make_shared<pool::Commons>();
+    }
+    return commons;
+}
+
+namespace {
+
+pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
+                      const std::string& name) {
+    auto& quota = quotas[name];
+    if (quota == nullptr) {
+        quota = std::make_unique<pool::Quota>();
+    }
+    return *quota;
+}
+
+}  // namespace
+
+pool::Quota& Shared::database_quota(const std::string& database) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(database_quotas_, database);
+}
+
+pool::Quota& Shared::user_quota(const std::string& user) {
+    const std::scoped_lock lock(mutex_);
+    return quota_in(user_quotas_, user);
 }
 
 Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
-    : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
-      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_"),
+    : loop_(loop),
+      shared_(shared),
+      index_(index),
+      config_(shared.config()),
+      prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_", index + 1, kIdStep),
       statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
-      events_(ring_capacity(config_->settings.query_event_ring)), secret_(random_secret()) {}
+      events_(ring_capacity(config_->settings.query_event_ring)),
+      verifiers_(shared.secret),
+      auth_lookups_(*this) {}
 
 Worker::~Worker() {
     ASSERT(sessions_.empty());
@@ -86,16 +123,22 @@ void Worker::fill_random(std::string& bytes) {
 }
 
 void Worker::accept(net::Accepted accepted) {
-    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)));
+    const bool last =
+        shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    net::apply_tcp_options(accepted.fd, tcp_options(settings()));
+    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
-void Worker::accept(std::unique_ptr<net::Stream> stream) {
+void Worker::accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors) {
     const std::uint64_t id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
     ++sessions_total;
     count_client(+1);
     auto session = std::make_unique<Session>(*this, std::move(stream), id);
     Session* raw = session.get();
     sessions_.emplace(id, std::move(session));
+    if (out_of_descriptors) {
+        raw->set_out_of_descriptors();
+    }
     if (stopping) {
         raw->end("57P01", "the proxy is shutting down");
     }
@@ -113,6 +156,14 @@ net::Task<void> Worker::run_session(Session* session) {
 }
 
 PoolEntry* Worker::pool_for(const std::string& database, const std::string& user) {
+    const auto settings = config_->database(database);
+    if (!settings) {
+        return nullptr;
+    }
+    return pool_as(database, settings->user ? *settings->user : user);
+}
+
+PoolEntry* Worker::pool_as(const std::string& database, const std::string& user) {
     const auto found = pools_.find({database, user});
     if (found != pools_.end()) {
         return found->second.get();
@@ -120,31 +171,13 @@ PoolEntry* Worker::pool_for(const std::string& database, const std::string& user
     if (!config_->database(database)) {
         return nullptr;
     }
+    if (!config_->databases.contains(database)) {
+        log::info("registered new auto-database: {}", database);
+    }
     auto entry = std::make_unique<PoolEntry>(*this, database, user);
     PoolEntry* raw = entry.get();
     pools_.emplace(std::pair(database, user), std::move(entry));
     return raw;
-}
-
-namespace {
-
-pool::Quota& quota_in(std::map<std::string, std::unique_ptr<pool::Quota>>& quotas,
-                      const std::string& name) {
-    auto& quota = quotas[name];
-    if (quota == nullptr) {
-        quota = std::make_unique<pool::Quota>();
-    }
-    return *quota;
-}
-
-}  // namespace
-
-pool::Quota& Worker::database_quota(const std::string& database) {
-    return quota_in(database_quotas_, database);
-}
-
-pool::Quota& Worker::user_quota(const std::string& user) {
-    return quota_in(user_quotas_, user);
 }
 
 std::uint32_t Worker::intern_name(const std::string& name) {
@@ -152,9 +185,31 @@ std::uint32_t Worker::intern_name(const std::string& name) {
 }
 
 void Worker::reconfigure() {
-    config_ = shared_.config();
+    const config::ConfigPtr old = std::exchange(config_, shared_.config());
+    std::set<std::string> changed;
+    bool tls_changed = false;
+    for (const config::ConfigChange& change : config::difference(*old, *config_)) {
+        if (change.reconnect && change.what == config::ConfigChange::What::kDatabase) {
+            changed.insert(change.name);
+        }
+        tls_changed = tls_changed || (change.reconnect && change.name.starts_with("server_"));
+    }
     for (auto& [key, entry] : pools_) {
+        if (!config_->database(entry->database())) {
+            log::warning("dropping database '{}' as it does not exist anymore", entry->database());
+            for (const auto& [id, session] : sessions_) {
+                if (session->pool() == entry.get()) {
+                    session->end("08P01", "database removed");
+                }
+            }
+            entry->pool().reconnect("database removed");
+            continue;
+        }
         entry->reconfigure();
+        const bool own = config_->databases.contains(entry->database());
+        if (tls_changed || changed.contains(own ? entry->database() : "*")) {
+            entry->pool().reconnect("database configuration changed");
+        }
     }
 }
 
@@ -185,27 +240,6 @@ sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
     return rules;
 }
 
-// A shape that always came back clean is asked again at 16, 32, 64, ... runs.
-bool Worker::probe_due(std::uint64_t fingerprint) {
-    const auto found = clean_probes_.find(fingerprint);
-    if (fingerprint == 0 || found == clean_probes_.end() || found->second < kTrustAfter) {
-        return true;
-    }
-    const std::uint32_t count = ++found->second;
-    return (count & (count - 1)) == 0;
-}
-
-void Worker::probe_found(std::uint64_t fingerprint, bool clean) {
-    if (fingerprint == 0) {
-        return;
-    }
-    if (clean_probes_.size() >= kCleanProbesMax) {
-        clean_probes_.clear();
-    }
-    std::uint32_t& count = clean_probes_[fingerprint];
-    count = clean ? count + 1 : 0;
-}
-
 void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
     if (server->connection->cancels_in_flight > 0) {
         server->connection->stream->set_listener(nullptr);
@@ -215,7 +249,42 @@ void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
     entry.pool().release(server);
 }
 
-void Worker::route_cancel(std::uint32_t pid, const std::string& key) {
+namespace {
+
+// With peers, the cancel key says whose it is, in the bytes where PgBouncer has it: the second and
+// third of the process id. The last two bits of the key count how often it may be passed on.
+constexpr std::uint8_t kHopsMask = 0x03;
+
+int peer_of(std::uint32_t pid) {
+    return static_cast<int>((pid >> 16 & 0xff) | (pid & 0xff00));
+}
+
+}  // namespace
+
+std::uint32_t Worker::cancel_pid_for(std::uint64_t session_id, std::string& key) const {
+    const int peer = settings().peer_id;
+    if (peer == 0) {
+        // The loop's number is in the process id, so that a cancel request finds its loop.
+        return static_cast<std::uint32_t>((session_id << 4 | index_) & 0x7fffffff);
+    }
+    key.back() = static_cast<char>(static_cast<std::uint8_t>(key.back()) | kHopsMask);
+    const auto id = static_cast<std::uint32_t>(peer);
+    return static_cast<std::uint32_t>((session_id >> 4 & 0x7f) << 24) | (id & 0xff) << 16 |
+           (id & 0xff00) | static_cast<std::uint32_t>((session_id & 0xf) << 4) | index_;
+}
+
+void Worker::route_cancel(std::uint32_t pid, std::string key) {
+    if (const int own = settings().peer_id; own != 0 && !key.empty()) {
+        auto hops = static_cast<std::uint8_t>(key.back());
+        if (peer_of(pid) != own) {
+            if ((hops & kHopsMask) != 0) {
+                key.back() = static_cast<char>(hops - 1);
+                tasks_.spawn(forward_cancel(peer_of(pid), pid, std::move(key)));
+            }
+            return;
+        }
+        key.back() = static_cast<char>(hops | kHopsMask);
+    }
     const std::size_t owner = pid & 0xf;
     if (owner >= shared_.workers.size()) {
         return;
@@ -237,6 +306,50 @@ void Worker::route_cancel(std::uint32_t pid, const std::string& key) {
     }
 }
 
+int Worker::peer_cancels(int peer_id) const {
+    const auto found = peer_cancels_.find(peer_id);
+    return found == peer_cancels_.end() ? 0 : found->second;
+}
+
+// Passes a cancel request on to the process among [peers] whose client it is.
+net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::string key) {
+    const auto found = config_->peers.find(peer_id);
+    if (found == config_->peers.end()) {
+        log::warning("could not find peer {} to forward a cancel request to", peer_id);
+        co_return;
+    }
+    const config::ServerAddress peer = found->second.addresses.front();
+    const auto port = static_cast<std::uint16_t>(peer.port);
+    server::CancelTarget target;
+    target.host = peer.host;
+    target.pid = pid;
+    target.key = std::move(key);
+    if (peer.host.empty() || peer.host[0] == '/' || peer.host[0] == '@') {
+        const std::string& folder = peer.host.empty() ? settings().unix_socket_dir : peer.host;
+        target.address = net::Address::unix_path(fmt::format("{}/.s.PGSQL.{}", folder, port));
+    } else if (auto numeric = net::Address::numeric(peer.host, port)) {
+        target.address = *numeric;
+    } else {
+        Resolver::Question question;
+        question.name = peer.host;
+        question.times = {settings().dns_max_ttl, settings().dns_nxdomain_ttl};
+        auto resolved = co_await shared_.resolver.resolve(loop_, std::move(question));
+        if (!resolved || resolved->empty()) {
+            log::warning("peer {}: could not resolve \"{}\"", peer_id, peer.host);
+            co_return;
+        }
+        target.address = resolved->front();
+        target.address.set_port(port);
+    }
+    ++peer_cancels_[peer_id];
+    if (auto sent =
+            co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+        !sent) {
+        log::warning("cancel request to peer {} failed: {}", peer_id, sent.error().message);
+    }
+    --peer_cancels_[peer_id];
+}
+
 void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server) {
     ++entry.stats.cancels;
     ++server->connection->cancels_in_flight;
@@ -251,7 +364,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
     target.pid = connection.pid;
     target.key = connection.cancel_key;
     if (connection.stream->tls() != nullptr) {
-        target.tls = shared_.server_tls();
+        target.tls = shared_.tls()->server_for(entry.database());
         target.tls_mode = server::TlsMode::kRequire;
     }
     auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
@@ -343,12 +456,130 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         !stream.ended();
 }
 
+const std::string& Worker::console_name() const {
+    static const std::string kOurs = "howdah";
+    static const std::string kTheirs = "pgbouncer";
+    return config_->pgbouncer ? kTheirs : kOurs;
+}
+
+void Worker::apply_pauses() {
+    const Control& control = shared_.control();
+    for (const auto& [key, entry] : pools_) {
+        entry->database_disabled = control.disabled(entry->database());
+        entry->pool().set_paused(control.paused(entry->database()));
+    }
+    lends_no_more_ = control.shutdown_mode() == ShutdownMode::kWaitForServers;
+    for (const auto& [id, session] : sessions_) {
+        if (lends_no_more_ && session->waiting()) {
+            session->end("57P01", "server shutting down");
+        }
+    }
+    if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
+        for (const auto& [id, session] : sessions_) {
+            session->wake();
+        }
+    }
+}
+
+bool Worker::suspend_done(bool force) {
+    for (const auto& [id, session] : sessions_) {
+        if (!session->quiet()) {
+            if (!force) {
+                return false;
+            }
+            session->end("08P01", "suspend_timeout");
+        }
+    }
+    return true;
+}
+
+void Worker::settle_bytes() {
+    for (const auto& [id, session] : sessions_) {
+        session->settle_bytes();
+    }
+}
+
+std::int64_t Worker::stats_age_us() const {
+    return (loop_.now() - stats_older_at_).count();
+}
+
+// Once every stats_period: what averages are counted from moves on; the first loop logs the sums.
+net::Task<void> Worker::roll_stats() {
+    settle_bytes();
+    for (const auto& [key, entry] : pools_) {
+        entry->history.roll(entry->stats);
+    }
+    console_history.roll(console_stats);
+    stats_older_at_ = std::exchange(stats_newer_at_, loop_.now());
+    if (index_ != 0 || !settings().log_stats) {
+        co_return;
+    }
+    StatsRow sum;
+    for (const StatsRow& row : co_await gather_rows<StatsRow>(*this, stats_rows)) {
+        sum.now.add(row.now);
+        sum.before.add(row.before);
+    }
+    log::info("stats: {}", describe_averages(average_of(sum.now, sum.before, stats_age_us())));
+}
+
+net::Task<void> Worker::retire(std::unique_ptr<PoolEntry> entry) {
+    co_await entry->pool().shut_down();
+}
+
+void Worker::tend_pools() {
+    const net::Duration idle_max = settings().pool_idle_timeout;
+    for (auto at = pools_.begin(); at != pools_.end();) {
+        PoolEntry& entry = *at->second;
+        entry.pool().tick();
+        entry.keep_house();
+        if (idle_max.count() > 0 && entry.unused_for(idle_max)) {
+            log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
+                      entry.user(), entry.database());
+            tasks_.spawn(retire(std::move(at->second)));
+            at = pools_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+    if (settings().server_fast_close) {
+        close_outdated();
+    }
+    if (index_ == 0 && loop_.now() - minimum_kept_at_ >= 300ms) {
+        minimum_kept_at_ = loop_.now();
+        keep_minimum_pools();
+    }
+}
+
+// Pools of databases with a user of their own are kept at min_pool_size before any client comes.
+void Worker::keep_minimum_pools() {
+    for (const auto& [name, database] : config_->databases) {
+        if (database.user && database.min_pool_size.value_or(settings().min_pool_size) > 0) {
+            pool_for(name, *database.user);
+        }
+    }
+}
+
+// server_fast_close: a session does not keep an outdated connection beyond its transaction.
+void Worker::close_outdated() {
+    for (const auto& [id, session] : sessions_) {
+        const pool::Pooled* lease = session->lease();
+        if (lease != nullptr && lease->connection->doomed && !session->in_transaction() &&
+            session->pool()->mode() == config::PoolMode::kSession) {
+            session->end("08P01", "database configuration changed");
+        }
+    }
+}
+
 net::Task<void> Worker::keep_house() {
+    stats_newer_at_ = loop_.now();
+    stats_older_at_ = stats_newer_at_ - 1s;
     while (!stopping) {
         co_await loop_.sleep(100ms);
-        for (auto& [key, entry] : pools_) {
-            entry->pool().tick();
+        if (loop_.now() - stats_newer_at_ >= std::chrono::seconds(settings().stats_period)) {
+            co_await roll_stats();
         }
+        tend_pools();
+        auth_lookups_.sweep();
     }
 }
 
@@ -357,6 +588,7 @@ net::Task<void> Worker::shut_down() {
     for (auto& [id, session] : sessions_) {
         session->end("57P01", "the proxy is shutting down");
     }
+    auth_lookups_.stop();
     co_await tasks_.close();
     for (auto& [key, entry] : pools_) {
         co_await entry->pool().shut_down();

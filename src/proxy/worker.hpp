@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,9 +19,15 @@
 #include "config/config.hpp"
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
+#include "proxy/auth_lookup.hpp"
+#include "proxy/client_counts.hpp"
+#include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/resolver.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
+#include "proxy/tls_contexts.hpp"
+#include "proxy/verifier_cache.hpp"
 #include "server/parameters.hpp"
 #include "sql/statement_cache.hpp"
 #include "wire/password.hpp"
@@ -30,6 +38,8 @@ class Worker;
 
 // The pool of one database and user, with what its sessions need to know of it.
 using server::ServerConnection;
+
+net::TcpOptions tcp_options(const config::Settings& settings);
 
 class PoolEntry final : public pool::Host {
   public:
@@ -42,20 +52,32 @@ class PoolEntry final : public pool::Host {
     const config::DatabaseSettings& database_settings() const { return settings_; }
     config::PoolMode mode() const { return mode_; }
     // Who we are on the server: the database's forced user, or the client's.
-    const std::string& server_user() const;
+    const std::string& server_user() const { return user_; }
     // Takes over the current configuration.
     void reconfigure();
-    // What a client proved itself with, for logging in to the server in its name.
+    // What a client of this pool's user proved itself with, for logging in to the server in its
+    // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
+    // Several times a second.
+    void keep_house();
 
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
     bool evict_idle(const pool::Quota& quota) override;
+    void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
+                   net::Detached detached) override;
+    void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
-    void on_connect_failed(const Error& error) override;
+    bool may_retry_now() override;
+    void on_reserve_used() override;
+    void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
+    std::uint64_t next_id() override;
+    // Whether nobody has used it for pool_idle_timeout.
+    bool unused_for(net::Duration limit);
 
     PoolStats stats;
+    StatsHistory history;
     std::uint32_t database_id = 0;
     std::uint32_t user_id = 0;
     int clients = 0;  // sessions that use it
@@ -69,14 +91,31 @@ class PoolEntry final : public pool::Host {
 
   private:
     pool::Options pool_options() const;
+    net::Task<Result<>> choose_address(server::Target& target);
+    void describe_target(server::Target& target) const;
+    net::Task<void> follow_dns();
+    void expire_credentials();
+    bool has_scram_secret() const;
     Result<server::Credentials> server_credentials() const;
+    std::string attempted_host() const;
 
     Worker& worker_;
+    net::TimePoint last_used_{};
     std::string database_;
     std::string user_;
     config::DatabaseSettings settings_;
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
+    net::TimePoint offered_used_{};
+    // Keys made from a password at the last login, and that password.
+    std::optional<wire::ScramKeys> known_keys_;
+    wire::Secret known_keys_password_;
+    std::set<std::string> missing_;  // addresses that DNS did not tell the last time
+    net::TimePoint dns_followed_at_{};
+    bool keeps_minimum_ = false;
+    bool following_dns_ = false;
+    std::size_t next_record_ = 0;
+    std::size_t failures_in_row_ = 0;
     std::size_t next_address_ = 0;
     std::size_t attempted_ = 0;
     std::size_t next_good_ = 0;
@@ -86,27 +125,38 @@ class PoolEntry final : public pool::Host {
 // What all workers share: read-mostly, or behind its own lock, never on the query path.
 class Shared {
   public:
-    explicit Shared(config::ConfigPtr config) : config_(std::move(config)) {}
+    explicit Shared(config::ConfigPtr config);
     config::ConfigPtr config() const;
     void publish(config::ConfigPtr config);
-    std::atomic<int> clients{0};         // logged in or logging in, over all loops
+    std::atomic<int> clients{0};  // logged in or logging in, over all loops
+    ClientCounts client_counts;   // by database and by user
+    // Random, as long as the process lives: unknown users look like known ones, on every loop.
+    const wire::Secret secret;
+    // Clients whose descriptor is not below this are refused: servers need some too.
+    int client_descriptors_max = 0;
+    Resolver resolver;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
-    std::vector<Worker*> workers;        // set before the loops run
-    std::function<void(int)> on_shutdown_request;  // SHUTDOWN on the console
-    std::function<Result<>()> reload;              // RELOAD on the console
+    std::vector<Worker*> workers;  // set before the loops run
+    Control& control() { return control_; }
 
-    // TLS contexts by role; replaced whole on reload.
-    std::shared_ptr<const net::TlsContext> client_tls() const;
-    std::shared_ptr<const net::TlsContext> server_tls() const;
-    void publish_tls(std::shared_ptr<const net::TlsContext> client,
-                     std::shared_ptr<const net::TlsContext> server);
+    // What pools and limits have in common over all loops; made on first use, never taken away.
+    std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
+    pool::Quota& database_quota(const std::string& database);
+    pool::Quota& user_quota(const std::string& user);
+
+    // Never null; replaced whole on reload.
+    std::shared_ptr<const TlsContexts> tls() const;
+    void publish_tls(std::shared_ptr<const TlsContexts> tls);
 
   private:
     mutable std::mutex mutex_;
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
+    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
-    std::shared_ptr<const net::TlsContext> client_tls_;
-    std::shared_ptr<const net::TlsContext> server_tls_;
+    Control control_;
+    std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
 };
 
 class Worker {
@@ -116,7 +166,7 @@ class Worker {
 
     // A new connection, on this loop.
     void accept(net::Accepted accepted);
-    void accept(std::unique_ptr<net::Stream> stream);
+    void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
     // Takes over the configuration that Shared holds now.
     void reconfigure();
     // Ends every session and pool. Suspends until all are gone.
@@ -135,22 +185,25 @@ class Worker {
     sql::StatementCache& statements() { return statements_; }
     net::TaskGroup& tasks() { return tasks_; }
     SpscRing<QueryEvent>& events() { return events_; }
-    const wire::Secret& secret() const { return secret_; }
+    AuthLookups& auth_lookups() { return auth_lookups_; }
+    VerifierCache& verifiers() { return verifiers_; }
     FingerprintStats& fingerprints() { return fingerprints_; }
 
     // The pool for a client's database and user; made on first use. Null: no such database.
     PoolEntry* pool_for(const std::string& database, const std::string& user);
+    // The pool of this very user on the server, whatever user the database forces on its clients.
+    PoolEntry* pool_as(const std::string& database, const std::string& server_user);
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>>& pools() {
         return pools_;
     }
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
-    pool::Quota& database_quota(const std::string& database);
-    pool::Quota& user_quota(const std::string& user);
     std::uint32_t intern_name(const std::string& name);
     void count_client(int change);
 
     // Finds the session a cancel request names, on whatever loop, and cancels it there.
-    void route_cancel(std::uint32_t pid, const std::string& key);
+    void route_cancel(std::uint32_t pid, std::string key);
+    // The process id a client is told; may mark its key so that peers know whose it is.
+    std::uint32_t cancel_pid_for(std::uint64_t session_id, std::string& key) const;
     // Sends a cancel for what `server` runs; it is not lent again before that is over.
     void cancel_server(PoolEntry& entry, pool::Pooled* server);
     // Gives a server back to its pool, once no cancel request for it is under way.
@@ -165,16 +218,38 @@ class Worker {
     }
     void note_good_parameters(const server::ParameterSetPtr& parameters);
     static void fill_random(std::string& bytes);
-    // Whether a probe is due for this unknown code, by what earlier probes found.
-    bool probe_due(std::uint64_t fingerprint);
-    void probe_found(std::uint64_t fingerprint, bool clean);
 
+    // --- For the console ---
+    // The console's database: "howdah", or "pgbouncer" under a pgbouncer.ini.
+    const std::string& console_name() const;
+    // Every pool lends or holds back, and every session goes on or stands still, as Control says.
+    void apply_pauses();
+    bool suspended() const { return suspended_; }
+    // SHUTDOWN WAIT_FOR_SERVERS: who has no server gets none.
+    bool lends_no_more() const { return lends_no_more_; }
+    // While suspended: nothing half sent is left; with `force` what is left is cut off.
+    bool suspend_done(bool force);
+    // Brings the pools' byte counters up to date.
+    void settle_bytes();
+    // How long ago the counters of StatsHistory::older were read.
+    std::int64_t stats_age_us() const;
+    // Cancel requests under way to this peer.
+    int peer_cancels(int peer_id) const;
+
+    PoolStats console_stats;
+    StatsHistory console_history;
     std::uint64_t sessions_total = 0;
     std::uint64_t protocol_errors = 0;
     bool stopping = false;
 
   private:
     net::Task<void> run_session(Session* session);
+    net::Task<void> roll_stats();
+    net::Task<void> retire(std::unique_ptr<PoolEntry> entry);
+    void tend_pools();
+    void keep_minimum_pools();
+    void close_outdated();
+    net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
@@ -188,14 +263,18 @@ class Worker {
     sql::StatementCache statements_;
     FingerprintStats fingerprints_;
     SpscRing<QueryEvent> events_;
-    wire::Secret secret_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
+    VerifierCache verifiers_;
+    AuthLookups auth_lookups_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;
-    std::unordered_map<std::uint64_t, std::uint32_t> clean_probes_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
+    bool suspended_ = false;
+    bool lends_no_more_ = false;
+    std::map<int, int> peer_cancels_;
+    net::TimePoint minimum_kept_at_{};
+    net::TimePoint stats_newer_at_{};
+    net::TimePoint stats_older_at_{};
     net::TaskGroup tasks_;
 };
 

@@ -159,4 +159,20 @@ std::string transition_sql(const ParameterSet& from, const ParameterSet& to) {
     return sql + calls;
 }
 
+std::string reset_and_set_sql(const ParameterSet& known, const ParameterSet& to) {
+    // RESET ALL leaves who the session acts as; that is always known.
+    ParameterSet identity;
+    for (const auto& entry : known.values) {
+        if (is_identity(entry.first)) {
+            identity.values.push_back(entry);
+        }
+    }
+    // The role first: the right to reset may hang on it.
+    std::string resets;
+    for (const auto& [name, value] : identity.values) {
+        resets += "RESET " + quote_parameter(name) + ";";
+    }
+    return resets + "RESET ALL;" + transition_sql(ParameterSet(), to);
+}
+
 }  // namespace howdah::server

@@ -45,6 +45,8 @@ class ParameterInterner {
 // The statements that take a session from `from` to `to`: RESET of what is gone, set_config() of
 // what is new or different. Empty when they are equal.
 std::string transition_sql(const ParameterSet& from, const ParameterSet& to);
+// The same from a session of which only `known` is sure: everything else is reset as well.
+std::string reset_and_set_sql(const ParameterSet& known, const ParameterSet& to);
 
 // 'it''s' with E'' where a backslash is inside; safe whatever standard_conforming_strings is.
 std::string quote_literal(std::string_view value);

@@ -67,7 +67,7 @@ std::optional<Facts> parse_facts(std::string_view text) {
     sort_unique(statement->tables_read);
     sort_unique(statement->tables_written);
     sort_unique(statement->functions);
-    statement->fingerprint = fingerprint_of(text);
+    statement->fingerprint = fingerprint_of(text) ^ (walker.inline_code() ? stable_hash(text) : 0);
     statement->normalized = normalize(text);
     statement->normalized.shrink_to_fit();
     return Facts{.statement = StatementRef(statement.release()),

@@ -159,7 +159,8 @@ std::uint32_t FactsWalker::by_kind(const Node& node) {
             return plain(StatementKind::kPrepared, kSqlExecute);
         case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
             return plain(StatementKind::kPrepared,
-                         *node.deallocate_stmt->name == '\0' ? kSqlDeallocateAll : kSqlDeallocate);
+                         kMayClean | (*node.deallocate_stmt->name == '\0' ? kSqlDeallocateAll
+                                                                          : kSqlDeallocate));
         case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
             return declare_cursor(*node.declare_cursor_stmt);
         case PG_QUERY__NODE__NODE_FETCH_STMT:
@@ -181,6 +182,10 @@ std::uint32_t FactsWalker::by_kind(const Node& node) {
         case PG_QUERY__NODE__NODE_LOCK_STMT:
             return plain(StatementKind::kOther, kRowLock);
         case PG_QUERY__NODE__NODE_DO_STMT:
+            // The code is a literal, so it is all that tells one DO from another.
+            literals_decide_ = true;
+            inline_code_ = true;
+            return plain(StatementKind::kOther, kUnknownCode | kWrite);
         case PG_QUERY__NODE__NODE_CALL_STMT:
         case PG_QUERY__NODE__NODE_LOAD_STMT:
             return plain(StatementKind::kOther, kUnknownCode | kWrite);

@@ -20,6 +20,8 @@ class FactsWalker {
     std::uint32_t statement(const Node* node);
     [[nodiscard]] StatementKind kind() const { return kind_; }
     [[nodiscard]] bool literals_decide() const { return literals_decide_; }
+    // A DO: its code is in the text, but in no tree and no fingerprint.
+    [[nodiscard]] bool inline_code() const { return inline_code_; }
     // Everything but effects, kind and count, of all statements so far.
     void move_to(Statement& statement);
 
@@ -54,6 +56,7 @@ class FactsWalker {
     bool on_commit_drop_ = false;
     bool relations_written_ = false;  // relations outside a query count as written (DDL)
     bool literals_decide_ = false;
+    bool inline_code_ = false;
     bool clock_literal_ = false;
     bool has_list_ = false;
     std::uint16_t params_max_ = 0;

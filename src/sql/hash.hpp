@@ -8,7 +8,7 @@
 // points; they are drawn at start and never leave the process (universal hashing; Carter and
 // Wegman 1979). So equal hashes are taken for equal texts without comparing.
 //
-// About 10 ns and 0.35 ns a byte.
+// 14 ns and 0.25 ns a byte (2.6 GHz).
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,7 @@ class TextGenerator {
         static const std::vector<const char*> kStrings = {
             "'a'",    "''",           "'it''s'", "E'x\\'y'", "$$a$$",        "$t$'$$'$t$",
             "'/*'",   "'--'",         "'a;b'",   "E'\\\\'",  "'pg_tables'",  "'\\'",
-            "'know'", "'{\"a\": 1}'", "'%x%'",   "'1 day'",  "'2020-01-01'", "'ä€'"};
+            "'know'", "'{\"a\": 1}'", "'%x%'",   "'1 day'",  "'2020-01-01'", "'\u00e4\u20ac'"};
         space();
         out_ += kStrings[surface_.below(kStrings.size())];
     }

@@ -48,11 +48,12 @@ enum Effect : std::uint32_t {
     kDiscardOther = 1U << 18,   // DISCARD TEMP, PLANS, SEQUENCES
     kSequenceState = 1U << 19,  // currval, lastval: needs the session that called nextval
     kUnknownCode = 1U << 20,    // DO, CALL, LOAD, a function that is not known: may do anything
-    kMayClean = 1U << 21,       // may end a pin: DROP, CLOSE, UNLISTEN, pg_advisory_unlock, DISCARD
-    kCopyIn = 1U << 22,         // COPY ... FROM STDIN
-    kCopyOut = 1U << 23,        // COPY ... TO STDOUT
-    kWrite = 1U << 24,          // changes data or anything outside the session
-    kReadOnly = 1U << 25,       // a read with immutable or stable built-ins only, and no locks
+    // May end a pin: DROP, CLOSE, UNLISTEN, DEALLOCATE, DISCARD, pg_advisory_unlock.
+    kMayClean = 1U << 21,
+    kCopyIn = 1U << 22,    // COPY ... FROM STDIN
+    kCopyOut = 1U << 23,   // COPY ... TO STDOUT
+    kWrite = 1U << 24,     // changes data or anything outside the session
+    kReadOnly = 1U << 25,  // a read with immutable or stable built-ins only, and no locks
     kDdl = 1U << 26,
     kUnparsed = 1U << 27,
     kMultiple = 1U << 28,  // several statements
@@ -88,7 +89,10 @@ struct Name {
 };
 
 struct Statement {
-    std::uint64_t fingerprint = 0;  // libpg_query's; a hash of the shape where it does not parse
+    // libpg_query's; mixed with a hash of the text for DO, which it all takes for one; a hash of
+    // `normalized` where the text does not parse. Literals do not count: what a function does with
+    // its arguments may differ between two calls of one fingerprint.
+    std::uint64_t fingerprint = 0;
     std::uint32_t effects = 0;
     // PREPARE: what each EXECUTE of it does. 0 otherwise.
     std::uint32_t deferred_effects = 0;

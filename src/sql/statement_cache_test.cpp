@@ -114,6 +114,49 @@ TEST(StatementCache, DeepNestingIsUnparsedNotACrash) {
         cache.analyze("SELECT E'a'\n'\\'', " + std::string(60'000, '(') + "'")->has(kUnparsed));
 }
 
+// The deepest texts that are still parsed, on a stack like a loop thread's: walking them and taking
+// their fingerprint must not overrun it.
+TEST(StatementCache, AsDeepAsIsParsed) {
+    constexpr std::pair<const char*, const char*> kLevels[] = {{"(", ")"},
+                                                               {"1 + ", ""},
+                                                               {"NOT ", ""},
+                                                               {"ARRAY[", "]"},
+                                                               {"CASE WHEN true THEN ", " END"},
+                                                               {"f(", ")"},
+                                                               {"(SELECT ", ")"},
+                                                               {"- ", ""},
+                                                               {"a || f(1, ", ")"}};
+    std::thread loop([&] {
+        for (const auto& [open, close] : kLevels) {
+            std::size_t deepest = 0;
+            for (std::size_t step = 1 << 14; step > 0; step /= 2) {
+                std::string text = "SELECT ";
+                const std::size_t levels = deepest + step;
+                for (std::size_t i = 0; i < levels; ++i) {
+                    text += open;
+                }
+                text += "1";
+                for (std::size_t i = 0; i < levels; ++i) {
+                    text += close;
+                }
+                deepest = analyze(text)->has(kUnparsed) ? deepest : levels;
+            }
+            EXPECT_GT(deepest, 100U) << open;
+        }
+    });
+    loop.join();
+}
+
+// Only the code tells one DO from another; nothing learned about one may count for the other.
+TEST(StatementCache, DoBlocksAreNeverTakenForEachOther) {
+    StatementCache cache(100, 1 << 20, 1);
+    const StatementRef clean(cache.analyze("DO $$ BEGIN PERFORM 1; END $$"));
+    const StatementRef dirty(cache.analyze("DO $$ BEGIN SET a.b = 'c'; END $$"));
+    EXPECT_NE(clean->fingerprint, dirty->fingerprint);
+    EXPECT_EQ(cache.analyze("DO $$ BEGIN PERFORM 1; END $$"), clean.get());
+    EXPECT_EQ(cache.counters().parses, 2U);
+}
+
 TEST(StatementCache, KeepsItsLimits) {
     constexpr std::size_t kEntries = 50;
     constexpr std::size_t kBytes = 20'000;

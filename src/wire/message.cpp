@@ -239,6 +239,9 @@ ErrorFields read_error(std::span<const std::uint8_t> body) {
             case 'H':
                 fields.hint = value;
                 break;
+            case 'R':
+                fields.routine = value;
+                break;
             default:
                 break;
         }

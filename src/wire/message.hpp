@@ -93,6 +93,7 @@ struct ErrorFields {
     std::string_view message;
     std::string_view detail;
     std::string_view hint;
+    std::string_view routine;  // the C function that reported it
 };
 ErrorFields read_error(std::span<const std::uint8_t> body);
 

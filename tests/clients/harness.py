@@ -1,7 +1,6 @@
 """How tests/clients runs a driver: which scenarios it has, what starts it, what it printed."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from tools.shell import BUILD, ROOT
 HERE = Path(__file__).parent
 SETS = {"wire": ("psql", "psycopg", "asyncpg", "jdbc", "pg", "postgresjs"),
         "orm": ("drizzle", "prisma")}
-DRIVERS = (*SETS["wire"], *SETS["orm"])
-RUN_SECONDS_MAX = 300
+DRIVERS = (*SETS["wire"], *SETS["orm"], "pgbench")
+RUN_SECONDS_MAX = 150
 JDBC_JAR = "/usr/share/java/postgresql.jar"
 
 
@@ -36,14 +35,15 @@ def java_classes() -> Path:
     place = BUILD / "clients" / "java"
     place.mkdir(parents=True, exist_ok=True)
     sources = sorted((HERE / "java").glob("*.java"))
-    if not all(s.stat().st_mtime < (place / "JdbcClient.class").stat().st_mtime
-               if (place / "JdbcClient.class").exists() else False for s in sources):
+    made = place / "JdbcClient.class"
+    newest = max(source.stat().st_mtime for source in sources)
+    if not made.exists() or made.stat().st_mtime < newest:
         shell.run(["javac", "-Xlint:all", "-Werror", "-cp", JDBC_JAR, "-d", place, *sources])
     return place
 
 
 def command(driver: str) -> list[str]:
-    if driver in ("psql", "psycopg", "asyncpg"):
+    if driver in ("psql", "pgbench", "psycopg", "asyncpg"):
         return ["/usr/bin/python3", "-B", str(HERE / "python" / f"{driver}_client.py")]
     if driver == "jdbc":
         return ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{java_classes()}:{JDBC_JAR}",
@@ -52,16 +52,23 @@ def command(driver: str) -> list[str]:
 
 
 def run(driver: str, uri: str, names: list[str]) -> dict[str, dict]:
-    """Runs the driver's program; what it printed for each scenario."""
-    line = [*command(driver), *names]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS_MAX,
-                          env={**process.clean_environment(), "DATABASE_URL": uri,
-                               "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
-    outcomes = {}
-    for text in done.stdout.splitlines():
-        entry = json.loads(text)
-        outcomes[entry.pop("scenario")] = entry
+    """Runs the driver's program; what it printed for each scenario, or why it did not."""
+    try:
+        line = [*command(driver), *names]
+    except shell.Failed as error:  # said once for all its scenarios, not tried for each again
+        return {name: {"error": f"{driver} cannot start: {error}; {error.rerun}"} for name in names}
     again = f"DATABASE_URL={uri} {shell.quote(line[:-len(names)])}"
-    assert done.returncode == 0, f"{driver} ended with {done.returncode}: {done.stderr}\n{again}"
-    assert set(outcomes) == set(names), f"{driver} did not print {set(names) ^ set(outcomes)}"
+    try:
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True,
+                              timeout=RUN_SECONDS_MAX,
+                              env={**process.clean_environment(), "DATABASE_URL": uri,
+                                   "LC_ALL": "C.UTF-8"})
+        text, end = done.stdout, f"ended with {done.returncode}: {done.stderr}"
+    except subprocess.TimeoutExpired as late:
+        text, end = (late.stdout or b"").decode(), f"did not end in {RUN_SECONDS_MAX} s"
+    outcomes = {name: {"error": f"{driver} {end}\n{again} {name}"} for name in names}
+    for entry in map(json.loads, text.splitlines()):
+        name = entry.pop("scenario")
+        assert name in names, f"{driver} printed {name}, which it was not asked for"
+        outcomes[name] = entry
     return outcomes

@@ -27,14 +27,22 @@ def outcomes(cluster, new_database, start_howdah):
             database = new_database(f"{driver}_{how}")
             uri = (cluster.primary.uri(USER, PASSWORD, database) if how == "direct"
                    else poolers[how].uri(database))
-            try:
-                known[driver, how] = harness.run(driver, uri, harness.scenarios(driver, BEHIND))
-            except BaseException as error:  # the reason once, not a run again for each scenario
-                known[driver, how] = error
-        if isinstance(known[driver, how], BaseException):
-            raise known[driver, how]
+            known[driver, how] = harness.run(driver, uri, harness.scenarios(driver, BEHIND))
+            if how != "direct" and poolers[how].process.poll() is not None:
+                explain_death(poolers[how], driver, known[driver, how])
+                poolers[how].start()
         return known[driver, how]
     return get
+
+
+def explain_death(pooler: proxy.Proxy, driver: str, outcomes: dict) -> None:
+    """The pooler died under this driver: every scenario that failed says so."""
+    said = (f"{pooler.binary.name} ended with {pooler.process.returncode} while {driver} ran:\n"
+            f"{pooler.log_end()}")
+    for outcome in outcomes.values():
+        if "error" in outcome:
+            outcome["error"] = f"{said}\n{outcome['error']}"
+    outcomes[list(outcomes)[-1]]["error"] = said  # at least one scenario fails of it
 
 
 @pytest.mark.parametrize(("driver", "mode", "name"), CASES,

@@ -1,6 +1,5 @@
 #include "migrate/deploy/config.hpp"
 
-#define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -156,7 +155,10 @@ Keys deploy_keys(DeployConfig& deploy, const fs::path& base) {
         {"watch_slow_growth", number(deploy.watch.slow_growth_max)},
         {"watch_slow_ms", number(deploy.watch.slow_ms_min)},
         {"stop_on_drift", boolean(deploy.stop_on_drift)},
-        {"roll_back_schema", boolean(deploy.roll_back_schema)},
+        {"roll_back_schema",
+         choice(deploy.roll_back_schema, {{"when-needed", SchemaRollback::kWhenNeeded},
+                                          {"always", SchemaRollback::kAlways},
+                                          {"never", SchemaRollback::kNever}})},
         {"records", path(deploy.records, base)},
         {"command_timeout_s", integer(deploy.command_timeout_s, 1)},
         {"smoke", [](const toml::node& node) { return node.is_array_of_tables(); }},
@@ -203,12 +205,15 @@ Result<> read_deploy(const fs::path& file, const toml::table& table, DeployConfi
 }  // namespace
 
 Result<> read_project_config(const fs::path& file, ProjectConfig& config) {
-    const toml::parse_result parsed = toml::parse_file(file.string());
-    if (!parsed) {
+    toml::table parsed;
+    try {
+        parsed = toml::parse_file(file.string());
+    } catch (const toml::parse_error& error) {
         return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file.string(), parsed.error().source().begin.line,
-                                parsed.error().description()));
+                    fmt::format("{}:{}: {}", file.string(), error.source().begin.line,
+                                error.description()));
     }
+    config.file = file;
     const fs::path base = file.parent_path();
     if (const toml::table* table = parsed["migrate"].as_table()) {
         TRY_VOID(read_table(file, *table, migrate_keys(config.migrate, base), "migrate"));

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "base/clock.hpp"
 #include "migrate/lint/rule.hpp"
 
 namespace howdah::migrate::lint {
@@ -119,9 +120,9 @@ Result<Lock> Observer::held_up(const std::string& statement, const std::string& 
     const std::string waiting = fmt::format(
         "select mode from pg_locks where pid = {} and not granted and relation = '{}'::regclass",
         main_.backend_pid(), sql_name(table));
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = steady_now() + std::chrono::seconds(10);
     Lock lock = Lock::kNone;
-    while (lock == Lock::kNone && std::chrono::steady_clock::now() < deadline) {
+    while (lock == Lock::kNone && steady_now() < deadline) {
         auto rows = side_.query(waiting);
         if (!rows) {
             break;

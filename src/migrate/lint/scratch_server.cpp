@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "pg/connection.hpp"
 
 namespace howdah::migrate::lint {
@@ -98,8 +99,8 @@ std::string socket_conninfo(const fs::path& folder, const std::string& database)
 }
 
 Result<> wait_until_ready(const fs::path& folder, pid_t process) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (std::chrono::steady_clock::now() < deadline) {
+    const auto deadline = steady_now() + std::chrono::seconds(60);
+    while (steady_now() < deadline) {
         if (pg::Connection::connect({.conninfo = socket_conninfo(folder, "postgres")})) {
             return {};
         }

@@ -1,0 +1,51 @@
+// Control: what the console and signals have decided for the whole process: which databases are
+// paused or disabled, whether everything is, whether it is shutting down. Any thread; behind a lock
+// that the query path never takes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+
+namespace howdah::proxy {
+
+enum class PauseMode : std::uint8_t { kNone, kPause, kSuspend };
+enum class ShutdownMode : std::uint8_t { kNone, kWaitForServers, kWaitForClients, kImmediate };
+
+class Control {
+  public:
+    PauseMode pause_mode() const;
+    void set_pause_mode(PauseMode mode);
+    ShutdownMode shutdown_mode() const;
+    void set_shutdown_mode(ShutdownMode mode);
+    // Whether nothing may be lent of this database's pools.
+    bool paused(std::string_view database) const;
+    // Whether this very database was paused.
+    bool database_paused(std::string_view database) const;
+    void set_database_paused(const std::string& database, bool paused);
+    std::size_t databases_paused() const;
+    bool disabled(std::string_view database) const;
+    void set_disabled(const std::string& database, bool disabled);
+
+    // Set once by main before the loops run: work that only its thread may do.
+    std::function<bool(std::function<void()>)> post_to_main;  // false: it has ended
+    // These are called on the main thread only.
+    std::function<Result<>()> reload;
+    std::function<Result<>(config::ConfigPtr)> apply_config;
+    std::function<void(ShutdownMode)> shut_down;
+
+  private:
+    mutable std::mutex mutex_;
+    PauseMode pause_mode_ = PauseMode::kNone;
+    ShutdownMode shutdown_mode_ = ShutdownMode::kNone;
+    std::set<std::string, std::less<>> paused_;
+    std::set<std::string, std::less<>> disabled_;
+};
+
+}  // namespace howdah::proxy

@@ -1,0 +1,178 @@
+// PREPARE, EXECUTE and DEALLOCATE as SQL. A client's name stands for a name of ours in the text, so
+// that it works on whatever server the next transaction gets: there the PREPARE is repeated first.
+// PostgreSQL keeps these and the extended protocol's statements in one name space, and so do we.
+
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+#include "sql/prepared_names.hpp"
+
+namespace howdah::proxy {
+
+const PreparedPtr* Session::find_sql_statement(const std::string& name) const {
+    if (sql_statements_ != nullptr) {
+        if (const auto found = sql_statements_->find(name); found != sql_statements_->end()) {
+            return &found->second;
+        }
+    }
+    return find_statement(name);
+}
+
+// Makes the statement known to this server. True when it is already, or when that cannot be: the
+// server then says in the client's own request what is wrong.
+bool Session::replay(const PreparedPtr& prepared) {
+    ServerConnection& server = *lease_->connection;
+    if (server.prepared.contains(prepared->id)) {
+        server.prepared.touch(prepared->id);
+        return true;
+    }
+    if (server.status == 'E' || replay_failed_ == prepared->id) {
+        replay_failed_ = 0;
+        return true;
+    }
+    replay_failed_ = prepared->id;  // until it has succeeded
+    server.prepared.add(prepared->id);
+    if (prepared->from_sql) {
+        inject_query(Purpose::kReplay,
+                     "PREPARE " + server::quote_identifier(prepared->server_name) + prepared->body);
+        return false;
+    }
+    send_parse(prepared->server_name, prepared->body);
+    requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+    wire::Encoder sync;
+    server.stream->write(sync.simple('S').view());
+    requests_.push(RequestKind::kSync, RequestAction::kSwallow).purpose = Purpose::kReplay;
+    injected_ = Purpose::kReplay;
+    return false;
+}
+
+// Puts our names into the text. kWait: a server is asked first, look again when it has answered.
+Session::Rewrite Session::rewrite_names(std::string_view text, const sql::StatementRef& facts,
+                                        std::string& out, std::unique_ptr<SqlNames>& names) {
+    names = std::make_unique<SqlNames>();
+    const std::vector<sql::PreparedNameUse> uses = sql::prepared_names(text, rules_);
+    // Names that this very text makes are found before the client's older ones.
+    std::unordered_map<std::string, PreparedPtr> made;
+    std::size_t copied = 0;
+    for (const sql::PreparedNameUse& use : uses) {
+        PreparedPtr prepared;
+        if (const auto own = made.find(use.name); own != made.end()) {
+            prepared = own->second;
+        } else if (const PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+            prepared = *known;
+        }
+        if (use.kind == sql::PreparedNameUse::Kind::kPrepare && prepared == nullptr) {
+            if (use.body_begin == use.body_end) {
+                continue;  // not a PREPARE that PostgreSQL will take
+            }
+            prepared = worker_.prepared().make_sql(text.substr(use.end, use.body_end - use.end),
+                                                   facts.get());
+            made[use.name] = prepared;
+            names->changes.push_back({true, use.name, prepared});
+        } else if (prepared == nullptr) {
+            continue;  // nobody knows it: the server says so, with the client's own name
+        } else {
+            if (!made.contains(use.name) && !replay(prepared)) {
+                return Rewrite::kWait;
+            }
+            if (use.kind == sql::PreparedNameUse::Kind::kDeallocate) {
+                names->changes.push_back({false, use.name, prepared});
+                made.erase(use.name);
+            } else if (prepared->facts) {
+                note_effects(prepared->facts->deferred_effects);
+            }
+        }
+        out.append(text.substr(copied, use.begin - copied));
+        out.append(server::quote_identifier(prepared->server_name));
+        names->renamed.emplace_back(prepared->server_name, use.name);
+        copied = use.end;
+    }
+    out.append(text.substr(copied));
+    return copied == 0 ? Rewrite::kNothing : Rewrite::kDone;
+}
+
+bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found) {
+    const sql::StatementRef facts(found.statement);
+    const std::uint64_t text_id = found.text_id;
+    if (!need_server()) {
+        return false;
+    }
+    begin_request();
+    const std::span<const std::uint8_t> bytes = body(frame);
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size() - 1);
+    std::string rewritten;
+    std::unique_ptr<SqlNames> names;
+    const Rewrite outcome = rewrite_names(text, facts, rewritten, names);
+    if (outcome == Rewrite::kWait) {
+        return false;
+    }
+    Request& request = requests_.push(RequestKind::kQuery);
+    request.facts = facts;
+    request.text_id = text_id;
+    request.bytes_in = frame.total_bytes();
+    std::uint32_t effects = facts->effects;
+    unnamed_.reset();
+    lease_->connection->unnamed_owner = 0;
+    if (outcome == Rewrite::kNothing) {
+        note_effects(effects);
+        forward_client(frame);
+        return true;
+    }
+    request.sql_names = std::move(names);
+    // The names are followed from here on: they are no reason to look for leftovers.
+    effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare);
+    note_effects(effects);
+    wire::Encoder query;
+    lease_->connection->stream->write(query.query(rewritten).view());
+    client_->drop(frame.total_bytes());
+    return true;
+}
+
+// A PREPARE or DEALLOCATE of this text has been carried out.
+void Session::sql_name_done(Request& request, bool prepare) {
+    auto& changes = request.sql_names->changes;
+    for (auto it = changes.begin(); it != changes.end(); ++it) {
+        if (it->prepare != prepare) {
+            continue;
+        }
+        if (prepare) {
+            if (sql_statements_ == nullptr) {
+                sql_statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+            }
+            sql_statements_->insert_or_assign(it->name, it->prepared);
+            lease_->connection->prepared.add(it->prepared->id);
+        } else {
+            if (sql_statements_ != nullptr) {
+                sql_statements_->erase(it->name);
+            }
+            if (statements_ != nullptr) {
+                statements_->erase(it->name);
+            }
+            lease_->connection->prepared.remove(it->prepared->id);
+        }
+        changes.erase(it);
+        return;
+    }
+}
+
+// An error that speaks of our name speaks of the client's instead.
+bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
+    const std::span<const std::uint8_t> bytes = server_body(frame);
+    std::string text(bytes.begin(), bytes.end());
+    bool changed = false;
+    for (const auto& [ours, theirs] : names.renamed) {
+        for (std::size_t at = text.find(ours); at != std::string::npos;
+             at = text.find(ours, at + theirs.size())) {
+            text.replace(at, ours.size(), theirs);
+            changed = true;
+        }
+    }
+    if (!changed) {
+        return false;
+    }
+    wire::Encoder error;
+    error.begin('E').bytes(text).end();
+    client_->write(error.view());
+    return true;
+}
+
+}  // namespace howdah::proxy
