@@ -58,11 +58,15 @@ enum class ServerState : std::uint8_t {
     kClosed
 };
 
+struct Waiter;
+
 struct Pooled {
     std::unique_ptr<ServerConnection> connection;
     ServerState state = ServerState::kConnecting;
     void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
+    bool dedicated = false;          // to one client: replication
+    Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more
     net::TimePoint started_at{};
     std::uint64_t id = 0;
 };
@@ -77,6 +81,8 @@ struct Waiter {
     bool queued = false;
     // Waits even while logins fail (a client that is just logging in); others are refused at once.
     bool patient = false;
+    // Of a dedicated connection, further start-up parameters.
+    std::vector<std::pair<std::string, std::string>> startup;
 };
 
 struct Counts {
@@ -128,6 +134,9 @@ class Pool {
     // A connection now, or null: then `waiter` is queued, and its event tells when `granted` or
     // `refused` is set.
     Pooled* acquire(Waiter& waiter, void* holder);
+    // A connection of the waiter's own, logged in with these parameters, closed when given back.
+    void acquire_dedicated(Waiter& waiter,
+                           std::vector<std::pair<std::string, std::string>> startup);
     // Stops waiting; gives back what was granted meanwhile.
     void cancel(Waiter& waiter);
     // Gives a connection back. It must be at rest, else it is closed.
@@ -168,6 +177,12 @@ class Pool {
     void launch_wanted();
     bool may_launch(bool reserve);
     void launch(bool reserve);
+    Pooled* add_connecting();
+    // pool_dedicated.cpp
+    void launch_dedicated();
+    net::Task<void> connect_dedicated(Pooled* server);
+    void refuse_dedicated(Pooled* server, Waiter* waiter, Error error);
+    void forget_dedicated(Waiter& waiter);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
@@ -202,6 +217,7 @@ class Pool {
     std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
+    std::deque<Waiter*> dedicated_waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
     std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};

@@ -164,7 +164,7 @@ bool Session::need_server() {
         return injected_ == Purpose::kNone;
     }
     wait_started_ = worker_.loop().now();
-    pool::Pooled* server = pool_->pool().acquire(waiter_, this);
+    pool::Pooled* server = ask_for_server();
     if (server == nullptr) {
         if (worker_.lends_no_more()) {
             fatal(Error(ErrorCode::kUnavailable, "57P01", "server shutting down"));
@@ -247,7 +247,7 @@ bool Session::on_query(wire::Frame frame) {
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
         if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
-            worker_.settings().track_sql_prepare && pool_->mode() != PoolMode::kSession) {
+            worker_.settings().track_sql_prepare && mode() != PoolMode::kSession) {
             return on_query_with_names(frame, found);
         }
     }
@@ -281,7 +281,7 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     header.text(name);
     lease_->connection->stream->write(header.view());
     lease_->connection->stream->write(body_text);
-    ++pool_->stats.server_parses;
+    pool_->stats.server_parses += name.empty() ? 0U : 1U;
 }
 
 // The statement is on the server, or a Parse for it is on the way before what follows.
@@ -326,7 +326,10 @@ void Session::ensure_unnamed() {
 }
 
 const PreparedPtr* Session::find_statement(std::string_view name) const {
-    if (statements_ == nullptr) {
+    // With tracking switched off, PgBouncer's clients are on their own from then on.
+    const bool untracked =
+        worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
+    if (statements_ == nullptr || untracked) {
         return nullptr;
     }
     const auto found = statements_->find(std::string(name));
@@ -390,7 +393,6 @@ bool Session::on_parse(wire::Frame frame) {
         return false;
     }
     begin_request();
-    ++pool_->stats.client_parses;
     batch_usable_ = false;
     if (name.empty()) {
         Request& request = requests_.push(RequestKind::kParse);
@@ -401,7 +403,6 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->facts = facts;
         unnamed_->text_id = found.text_id;
         lease_->connection->unnamed_owner = id_;
-        ++pool_->stats.server_parses;
         forward_client(frame);
         return true;
     }
@@ -412,6 +413,7 @@ bool Session::on_parse(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
+    ++pool_->stats.client_parses;
     if (find_statement(name) != nullptr) {
         duplicate_parse(name, frame);
         return true;
@@ -435,7 +437,7 @@ bool Session::on_parse(wire::Frame frame) {
 // PgBouncer tracks every statement of its clients, and hangs up on one who names another.
 bool Session::pgbouncer_refuses(std::string_view name) {
     if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
-        pool_->mode() == PoolMode::kSession || sql_statements_ != nullptr) {
+        mode() == PoolMode::kSession || sql_statements_ != nullptr) {
         return false;
     }
     log::error("{} prepared statement '{}' not found", label(), name);
@@ -462,7 +464,6 @@ bool Session::on_bind(wire::Frame frame) {
         return false;
     }
     begin_request();
-    ++pool_->stats.binds;
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
@@ -488,6 +489,7 @@ bool Session::on_bind(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
+    ++pool_->stats.binds;
     if (!ensure_prepared(*prepared)) {
         requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
@@ -539,6 +541,9 @@ bool Session::on_describe(wire::Frame frame) {
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
+        return false;
+    }
     if (prepared == nullptr) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();
