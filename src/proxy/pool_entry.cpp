@@ -415,7 +415,9 @@ void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error
     if (worker_.settings().log_disconnections) {
         log::info({.database = database_, .user = user_},
                   "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
-                  server_user(), attempted_host(), failure_reason(error),
+                  server_user(), attempted_host(),
+                  server.dedicated && error.code == ErrorCode::kServer ? "login failed"
+                                                                       : failure_reason(error),
                   (worker_.loop().now() - server.started_at).count() / 1'000'000);
     }
 }

@@ -265,6 +265,9 @@ class Session {
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
+    // The pool's; replication has a server to itself.
+    config::PoolMode mode() const;
+    pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
     void follow_parameters();
     void sync_view();

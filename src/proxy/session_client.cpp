@@ -136,7 +136,7 @@ bool Session::need_server() {
         return injected_ == Purpose::kNone;
     }
     wait_started_ = worker_.loop().now();
-    pool::Pooled* server = pool_->pool().acquire(waiter_, this);
+    pool::Pooled* server = ask_for_server();
     if (server == nullptr) {
         if (worker_.lends_no_more()) {
             fatal(Error(ErrorCode::kUnavailable, "57P01", "server shutting down"));
@@ -219,7 +219,7 @@ bool Session::on_query(wire::Frame frame) {
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
         if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
-            worker_.settings().track_sql_prepare && pool_->mode() != PoolMode::kSession) {
+            worker_.settings().track_sql_prepare && mode() != PoolMode::kSession) {
             return on_query_with_names(frame, found);
         }
     }

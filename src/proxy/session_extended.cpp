@@ -21,7 +21,7 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     header.text(name);
     lease_->connection->stream->write(header.view());
     lease_->connection->stream->write(body_text);
-    ++pool_->stats.server_parses;
+    pool_->stats.server_parses += name.empty() ? 0U : 1U;
 }
 
 // The statement is on the server, or a Parse for it is on the way before what follows.
@@ -66,7 +66,10 @@ void Session::ensure_unnamed() {
 }
 
 const PreparedPtr* Session::find_statement(std::string_view name) const {
-    if (statements_ == nullptr) {
+    // With tracking switched off, PgBouncer's clients are on their own from then on.
+    const bool untracked =
+        worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
+    if (statements_ == nullptr || untracked) {
         return nullptr;
     }
     const auto found = statements_->find(std::string(name));
@@ -131,7 +134,6 @@ bool Session::on_parse(wire::Frame frame) {
     }
     const std::uint64_t tags_id = found.has_comments ? worker_.tags().intern(text) : 0;
     begin_request();
-    ++pool_->stats.client_parses;
     batch_usable_ = false;
     if (name.empty()) {
         Request& request = requests_.push(RequestKind::kParse);
@@ -143,7 +145,6 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->text_id = found.text_id;
         unnamed_->tags_id = tags_id;
         lease_->connection->unnamed_owner = id_;
-        ++pool_->stats.server_parses;
         forward_client(frame);
         return true;
     }
@@ -154,6 +155,7 @@ bool Session::on_parse(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
+    ++pool_->stats.client_parses;
     if (find_statement(name) != nullptr) {
         duplicate_parse(name, frame);
         return true;
@@ -177,7 +179,7 @@ bool Session::on_parse(wire::Frame frame) {
 // PgBouncer tracks every statement of its clients, and hangs up on one who names another.
 bool Session::pgbouncer_refuses(std::string_view name) {
     if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
-        pool_->mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
+        mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
         return false;
     }
     log::error(log_fields(), "{} prepared statement '{}' not found", label(), name);
@@ -228,7 +230,6 @@ bool Session::on_bind(wire::Frame frame) {
         return false;
     }
     begin_request();
-    ++pool_->stats.binds;
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
@@ -239,6 +240,7 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values);
         return true;
     }
+    ++pool_->stats.binds;
     if (!ensure_prepared(*prepared)) {
         requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
@@ -291,6 +293,9 @@ bool Session::on_describe(wire::Frame frame) {
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
+        return false;
+    }
     if (prepared == nullptr) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();

@@ -64,6 +64,21 @@ std::string describe_pins(std::uint32_t pins) {
     return text;
 }
 
+config::PoolMode Session::mode() const {
+    return replication_.empty() ? pool_->mode() : PoolMode::kSession;
+}
+
+// A server now, or null: waiter_ knows when.
+pool::Pooled* Session::ask_for_server() {
+    if (replication_.empty()) {
+        return pool_->pool().acquire(waiter_, this);
+    }
+    auto startup = vars_->values;
+    startup.emplace_back("replication", replication_);
+    pool_->pool().acquire_dedicated(waiter_, std::move(startup));
+    return nullptr;
+}
+
 void Session::link(pool::Pooled* server) {
     lease_ = server;
     server->holder = this;
@@ -91,7 +106,8 @@ void Session::link(pool::Pooled* server) {
 void Session::follow_parameters() {
     ServerConnection& connection = *lease_->connection;
     if (connection.applied == nullptr) {
-        connection.applied = worker_.parameters().empty();
+        // A server for replication was logged in with them.
+        connection.applied = replication_.empty() ? worker_.parameters().empty() : vars_;
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
@@ -190,7 +206,7 @@ void Session::transaction_ended() {
     }
     ServerConnection& connection = *lease_->connection;
     if (connection.status != 'I') {
-        if (pool_->mode() == PoolMode::kStatement) {
+        if (mode() == PoolMode::kStatement) {
             fatal(Error(ErrorCode::kRefused, "08P01",
                         "transaction blocks not allowed in statement pooling mode"));
         } else if (pool_->any_timeout) {
@@ -214,8 +230,8 @@ void Session::transaction_ended() {
         connection.tainted_by = id_;
     }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
-        connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
-        if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
+        connection.dirty = connection.dirty || mode() == PoolMode::kSession;
+        if (mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
             start_probe();
             return;
         }
@@ -336,7 +352,7 @@ bool Session::may_release() const {
     const ServerConnection& connection = *lease_->connection;
     return connection.status == 'I' && requests_.empty() && !in_copy_ && !copy_both_ &&
            server_body_left_ == 0 && client_body_left_ == 0 && pins_ == 0 &&
-           connection.stream->buffered() == 0 && pool_->mode() != PoolMode::kSession &&
+           connection.stream->buffered() == 0 && mode() != PoolMode::kSession &&
            replication_.empty();
 }
 
@@ -358,7 +374,7 @@ void Session::abandon_server() {
     pool::Pooled* server = std::exchange(lease_, nullptr);
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
-    if (pins_ != 0 || pool_->mode() == PoolMode::kSession) {
+    if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }
     if (client_body_left_ > 0 || in_copy_ || copy_both_ || !replication_.empty()) {

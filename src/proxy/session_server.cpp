@@ -249,7 +249,9 @@ void Session::undo(std::vector<Request> skipped) {
                 if (request.action != RequestAction::kFake && lease_ != nullptr) {
                     lease_->connection->prepared.remove(request.prepared->id);
                 }
-                if (!request.name.empty() && statements_ != nullptr) {
+                // PgBouncer's clients may come back to a name that they gave.
+                if (!request.name.empty() && statements_ != nullptr &&
+                    !worker_.config().pgbouncer) {
                     statements_->erase(request.name);
                 }
             } else if (request.action == RequestAction::kForward) {

@@ -408,17 +408,19 @@ net::Task<bool> Session::welcome() {
         co_return true;
     }
     const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
-    if (pool_->pool().greeting().empty() || validate) {
+    if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
-        if (pool::Pooled* server = pool_->pool().acquire(waiter_, this); server != nullptr) {
+        if (pool::Pooled* server = ask_for_server(); server != nullptr) {
             link(server);
         }
         while (!ending_) {
             if (waiter_.granted != nullptr) {
                 link(std::exchange(waiter_.granted, nullptr));
             } else if (waiter_.refused) {
-                fatal(std::move(*waiter_.refused));
+                const bool hidden = !replication_.empty() && worker_.config().pgbouncer;
+                fatal(hidden ? Error(ErrorCode::kRefused, "08P01", "login failed")
+                             : std::move(*waiter_.refused));
                 break;
             }
             pump_server();
