@@ -1,8 +1,8 @@
 #include "proxy/proxy.hpp"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
