@@ -381,7 +381,7 @@ namespace {
 
 // As PgBouncer's log has it.
 std::string failure_reason(const Error& error) {
-    if (error.message.starts_with("could not resolve host")) {
+    if (error.message.starts_with("server DNS lookup failed")) {
         return "server DNS lookup failed";
     }
     switch (error.code) {
