@@ -28,7 +28,8 @@ import { defineConfig } from 'prisma/config';
 import { PrismaPg } from '@prisma/adapter-pg';
 export default defineConfig({ experimental: { adapter: true }, engine: 'js',
   schema: 'prisma/schema.prisma',
-  async adapter() { return new PrismaPg({ connectionString: process.env.DATABASE_URL }); } });
+  async adapter() { return new PrismaPg({ connectionString: process.env.DATABASE_URL,
+    idleTimeoutMillis: 10 }); } });
 """
 PRISMA_SCHEMA = """
 datasource db {
