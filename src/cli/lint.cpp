@@ -7,12 +7,15 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/lint_modes.hpp"
 #include "cli/lint_select.hpp"
 #include "findings/render.hpp"
 #include "migrate/lint/discover.hpp"
+#include "migrate/lint/live.hpp"
 #include "migrate/lint/settings.hpp"
 
 namespace howdah::cli {
@@ -28,6 +31,9 @@ constexpr std::string_view kExamples =
     "  howdah lint migrations/0042_x.sql    one file, held against its folder's history\n"
     "  howdah lint --format sarif > lint.sarif\n"
     "  howdah lint --explain set-not-null-scans\n"
+    "  howdah lint --diff migrations/0042_x.sql\n"
+    "  howdah lint --database postgres://me@db/shop   with sizes, traffic and data checks\n"
+    "  howdah lint --trace                  proved on a throw-away server\n"
     "Exit status: 0 clean, 1 findings at or above --fail-on, 2 wrong usage or input, 3 could not "
     "run\n";
 
@@ -50,6 +56,10 @@ struct Options {
     bool verbose = false;
     bool list_rules = false;
     bool no_colour = false;
+    bool trace = false;
+    bool diff = false;
+    bool fix = false;
+    std::string database;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -71,6 +81,13 @@ void declare(CLI::App& app, Options& options) {
     app.add_option("--disable", options.disable, "rules to switch off")->delimiter(',');
     app.add_option("--threads", options.threads, "threads that read ahead (as many as cores)");
     app.add_flag("--watch", options.watch, "again whenever a file changes");
+    app.add_flag("--trace", options.trace,
+                 "run them on a throw-away PostgreSQL and compare with the prediction");
+    app.add_option(
+        "--database", options.database,
+        "look at this database too (with --trace: a database beside it is made for the run)");
+    app.add_flag("--fix", options.fix, "write split, safe migration files");
+    app.add_flag("--diff", options.diff, "show what --fix would write");
     app.add_flag("--verbose", options.verbose, "why and fix with every finding");
     app.add_flag("--no-colour,--no-color", options.no_colour, "no colours on a terminal");
     app.footer(std::string(kExamples));

@@ -48,8 +48,12 @@ class Host {
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
+    // After on_connect_failed(): true when the next target may work at once (another host).
+    virtual bool may_retry_now() = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // A connection beyond the pool's size is opened for those who wait.
+    virtual void on_reserve_used() = 0;
     // Numbers for connections, unique in the process.
     virtual std::uint64_t next_id() = 0;
 };
@@ -67,6 +71,9 @@ class Pool {
     // A connection now, or null: then `waiter` is queued, and its event tells when `granted` or
     // `refused` is set.
     Pooled* acquire(Waiter& waiter, void* holder);
+    // A connection of the waiter's own, logged in with these parameters, closed when given back.
+    void acquire_dedicated(Waiter& waiter,
+                           std::vector<std::pair<std::string, std::string>> startup);
     // Stops waiting; gives back what was granted meanwhile.
     void cancel(Waiter& waiter);
     // Gives a connection back. It must be at rest, else it is closed.
@@ -107,15 +114,23 @@ class Pool {
     void launch_wanted();
     bool may_launch(bool reserve);
     void launch(bool reserve);
+    Pooled* add_connecting();
+    // pool_dedicated.cpp
+    void launch_dedicated();
+    net::Task<void> connect_dedicated(Pooled* server);
+    void refuse_dedicated(Pooled* server, Waiter* waiter, Error error);
+    void forget_dedicated(Waiter& waiter);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
+    bool none_will_come() const;
     Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);
     bool at_rest(const Pooled& server) const;
     bool needs_check(const Pooled& server) const;
     bool outlived(const Pooled& server) const;
+    std::string why_closed(const Pooled& server) const;
     net::Task<void> check(Pooled* server);
     net::Task<void> reset(Pooled* server);
     net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);
@@ -140,6 +155,7 @@ class Pool {
     std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
+    std::deque<Waiter*> dedicated_waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
     std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};

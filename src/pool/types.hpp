@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/loop.hpp"
 #include "server/server_connection.hpp"
@@ -20,13 +22,14 @@ struct Options {
     net::Duration server_lifetime{};
     net::Duration server_idle_timeout{};
     net::Duration server_check_delay{};
-    std::string server_check_query;  // empty: an empty query
+    std::string server_check_query;  // "<empty>": an empty query; empty: no check
     std::string server_reset_query;
     bool reset_always = false;
     bool reset_on_release = false;  // session pooling: before anybody else has it
     bool round_robin = false;
     net::Duration server_login_retry{};
     int connects_parallel = 16;
+    bool probe_first = false;  // one connection finds the host that works, then the others go there
 };
 
 enum class ServerState : std::uint8_t {
@@ -39,11 +42,15 @@ enum class ServerState : std::uint8_t {
     kClosed
 };
 
+struct Waiter;
+
 struct Pooled {
     std::unique_ptr<ServerConnection> connection;
     ServerState state = ServerState::kConnecting;
     void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
+    bool dedicated = false;          // to one client: replication
+    Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more
     net::TimePoint started_at{};
     std::uint64_t id = 0;
 };
@@ -58,6 +65,8 @@ struct Waiter {
     bool queued = false;
     // Waits even while logins fail (a client that is just logging in); others are refused at once.
     bool patient = false;
+    // Of a dedicated connection, further start-up parameters.
+    std::vector<std::pair<std::string, std::string>> startup;
 };
 
 struct Counts {

@@ -77,13 +77,13 @@ net::Task<void> Session::serve() {
 net::Task<void> Session::part() {
     if (ending_error_ != nullptr && !client_->ended()) {
         if (worker_.settings().log_pooler_errors) {
-            log::warning("{} pooler error: {}", label(), ending_error_->message);
+            log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
     if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
-        log::info("{} closing because: {} (age={}s)", label(),
+        log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"
                                            : "client close request",
@@ -95,6 +95,7 @@ net::Task<void> Session::part() {
         --pool_->clients;
     }
     client_->flush();
+    worker_.recorder().part(*client_, worker_.loop().now());
     co_return;
 }
 
@@ -169,6 +170,11 @@ void Session::arm_deadline() {
     net::TimePoint due = net::TimePoint::max();
     if (waiter_.queued) {
         consider(due, waiter_.since, pool_->query_wait_timeout);
+        consider(due, waiter_.since, pool_->query_timeout);
+        if (!wait_notified_) {
+            consider(due, waiter_.since,
+                     std::chrono::seconds(worker_.settings().query_wait_notify));
+        }
     }
     if (pool_->any_timeout && lease_ != nullptr) {
         if (query_active_) {
@@ -213,10 +219,28 @@ bool Session::check_deadlines() {
     } else if (!query_active_ && !waiter_.queued && !in_transaction() &&
                passed(idle_since_, pool_->client_idle_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "client_idle_timeout"));
+    } else if (waiter_.queued && passed(waiter_.since, pool_->query_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query_timeout"));
     } else {
+        notify_waiting();
         arm_deadline();
     }
     return !ending_;
+}
+
+// query_wait_notify: whoever sits at a silent prompt hears why.
+void Session::notify_waiting() {
+    const net::Duration limit = std::chrono::seconds(worker_.settings().query_wait_notify);
+    if (!waiter_.queued || wait_notified_ || limit.count() == 0 || !logged_in_ ||
+        worker_.loop().now() - waiter_.since < limit) {
+        return;
+    }
+    wait_notified_ = true;
+    wire::Encoder notice;
+    notice.notice_response(
+        "NOTICE", Error(ErrorCode::kUnavailable, "00000",
+                        "No server connection available in postgres backend, client being queued"));
+    client_->write(notice.view());
 }
 
 SessionState Session::state() const {
@@ -256,6 +280,10 @@ bool Session::quiet() const {
     return console_ || !logged_in_ ||
            (client_body_left_ == 0 && server_body_left_ == 0 && client_->unsent() == 0 &&
             (lease_ == nullptr || lease_->connection->stream->unsent() == 0));
+}
+
+log::Fields Session::log_fields() const {
+    return {.session = id_, .database = database_, .user = user_};
 }
 
 std::string Session::label() const {

@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/log.hpp"
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
@@ -31,6 +32,7 @@
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
+#include "wire/proxy_header.hpp"
 #include "wire/startup.hpp"
 
 namespace howdah::proxy {
@@ -118,6 +120,7 @@ class Session {
     void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
+    log::Fields log_fields() const;
     std::size_t heap_bytes() const;
 
   private:
@@ -125,6 +128,9 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    net::Task<bool> take_proxy_header();
+    bool proxy_header_trusted() const;
+    void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
     net::Task<bool> take_startup(wire::StartupRequest request);
@@ -163,8 +169,8 @@ class Session {
 
     // --- session_proof.cpp: the methods ---
     net::Task<Result<>> authenticate_by(AuthRule rule);
-    net::Task<Result<std::string>> receive_password();
-    net::Task<Result<std::string>> receive_password_text();
+    net::Task<Result<wire::Secret>> receive_password();
+    net::Task<Result<wire::Secret>> receive_password_text();
     struct ScramOffer {
         wire::ScramVerifier verifier;
         wire::ScramServerOptions options;
@@ -189,6 +195,7 @@ class Session {
     net::Task<void> serve();
     net::Task<void> part();
     bool check_deadlines();
+    void notify_waiting();
     void arm_deadline();
     void fatal(Error error);
     // An error of ours at this place in the client's requests; the session goes on.
@@ -201,6 +208,7 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -257,6 +265,9 @@ class Session {
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
+    // The pool's; replication has a server to itself.
+    config::PoolMode mode() const;
+    pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
     void follow_parameters();
     void sync_view();
@@ -270,6 +281,8 @@ class Session {
     void abandon_server();
     void inject_query(Purpose purpose, std::string_view sql);
     void record_query(const Request& request);
+    void record_failure(const Request& failed);
+    void note_application();
 
     Worker& worker_;
     std::unique_ptr<net::Stream> client_;
@@ -304,6 +317,7 @@ class Session {
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
+    std::uint64_t bound_tags_ = 0;
     std::uint64_t bound_params_ = 0;
     std::unique_ptr<Login> login_;
     ClientCounts::Slot database_slot_;
@@ -347,8 +361,13 @@ class Session {
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
     std::uint64_t bytes_in_counted_ = 0;
     std::uint64_t bytes_out_counted_ = 0;
+    std::uint64_t bytes_in_before_ = 0;  // of Parse, Bind and Describe that lead to an Execute
+    net::TimePoint answered_at_{};       // the last statement's end
+    const server::ParameterSet* application_of_ = nullptr;  // vars_ when application_id_ was found
+    std::uint32_t application_id_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
+    bool wait_notified_ = false;
     bool cancel_request_ = false;
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;

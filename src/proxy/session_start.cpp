@@ -1,6 +1,7 @@
 // Before the first query: SSLRequest and its kin, the start-up packet, the parameters in it, and
 // after authentication the greeting.
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -87,15 +88,88 @@ net::Task<bool> Session::secure(bool direct) {
                                     : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
-        log::warning("{} TLS handshake failed: {}", label(), secured.error().message);
+        log::warning(log_fields(), "{} TLS handshake failed: {}", label(), secured.error().message);
         ++worker_.protocol_errors;
         co_return false;
     }
     if (direct && client_->tls()->alpn() != "postgresql") {
-        log::warning("{} direct TLS without ALPN \"postgresql\"", label());
+        log::warning(log_fields(), "{} direct TLS without ALPN \"postgresql\"", label());
         co_return false;
     }
     co_return true;
+}
+
+// Whether who is at the other end may say who is behind it.
+bool Session::proxy_header_trusted() const {
+    const net::PeerInfo& peer = client_->peer();
+    const std::vector<std::string>& networks = worker_.settings().proxy_protocol_networks.names;
+    if (peer.address.is_unix()) {
+        return networks.empty();
+    }
+    const auto address = config::parse_ip(peer.address.host());
+    const auto contains = [&](std::string_view text) {
+        const auto network = config::parse_network(text);
+        return network && address && network->contains(*address);
+    };
+    if (networks.empty()) {
+        return contains("127.0.0.0/8") || contains("::1/128");
+    }
+    return std::any_of(networks.begin(), networks.end(), contains);
+}
+
+// PROXY protocol: from here on the client is who the header says. False: the connection ends, and
+// without a word, for nobody who speaks PostgreSQL's protocol is there yet.
+net::Task<bool> Session::take_proxy_header() {
+    const bool required = worker_.settings().proxy_protocol == config::ProxyProtocol::kRequire;
+    const std::uint8_t* first = client_->peek(1);
+    const bool present = first != nullptr && wire::begins_proxy_header(*first);
+    if (!present || !proxy_header_trusted()) {
+        if (required || present) {
+            ++worker_.protocol_errors;
+            log::warning(log_fields(), "{} closing because: {}", label(),
+                         present ? "PROXY header from an address that is not in "
+                                   "proxy_protocol_networks"
+                                 : "no PROXY header (proxy_protocol = require)");
+        }
+        co_return !required && !present;
+    }
+    while (true) {
+        const std::size_t n = std::min(client_->buffered(), wire::kProxyHeaderBytesMax);
+        const auto parsed = wire::parse_proxy_header({client_->peek(n), n});
+        if (!parsed) {
+            ++worker_.protocol_errors;
+            log::warning(log_fields(), "{} closing because: {}", label(), parsed.error().message);
+            co_return false;
+        }
+        if (*parsed) {
+            take_proxied_peer(**parsed);
+            client_->drop((*parsed)->bytes);
+            break;
+        }
+        if (client_->ended() || ending_ || deadline_.expired()) {
+            co_return false;
+        }
+        co_await wake_.wait();
+    }
+    while (client_->buffered() == 0 && !client_->ended() && !deadline_.expired() && !ending_) {
+        co_await wake_.wait();
+    }
+    co_return true;
+}
+
+void Session::take_proxied_peer(const wire::ProxyHeader& header) {
+    if (!header.source || !header.destination) {
+        return;
+    }
+    const auto address_of = [](const wire::ProxyEndpoint& endpoint) {
+        char text[INET6_ADDRSTRLEN];
+        ::inet_ntop(endpoint.v6 ? AF_INET6 : AF_INET, endpoint.address.data(), text, sizeof text);
+        return *net::Address::numeric(text, endpoint.port);
+    };
+    net::PeerInfo peer;
+    peer.address = address_of(*header.source);
+    peer.local = address_of(*header.destination);
+    client_->set_peer(std::move(peer));
 }
 
 net::Task<bool> Session::greet() {
@@ -103,6 +177,10 @@ net::Task<bool> Session::greet() {
     bool asked_gss = false;
     while (client_->buffered() == 0 && !client_->ended() && !deadline_.expired() && !ending_) {
         co_await wake_.wait();
+    }
+    if (worker_.settings().proxy_protocol != config::ProxyProtocol::kDisable &&
+        !co_await take_proxy_header()) {
+        co_return false;
     }
     if (const std::uint8_t* first = client_->peek(1); first != nullptr && *first == 0x16) {
         if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
@@ -195,7 +273,10 @@ Result<> Session::check_client_limit() const {
     if (console_) {
         return {};
     }
-    const Shared& shared = worker_.shared();
+    Shared& shared = worker_.shared();
+    if (shared.control().shutdown_mode() != ShutdownMode::kNone) {
+        return fail(Error(ErrorCode::kRefused, "57P01", "pooler is shutting down"));
+    }
     if (shared.clients.load(std::memory_order_relaxed) > worker_.settings().max_client_conn) {
         return fail(
             Error(ErrorCode::kRefused, "53300", "no more connections allowed (max_client_conn)"));
@@ -227,7 +308,7 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
     if (!where.empty() && settings.ignore_startup_parameters.contains("options")) {
         return false;
     }
-    log::warning("{} unsupported startup parameter{}: {}", label(), where, name);
+    log::warning(log_fields(), "{} unsupported startup parameter{}: {}", label(), where, name);
     return fail(Error(ErrorCode::kInvalidInput, "08P01",
                       fmt::format("unsupported startup parameter{}: {}", where, name),
                       "List it in ignore_startup_parameters or track_extra_parameters."));
@@ -327,17 +408,19 @@ net::Task<bool> Session::welcome() {
         co_return true;
     }
     const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
-    if (pool_->pool().greeting().empty() || validate) {
+    if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
-        if (pool::Pooled* server = pool_->pool().acquire(waiter_, this); server != nullptr) {
+        if (pool::Pooled* server = ask_for_server(); server != nullptr) {
             link(server);
         }
         while (!ending_) {
             if (waiter_.granted != nullptr) {
                 link(std::exchange(waiter_.granted, nullptr));
             } else if (waiter_.refused) {
-                fatal(std::move(*waiter_.refused));
+                const bool hidden = !replication_.empty() && worker_.config().pgbouncer;
+                fatal(hidden ? Error(ErrorCode::kRefused, "08P01", "login failed")
+                             : std::move(*waiter_.refused));
                 break;
             }
             pump_server();
@@ -399,8 +482,7 @@ void Session::send_welcome() {
     const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
     cancel_key_.resize(key_bytes);
     Worker::fill_random(cancel_key_);
-    // The loop's number is in the process id, so that a cancel request finds its loop.
-    cancel_pid_ = static_cast<std::uint32_t>((id_ << 4 | worker_.index()) & 0x7fffffff);
+    cancel_pid_ = worker_.cancel_pid_for(id_, cancel_key_);
     welcome.backend_key_data(cancel_pid_, cancel_key_);
     if (const std::string& notice = worker_.settings().login_notify_message; !notice.empty()) {
         welcome.notice_response("NOTICE", Error(ErrorCode::kInternal, "00000", notice));

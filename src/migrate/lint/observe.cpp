@@ -114,12 +114,12 @@ Result<Observation> Observer::in_transaction(const std::string& statement, bool 
 // SHARE UPDATE EXCLUSIVE stands in the way of itself and of everything stronger.
 Result<Lock> Observer::held_up(const std::string& statement, const std::string& table) {
     TRY(pg::Transaction block, pg::Transaction::begin(side_));
-    TRY_VOID(side_.execute("lock table " + quoted(table) + " in share update exclusive mode"));
+    TRY_VOID(side_.execute("lock table " + sql_name(table) + " in share update exclusive mode"));
     Result<> ran;
     std::jthread runner([&] { ran = main_.execute(statement, {}, pg::Milliseconds(30'000)); });
     const std::string waiting = fmt::format(
         "select mode from pg_locks where pid = {} and not granted and relation = '{}'::regclass",
-        main_.backend_pid(), quoted(table));
+        main_.backend_pid(), sql_name(table));
     const auto deadline = steady_now() + std::chrono::seconds(10);
     Lock lock = Lock::kNone;
     while (lock == Lock::kNone && steady_now() < deadline) {

@@ -106,8 +106,8 @@ std::string describe_tables(const Action& action);
 // "ACCESS EXCLUSIVE on users (blocks reads and writes); writes the table and its indexes anew"
 std::string describe_impact(const Action& action);
 // Name as SQL: quoted where it must be.
-std::string quoted(std::string_view name);
+std::string sql_name(std::string_view name);
 // Columns joined as SQL.
-std::string quoted_list(const std::vector<std::string>& names);
+std::string sql_names(const std::vector<std::string>& names);
 
 }  // namespace howdah::migrate::lint

@@ -23,7 +23,7 @@ void check(const FileView& file, Sink& sink) {
         if (joinable && before != nullptr && before->table == a.table &&
             before->statement + 1 == a.statement && !before->has(kNotValid)) {
             sink.at(a, fmt::format("could be joined with the ALTER TABLE {} before it",
-                                   quoted(a.table)));
+                                   sql_name(a.table)));
         }
         before = joinable ? &a : nullptr;
     }

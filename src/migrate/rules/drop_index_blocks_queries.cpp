@@ -15,7 +15,7 @@ void check(const Step& step, Sink& sink) {
         sink.at(a,
                 fmt::format("dropping {} locks {} against reads and writes", a.name,
                             describe_tables(a)),
-                fmt::format("DROP INDEX CONCURRENTLY {};", quoted(a.name)));
+                fmt::format("DROP INDEX CONCURRENTLY {};", sql_name(a.name)));
     }
 }
 

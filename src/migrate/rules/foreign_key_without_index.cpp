@@ -35,12 +35,12 @@ void check(const FileView& file, Sink& sink) {
                                            index.columns.begin());
             });
             if (!covered) {
-                const std::string columns = quoted_list(key->columns);
-                sink.at(
-                    a,
-                    fmt::format("no index of {} begins with ({}), which references {}", a.table,
-                                columns, key->other_table),
-                    fmt::format("CREATE INDEX CONCURRENTLY ON {} ({});", quoted(a.table), columns));
+                const std::string columns = sql_names(key->columns);
+                sink.at(a,
+                        fmt::format("no index of {} begins with ({}), which references {}", a.table,
+                                    columns, key->other_table),
+                        fmt::format("CREATE INDEX CONCURRENTLY ON {} ({});", sql_name(a.table),
+                                    columns));
             }
         }
     }

@@ -13,8 +13,8 @@ void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
     if (a.kind == ActionKind::kSetNotNull && !a.fresh && !a.has(kProvedNotNull)) {
         sink.at(a, fmt::format("fails when {}.{} holds a NULL", a.table, a.name),
-                fmt::format("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1;", quoted(a.table),
-                            quoted(a.name)));
+                fmt::format("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1;", sql_name(a.table),
+                            sql_name(a.name)));
     }
 }
 

@@ -31,7 +31,7 @@ void check(const Step& step, Sink& sink) {
         const bool needed = a.has(kInlineUnique) && !(index.unique && index.columns == a.columns);
         if (covers && !needed) {
             sink.at(a, fmt::format("{} on ({}) serves the same queries", index.name,
-                                   quoted_list(index.columns)));
+                                   sql_names(index.columns)));
             return;
         }
     }

@@ -14,7 +14,7 @@ void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
     if (a.kind == ActionKind::kRefresh && !a.has(kConcurrently) && !a.fresh) {
         sink.at(a, fmt::format("nobody can read {} until its query has run", a.table),
-                fmt::format("REFRESH MATERIALIZED VIEW CONCURRENTLY {};", quoted(a.table)));
+                fmt::format("REFRESH MATERIALIZED VIEW CONCURRENTLY {};", sql_name(a.table)));
     }
 }
 

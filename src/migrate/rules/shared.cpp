@@ -172,7 +172,7 @@ bool is_reserved_word(std::string_view name) {
     return std::ranges::find(kReserved, name) != kReserved.end();
 }
 
-std::string quoted(std::string_view name) {
+std::string sql_name(std::string_view name) {
     std::string result;
     while (true) {
         const std::size_t dot = name.find('.');
@@ -188,10 +188,10 @@ std::string quoted(std::string_view name) {
     }
 }
 
-std::string quoted_list(const std::vector<std::string>& names) {
+std::string sql_names(const std::vector<std::string>& names) {
     std::string result;
     for (const std::string& name : names) {
-        result += (result.empty() ? "" : ", ") + quoted(name);
+        result += (result.empty() ? "" : ", ") + sql_name(name);
     }
     return result;
 }

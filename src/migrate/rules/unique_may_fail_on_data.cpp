@@ -17,11 +17,11 @@ void check(const Step& step, Sink& sink) {
         (a.constraint == ConstraintKind::kUnique || a.constraint == ConstraintKind::kPrimary);
     if ((index || constraint) && !a.fresh && !a.columns.empty() &&
         std::ranges::find(a.columns, "") == a.columns.end()) {
-        const std::string columns = quoted_list(a.columns);
+        const std::string columns = sql_names(a.columns);
         sink.at(
             a, fmt::format("fails when ({}) of {} holds duplicates", columns, a.table),
             fmt::format("SELECT {0}, count(*) FROM {1} GROUP BY {0} HAVING count(*) > 1 LIMIT 5;",
-                        columns, quoted(a.table)));
+                        columns, sql_name(a.table)));
     }
 }
 

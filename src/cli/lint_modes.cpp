@@ -1,0 +1,81 @@
+#include "cli/lint_modes.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "migrate/lint/fix.hpp"
+#include "migrate/lint/scratch_server.hpp"
+#include "migrate/lint/trace.hpp"
+#include "pg/connection.hpp"
+#include "pg/conninfo.hpp"
+
+namespace howdah::cli {
+namespace {
+
+namespace ml = migrate::lint;
+
+// A database of our own on the server given; dropped when it is left.
+class ScratchDatabase {
+  public:
+    static Result<ScratchDatabase> create(const std::string& conninfo) {
+        TRY(pg::Connection connection, pg::Connection::connect({.conninfo = conninfo}));
+        const std::string name =
+            fmt::format("howdah_trace_{}_{}", getpid(), connection.backend_pid());
+        TRY_VOID(
+            connection.execute("create database " + pg::quoted_name(name) + " template template0"));
+        return ScratchDatabase(std::move(connection), name);
+    }
+    ScratchDatabase(ScratchDatabase&& other) noexcept
+        : connection_(std::move(other.connection_)), name_(std::exchange(other.name_, {})) {}
+    ScratchDatabase& operator=(ScratchDatabase&&) = delete;
+    ~ScratchDatabase() {
+        if (!name_.empty()) {
+            (void)connection_.execute("drop database if exists " + pg::quoted_name(name_) +
+                                      " with (force)");
+        }
+    }
+    const std::string& name() const { return name_; }
+
+  private:
+    ScratchDatabase(pg::Connection connection, std::string name)
+        : connection_(std::move(connection)), name_(std::move(name)) {}
+    pg::Connection connection_;
+    std::string name_;
+};
+
+}  // namespace
+
+Result<int> run_trace(const ml::LintInput& input, const TraceOptions& options) {
+    std::optional<ml::ScratchServer> server;
+    std::optional<ScratchDatabase> database;
+    std::string conninfo;
+    if (options.database.empty()) {
+        TRY(ml::ScratchServer started, ml::ScratchServer::start());
+        conninfo = server.emplace(std::move(started)).conninfo();
+    } else {
+        TRY(ScratchDatabase created, ScratchDatabase::create(options.database));
+        database.emplace(std::move(created));
+        TRY(conninfo, pg::with_database(options.database, database->name()));
+    }
+    TRY(const ml::TraceResult result, ml::trace(input, conninfo));
+    fmt::print("{}", options.json ? ml::trace_json(result) : ml::trace_text(result, options.all));
+    return result.differing > 0 || result.failed > 0 ? 1 : 0;
+}
+
+Result<int> run_fix(const ml::LintInput& input, bool only_show) {
+    TRY(const ml::FixPlan plan, ml::plan_fixes(input));
+    if (plan.files.empty()) {
+        fmt::print("nothing to split: every statement is safe as it stands, or has no safe form\n");
+        return 0;
+    }
+    fmt::print("{}", ml::show_plan(plan));
+    if (!only_show) {
+        TRY_VOID(ml::write_plan(plan));
+        fmt::print("{} files written\n", plan.files.size());
+    }
+    return 0;
+}
+
+}  // namespace howdah::cli

@@ -1,0 +1,49 @@
+// fix: one migration split into steps that block nobody: expand, indexes built outside a
+// transaction, backfill in batches, validate, contract. In the tool's own naming and journal.
+//
+// 1. Only migrations that no other follows are split, because the new files must come right after.
+// 2. What has no safe form, or whose value nobody but a person knows, stays as it is.
+// 3. Nothing is written before the whole plan is known.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "migrate/lint/lint.hpp"
+
+namespace howdah::migrate::lint {
+
+enum class Phase : std::uint8_t { kExpand, kIndex, kBackfill, kValidate, kContract };
+std::string_view phase_name(Phase phase);
+
+struct FixStep {
+    Phase phase = Phase::kExpand;
+    std::string sql;
+};
+
+struct PlannedFile {
+    std::string path;
+    std::string before;  // empty: the file is new
+    std::string after;
+};
+
+struct FixPlan {
+    std::vector<PlannedFile> files;
+    std::vector<std::string> left;  // migrations that could not be split, and why
+};
+
+// The steps of one file, in order; empty when nothing in it needs splitting.
+std::vector<FixStep> split_steps(const Script& script, const std::vector<Action>& actions,
+                                 const Schema& schema);
+
+Result<FixPlan> plan_fixes(const LintInput& input);
+// A unified diff of each file.
+std::string show_plan(const FixPlan& plan);
+// Each file whole or not at all (written beside and renamed).
+Result<> write_plan(const FixPlan& plan);
+
+// Names and contents of the files that hold `steps`; false when the tool's naming has no room.
+bool place_steps(const Project& project, std::size_t file, const Script& script,
+                 std::vector<FixStep> steps, FixPlan& plan);
+
+}  // namespace howdah::migrate::lint

@@ -1,0 +1,408 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "migrate/lint/discover.hpp"
+#include "migrate/lint/fix.hpp"
+#include "migrate/lint/settings.hpp"
+#include "migrate/lint/trace.hpp"
+
+namespace howdah::migrate::lint {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder that goes away with the test.
+class Folder {
+  public:
+    Folder() {
+        std::string name = (fs::temp_directory_path() / "howdah-lint-XXXXXX").string();
+        path_ = mkdtemp(name.data());
+    }
+    ~Folder() {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    void write(const std::string& name, std::string_view text) const {
+        fs::create_directories((path_ / name).parent_path());
+        std::ofstream(path_ / name, std::ios::binary) << text;
+    }
+    std::string read(const std::string& name) const {
+        return read_whole(path_ / name).value_or("");
+    }
+    std::string path(const std::string& name = "") const { return (path_ / name).string(); }
+
+  private:
+    fs::path path_;
+};
+
+Result<std::string> from_disk(const MigrationFile& file) {
+    return read_whole(file.path);
+}
+
+LintResult lint_folder(const std::string& path, const LintConfig& config = {}) {
+    const auto project = discover({path});
+    EXPECT_TRUE(project.has_value()) << project.error().message;
+    auto result = judge_project({.project = *project, .config = config, .read = from_disk});
+    EXPECT_TRUE(result.has_value());
+    return std::move(*result);
+}
+
+LintResult lint_text(std::string text, const LintConfig& config = {}) {
+    Project project;
+    project.files.push_back({.path = "x.sql", .name = "x"});
+    auto result =
+        judge_project({.project = project, .config = config, .read = [&](const MigrationFile&) {
+                           return Result<std::string>(text);
+                       }});
+    EXPECT_TRUE(result.has_value());
+    return std::move(*result);
+}
+
+std::vector<std::string> rules_of(const LintResult& result) {
+    std::vector<std::string> rules;
+    for (const Finding& finding : result.findings) {
+        rules.push_back(finding.rule);
+    }
+    std::ranges::sort(rules);
+    return rules;
+}
+
+bool has(const LintResult& result, std::string_view rule) {
+    return std::ranges::find(result.findings, rule, &Finding::rule) != result.findings.end();
+}
+
+const Finding& only(const LintResult& result, std::string_view rule) {
+    const auto found = std::ranges::find(result.findings, rule, &Finding::rule);
+    EXPECT_NE(found, result.findings.end()) << rule;
+    static const Finding none;
+    return found == result.findings.end() ? none : *found;
+}
+
+constexpr std::string_view kJournal =
+    R"({"version":"7","dialect":"postgresql","entries":[
+  {"idx":0,"version":"7","when":1000,"tag":"0000_a","breakpoints":true},
+  {"idx":1,"version":"7","when":900,"tag":"0001_b","breakpoints":true}]})";
+
+TEST(Discover, DrizzleReadsTheJournalAndItsDefects) {
+    Folder folder;
+    folder.write("meta/_journal.json", kJournal);
+    folder.write("0000_a.sql", "CREATE TABLE t (id bigint PRIMARY KEY);");
+    folder.write("0001_b.sql",
+                 "ALTER TABLE t ADD COLUMN a int;--> statement-breakpoint\nSELECT 1;");
+    folder.write("0002_c.sql", "SELECT 1;");
+    const auto project = discover({folder.path()});
+    ASSERT_TRUE(project.has_value());
+    EXPECT_EQ(project->tool, Tool::kDrizzle);
+    ASSERT_EQ(project->files.size(), 2U);
+    ASSERT_EQ(project->findings.size(), 2U);
+    EXPECT_EQ(project->findings[0].rule, "history-entry-skipped");
+    EXPECT_EQ(project->findings[0].line, 3U);
+    EXPECT_EQ(project->findings[1].rule, "history-file-not-listed");
+}
+
+TEST(Discover, ABrokenJournalNamesFileAndLineAndHidesNothing) {
+    Folder folder;
+    folder.write("meta/_journal.json", "{\n\"version\": \"7\",\n<<<<<<< HEAD\n");
+    folder.write("0000_a.sql", "DROP TABLE t;");
+    const LintResult result = lint_folder(folder.path());
+    EXPECT_EQ(only(result, "history-broken-journal").line, 3U);
+    EXPECT_TRUE(has(result, "drop-table"));
+}
+
+TEST(Discover, TwoHeadsAndTheWrongProvider) {
+    Folder folder;
+    folder.write("meta/_journal.json", R"({"dialect":"mysql","entries":[]})");
+    folder.write("meta/0000_snapshot.json", R"({"id":"a","prevId":"0"})");
+    folder.write("meta/0001_snapshot.json", R"({"id":"b","prevId":"a"})");
+    folder.write("meta/0002_snapshot.json", R"({"id":"c","prevId":"a"})");
+    const LintResult result = lint_folder(folder.path());
+    EXPECT_TRUE(has(result, "history-provider-mismatch"));
+    EXPECT_TRUE(has(result, "history-two-heads"));
+}
+
+TEST(Discover, PrismaKnowsItsVersion) {
+    Folder folder;
+    folder.write("package.json", R"({"devDependencies": {"prisma": "^7.4.1"}})");
+    folder.write("prisma/migrations/migration_lock.toml", "provider = \"postgresql\"\n");
+    folder.write("prisma/migrations/20240101000000_a/migration.sql", "VACUUM; SELECT 1;");
+    folder.write("prisma/migrations/20240102000000_b/other.sql", "");
+    const auto project = discover({folder.path()});
+    ASSERT_TRUE(project.has_value());
+    EXPECT_EQ(project->tool, Tool::kPrisma);
+    EXPECT_EQ(project->tool_major, 7);
+    EXPECT_EQ(project->tool_minor, 4);
+    EXPECT_EQ(project->findings.size(), 1U);
+    EXPECT_FALSE(has(lint_folder(folder.path()), "concurrently-in-transaction"));
+    folder.write("package.json", R"({"devDependencies": {"prisma": "~6.19.0"}})");
+    EXPECT_TRUE(has(lint_folder(folder.path()), "concurrently-in-transaction"));
+}
+
+TEST(Discover, EachToolByItsShape) {
+    struct Shape {
+        std::string file, text;
+        Tool tool;
+    };
+    for (const Shape& shape : std::vector<Shape>{{"V1_2__a.sql", "", Tool::kFlyway},
+                                                 {"1_a.up.sql", "", Tool::kGolangMigrate},
+                                                 {"1_a.sql", "-- +goose Up\n", Tool::kGoose},
+                                                 {"1_a.sql", "-- migrate:up\n", Tool::kDbmate},
+                                                 {"1.sql", "--! Previous: -\n", Tool::kGraphile},
+                                                 {"a.sql", "", Tool::kPlain},
+                                                 {"20240101_a/up.sql", "", Tool::kDiesel},
+                                                 {"20240101_a/migration.sql", "", Tool::kPrisma}}) {
+        Folder folder;
+        folder.write(shape.file, shape.text);
+        const auto project = discover({folder.path()});
+        ASSERT_TRUE(project.has_value()) << shape.file;
+        EXPECT_EQ(tool_name(project->tool), tool_name(shape.tool));
+        EXPECT_EQ(project->files.size(), 1U);
+    }
+    Folder drizzle;
+    drizzle.write("20240101000000_a/migration.sql", "");
+    drizzle.write("20240101000000_a/snapshot.json", "{}");
+    EXPECT_EQ(discover({drizzle.path()})->tool, Tool::kDrizzle1);
+    Folder sqitch;
+    sqitch.write("sqitch.plan",
+                 "%project=x\n\nb 2024-01-01T00:00:00Z me <me@x>\na 2024 me\nz 2024\n");
+    sqitch.write("deploy/a.sql", "");
+    sqitch.write("deploy/b.sql", "");
+    const auto project = discover({sqitch.path()});
+    ASSERT_EQ(project->files.size(), 2U);
+    EXPECT_EQ(project->files[0].name, "b");
+    EXPECT_EQ(project->findings[0].line, 5U);
+}
+
+TEST(Discover, VersionsAreNumbersAndMayNotRepeat) {
+    Folder folder;
+    folder.write("V10__c.sql", "");
+    folder.write("V2__b.sql", "");
+    folder.write("V2__d.sql", "");
+    folder.write("R__z.sql", "");
+    const auto project = discover({folder.path()});
+    ASSERT_EQ(project->files.size(), 4U);
+    EXPECT_EQ(project->files[2].name, "V10__c.sql");
+    EXPECT_EQ(project->files[3].name, "R__z.sql");
+    EXPECT_EQ(project->findings.at(0).rule, "history-duplicate-version");
+}
+
+TEST(Discover, SaysWhatItLookedFor) {
+    Folder folder;
+    folder.write("readme.txt", "");
+    const auto project = discover({folder.path()});
+    ASSERT_FALSE(project.has_value());
+    EXPECT_EQ(project.error().code, ErrorCode::kNotFound);
+    EXPECT_NE(project.error().hint.find("_journal.json"), std::string::npos);
+    EXPECT_FALSE(discover({folder.path("absent")}).has_value());
+}
+
+TEST(Discover, OneFileIsHeldAgainstItsFolder) {
+    Folder folder;
+    folder.write("1.sql", "CREATE TABLE t (v varchar(10)); DROP TABLE u;");
+    folder.write("2.sql", "ALTER TABLE t ALTER v TYPE text;");
+    const LintResult result = lint_folder(folder.path("2.sql"));
+    EXPECT_EQ(result.files.size(), 1U);
+    EXPECT_FALSE(has(result, "change-column-type-rewrites"));
+    EXPECT_FALSE(has(result, "drop-table"));
+}
+
+TEST(Lint, OneSyntaxErrorIsOneFindingAndHidesNothing) {
+    const LintResult result = lint_text("CREATE TABEL x (a int);\nDROP TABLE t;\nDROP TABLE (u;\n");
+    EXPECT_EQ(std::ranges::count(rules_of(result), "syntax-error"), 2);
+    EXPECT_EQ(only(result, "drop-table").line, 2U);
+}
+
+TEST(Lint, WhatIsNotPostgresqlsIsSkippedInPlace) {
+    const LintResult result = lint_text(
+        "\\set ON_ERROR_STOP on\n\\i other.sql\nCOPY t FROM stdin;\n1\t;'\n\\.\n"
+        "CREATE TABLE ${schema}_x (a int);\nDROP TABLE :name;\nINSERT INTO t VALUES (:'v');\n");
+    EXPECT_FALSE(has(result, "syntax-error")) << only(result, "syntax-error").message;
+    EXPECT_EQ(only(result, "drop-table").line, 7U);
+}
+
+TEST(Lint, SuppressionsNeedAReasonOnlyWhenAsked) {
+    const std::string text =
+        "DROP TABLE a; -- howdah-ignore drop-table -- unused since May\n"
+        "-- howdah-ignore drop-table, lock-timeout-missing\nDROP TABLE b;\n"
+        "DROP TABLE c; -- howdah-ignore drop-column -- wrong rule\n";
+    LintConfig config;
+    config.enabled.insert("suppression-without-reason");
+    const LintResult result = lint_text(text, config);
+    EXPECT_EQ(std::ranges::count(rules_of(result), "drop-table"), 1);
+    EXPECT_EQ(only(result, "drop-table").line, 4U);
+    EXPECT_EQ(only(result, "unused-suppression").line, 4U);
+    EXPECT_EQ(only(result, "suppression-without-reason").line, 2U);
+    EXPECT_GE(result.suppressed, 2U);
+    EXPECT_FALSE(has(lint_text(text), "suppression-without-reason"));
+    EXPECT_TRUE(lint_text("-- howdah-ignore-file drop-table, lock-timeout-missing -- a tool's own\n"
+                          "DROP TABLE a;\nDROP TABLE b;\n")
+                    .findings.empty());
+    EXPECT_NE(only(lint_text("SELECT 1; -- howdah-ignore no-such-rule"), "unused-suppression")
+                  .message.find("no-such-rule"),
+              std::string::npos);
+}
+
+TEST(Lint, ConfigurationMovesRules) {
+    LintConfig config;
+    config.disabled.insert("lock-timeout-missing");
+    config.severities["drop-table"] = Severity::kError;
+    const LintResult result = lint_text("DROP TABLE a;", config);
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0].severity, Severity::kError);
+}
+
+TEST(Lint, VerdictsOfFiles) {
+    EXPECT_EQ(lint_text("CREATE TABLE t (id bigint PRIMARY KEY);").files[0].order,
+              DeployOrder::kBefore);
+    EXPECT_EQ(lint_text("ALTER TABLE t DROP COLUMN a;").files[0].order, DeployOrder::kAfter);
+    EXPECT_EQ(lint_text("ALTER TABLE t RENAME a TO b;").files[0].order, DeployOrder::kTwoDeploys);
+    EXPECT_EQ(lint_text("ANALYZE t;").files[0].order, DeployOrder::kAny);
+    EXPECT_EQ(lint_text("ALTER TABLE t DROP COLUMN a;").files[0].risk, Risk::kHigh);
+}
+
+TEST(Lint, ImpactNamesLockTablesWorkAndDuration) {
+    const Finding finding =
+        only(lint_text("ALTER TABLE t ALTER a TYPE bigint;"), "change-column-type-rewrites");
+    for (const char* part : {"ACCESS EXCLUSIVE", "on t", "blocks reads and writes", "anew", "GB"}) {
+        EXPECT_NE(finding.impact.find(part), std::string::npos) << finding.impact;
+    }
+}
+
+TEST(Lint, ManyThreadsGiveTheSameAnswer) {
+    Project project;
+    for (int i = 0; i < 200; ++i) {
+        project.files.push_back({.path = std::to_string(i), .name = std::to_string(i)});
+    }
+    const auto run = [&](unsigned threads) {
+        LintConfig config;
+        config.threads = threads;
+        const auto result = judge_project(
+            {.project = project, .config = config, .read = [](const MigrationFile& file) {
+                 return Result<std::string>("CREATE TABLE t" + file.name +
+                                            " (a int);\nDROP TABLE t" +
+                                            std::to_string(std::stoi(file.name) / 2) + ";");
+             }});
+        return rules_of(*result);
+    };
+    EXPECT_EQ(run(1), run(8));
+}
+
+TEST(Lint, RealHistories) {
+    const char* given = std::getenv("HOWDAH_TEST_DATA");
+    const fs::path data = given != nullptr ? given : "../shared/data";
+    if (!fs::exists(data / "crates-io-migrations")) {
+        GTEST_SKIP() << "no crates-io-migrations under " << data << " (HOWDAH_TEST_DATA)";
+    }
+    const LintResult result = lint_folder((data / "crates-io-migrations").string());
+    EXPECT_EQ(result.files.size(), 285U);
+    EXPECT_EQ(result.statements, 620U);
+    EXPECT_FALSE(has(result, "syntax-error"));
+    EXPECT_TRUE(has(result, "set-not-null-scans"));
+}
+
+TEST(Settings, ErrorsNameFileAndLine) {
+    const auto good = read_settings(
+        "[lint]\npostgres = 16\ndisable = [\"drop-table\"]\n[lint.severity]\ndrop-column = "
+        "\"off\"\n",
+        "howdah.toml");
+    ASSERT_TRUE(good.has_value());
+    EXPECT_EQ(good->lint.postgres, 16);
+    EXPECT_TRUE(good->lint.disabled.contains("drop-column"));
+    for (const std::string text :
+         {"[lint]\ncolour = \"red\"\n", "[lint]\ndisable = [\"no-such-rule\"]\n", "[lint]\n=\n",
+          "[lint]\ntransaction = \"often\"\n"}) {
+        const auto bad = read_settings(text, "howdah.toml");
+        ASSERT_FALSE(bad.has_value()) << text;
+        EXPECT_TRUE(bad.error().message.starts_with("howdah.toml:2")) << bad.error().message;
+    }
+}
+
+TEST(Docs, EachRuleHasItsPage) {
+    for (const Rule* rule : all_rules()) {
+        const auto page = read_whole(fmt::format("docs/lint-rules/{}.md", rule->name));
+        ASSERT_TRUE(page.has_value()) << rule->name;
+        EXPECT_EQ(*page, explain(*rule)) << "tools/lint_docs.py writes it";
+    }
+    EXPECT_EQ(read_whole("docs/lint-rules/README.md").value_or(""), explain_all());
+}
+
+FixPlan fixes(const Folder& folder, const std::string& path = "") {
+    const auto project = discover({folder.path(path)});
+    EXPECT_TRUE(project.has_value());
+    const LintConfig config;
+    auto plan = plan_fixes({.project = *project, .config = config, .read = from_disk});
+    EXPECT_TRUE(plan.has_value());
+    return std::move(*plan);
+}
+
+TEST(Fix, SplitsAndTheResultIsClean) {
+    Folder folder;
+    folder.write("0001_a.sql",
+                 "CREATE TABLE p (id bigint PRIMARY KEY);\nCREATE TABLE t (id bigint PRIMARY KEY, "
+                 "a bigint, b int, UNIQUE (a));\n");
+    folder.write(
+        "0002_b.sql",
+        "CREATE INDEX t_b ON t (b);\nALTER TABLE t ADD COLUMN c uuid DEFAULT "
+        "gen_random_uuid(),\n  ALTER b SET NOT NULL;\nALTER TABLE t ADD CONSTRAINT k FOREIGN "
+        "KEY (a) REFERENCES p;\nALTER TABLE t ADD CONSTRAINT u UNIQUE (b);\n");
+    const FixPlan plan = fixes(folder);
+    ASSERT_GE(plan.files.size(), 5U) << show_plan(plan);
+    ASSERT_TRUE(write_plan(plan).has_value());
+    const LintResult result = lint_folder(folder.path());
+    for (const Finding& finding : result.findings) {
+        const bool dangerous = finding.risk == Risk::kHigh || finding.rule == "syntax-error" ||
+                               finding.rule == "validate-in-same-transaction";
+        EXPECT_FALSE(dangerous) << finding.file << ":" << finding.line << " " << finding.rule << " "
+                                << finding.message << "\n"
+                                << show_plan(plan);
+    }
+    EXPECT_TRUE(fixes(folder).files.empty()) << "a second run finds nothing to do";
+}
+
+TEST(Fix, WritesTheJournalOfDrizzle) {
+    Folder folder;
+    folder.write(
+        "meta/_journal.json",
+        "{\n  \"version\": \"7\",\n  \"dialect\": \"postgresql\",\n  \"entries\": [\n    {\n"
+        "      \"idx\": 0,\n      \"when\": 1000,\n      \"tag\": \"0000_a\"\n    }\n  ]\n}\n");
+    folder.write("meta/0000_snapshot.json", R"({"id":"one","prevId":"zero","tables":{}})");
+    folder.write("0000_a.sql", "CREATE INDEX i ON t (a);--> statement-breakpoint\nSELECT 1;");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    const auto project = discover({folder.path()});
+    ASSERT_TRUE(project.has_value());
+    EXPECT_TRUE(project->findings.empty());
+    ASSERT_EQ(project->files.size(), 2U);
+    EXPECT_EQ(project->files[1].name, "0001_a_index");
+    EXPECT_NE(folder.read("meta/0001_snapshot.json").find("\"prevId\":\"one\""), std::string::npos);
+    EXPECT_NE(folder.read("0001_a_index.sql").find("CREATE INDEX CONCURRENTLY i"),
+              std::string::npos);
+}
+
+TEST(Fix, FoldersAndTimes) {
+    Folder folder;
+    folder.write("20241231235959_a/migration.sql",
+                 "DROP INDEX i;\nALTER TABLE t ADD CHECK (a > 0);");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    EXPECT_NE(folder.read("20250101000000_a_index/migration.sql").find("DROP INDEX CONCURRENTLY i"),
+              std::string::npos);
+    EXPECT_NE(folder.read("20250101000001_a_validate/migration.sql").find("VALIDATE CONSTRAINT"),
+              std::string::npos);
+}
+
+TEST(Fix, LeavesWhatOthersFollow) {
+    Folder folder;
+    folder.write("1_a.sql", "CREATE INDEX i ON t (a);");
+    folder.write("2_b.sql", "SELECT 1;");
+    const FixPlan plan = fixes(folder);
+    EXPECT_TRUE(plan.files.empty());
+    ASSERT_EQ(plan.left.size(), 1U);
+}
+
+}  // namespace
+}  // namespace howdah::migrate::lint
