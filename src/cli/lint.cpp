@@ -248,12 +248,29 @@ Result<Prepared> prepare(const Options& options) {
 }
 
 Result<int> run_once(const Options& options, findings::Format format) {
-    TRY(const Prepared prepared, prepare(options));
-    TRY(ml::LintResult result, ml::judge_project({.project = prepared.project,
-                                                  .config = prepared.settings.lint,
-                                                  .read = [](const ml::MigrationFile& file) {
-                                                      return ml::read_whole(file.path);
-                                                  }}));
+    TRY(Prepared prepared, prepare(options));
+    const auto read = [](const ml::MigrationFile& file) { return ml::read_whole(file.path); };
+    ml::LintInput input{
+        .project = prepared.project, .config = prepared.settings.lint, .read = read};
+    if (options.trace) {
+        return run_trace(input, {.database = options.database,
+                                 .json = format == findings::Format::kJson,
+                                 .all = options.verbose});
+    }
+    if (options.fix || options.diff) {
+        return run_fix(input, options.diff);
+    }
+    std::optional<ml::LiveDatabase> live;
+    if (!options.database.empty()) {
+        TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options.database));
+        live.emplace(std::move(connected));
+        TRY_VOID(live->mark_pending(prepared.project));
+        input.keep_actions = true;
+    }
+    TRY(ml::LintResult result, ml::judge_project(input));
+    if (live) {
+        TRY_VOID(live->judge(prepared.project, prepared.settings.lint, result));
+    }
     if (!options.write_baseline.empty()) {
         TRY_VOID(write_baseline(options.write_baseline, result.findings));
         return 0;

@@ -351,12 +351,17 @@ void AlterTable::alter_type(const Command& command, Action& made) {
     const bool rewrite = made.change == TypeChange::kRewrite ||
                          made.change == TypeChange::kUnknown || made.change == TypeChange::kIfUtc;
     interpreter_.touch_tree(made, table_, {.lock = Lock::kAccessExclusive, .rewrite = rewrite});
-    if (made.change == TypeChange::kIndexRebuild && known != nullptr) {
-        const bool indexed = std::ranges::any_of(known->indexes, [&](const Index& index) {
-            return std::ranges::find(index.columns, made.name) != index.columns.end();
+    if (known != nullptr && made.change != TypeChange::kNothing) {
+        // Indexes on expressions and partial ones are never taken over.
+        const bool built = std::ranges::any_of(known->indexes, [&](const Index& index) {
+            const auto in = [&](const std::vector<std::string>& names) {
+                return std::ranges::find(names, made.name) != names.end();
+            };
+            return in(index.reads) ||
+                   ((made.change == TypeChange::kIndexRebuild || index.partial) &&
+                    in(index.columns));
         });
-        add_effect(made.effects,
-                   {.table = table_, .lock = Lock::kAccessExclusive, .build = indexed});
+        add_effect(made.effects, {.table = table_, .lock = Lock::kAccessExclusive, .build = built});
     }
     if (made.change != TypeChange::kNothing) {
         retype_dependents(made);

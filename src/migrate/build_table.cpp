@@ -186,6 +186,32 @@ void add_constraint(Schema& schema, Table& table, const TableConstraint& constra
     }
 }
 
+namespace {
+
+// What PostgreSQL calls an expression's column in an index name (FigureColname, in short).
+std::string name_of_expression(const sql::Node* expression) {
+    if (expression != nullptr && expression->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
+        expression->func_call->n_funcname > 0) {
+        return std::string(sql::string_value(
+            expression->func_call->funcname[expression->func_call->n_funcname - 1]));
+    }
+    return "expr";
+}
+
+void note_columns(const sql::Node* expression, std::vector<std::string>& columns) {
+    if (expression == nullptr) {
+        return;
+    }
+    sql::visit(expression->base, [&](const sql::Node& node) {
+        if (node.node_case == PG_QUERY__NODE__NODE_COLUMN_REF && node.column_ref->n_fields > 0) {
+            columns.emplace_back(
+                sql::string_value(node.column_ref->fields[node.column_ref->n_fields - 1]));
+        }
+    });
+}
+
+}  // namespace
+
 Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
     Index index{.name = text_or(statement.idxname),
                 .unique = statement.unique != 0,
@@ -198,9 +224,13 @@ Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
         if (param->node_case != PG_QUERY__NODE__NODE_INDEX_ELEM) {
             continue;
         }
-        index.columns.push_back(text_or(param->index_elem->name));
-        columns += "_" + (index.columns.back().empty() ? "expr" : index.columns.back());
+        const PgQuery__IndexElem& element = *param->index_elem;
+        index.columns.push_back(text_or(element.name));
+        columns += "_" + (index.columns.back().empty() ? name_of_expression(element.expr)
+                                                       : index.columns.back());
+        note_columns(element.expr, index.reads);
     }
+    note_columns(statement.where_clause, index.reads);
     if (index.name.empty()) {
         index.name = text_or(statement.relation->relname) + columns + "_idx";
     }

@@ -74,8 +74,7 @@ void Interpreter::drop(const PgQuery__DropStmt& statement) {
                 made.table = parts.size() < 2 ? ""
                                               : schema_.name_of(parts.size() > 2 ? parts[0] : "",
                                                                 parts[parts.size() - 2]);
-                touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
-                emit(made);
+                drop_attached(made);
                 break;
             }
             case ActionKind::kDropFunction:
@@ -96,6 +95,22 @@ void Interpreter::drop(const PgQuery__DropStmt& statement) {
                 emit(made);
                 break;
         }
+    }
+}
+
+// Triggers, policies and rules. Nothing is locked for a trigger that is known not to be there.
+void Interpreter::drop_attached(Action& made) {
+    Table* known = schema_.tables.find(made.table);
+    const bool missing =
+        made.kind == ActionKind::kDropTrigger && made.has(kIfExists) && known != nullptr &&
+        std::ranges::find(known->triggers, made.name, &Trigger::name) == known->triggers.end();
+    if (!missing) {
+        touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+    }
+    emit(made);
+    if (known != nullptr && made.kind == ActionKind::kDropTrigger) {
+        std::erase_if(known->triggers,
+                      [&](const Trigger& trigger) { return trigger.name == made.name; });
     }
 }
 

@@ -321,6 +321,11 @@ void Interpreter::create_index(const PgQuery__IndexStmt& statement) {
     } else {
         touch_tree(made, made.table, {.lock = lock, .build = true});
     }
+    if (statement.if_not_exists != 0 && schema_.index(index.name) != nullptr) {
+        for (TableEffect& effect : made.effects) {
+            effect.build = false;
+        }
+    }
     made.own_transaction_only = statement.concurrent != 0;
     emit(made);
     if (statement.if_not_exists == 0 || schema_.index(index.name) == nullptr) {

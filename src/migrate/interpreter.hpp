@@ -52,6 +52,7 @@ class Interpreter {
     void create_function(const PgQuery__CreateFunctionStmt& statement);
     void create_type(const sql::Node& node);
     void drop(const PgQuery__DropStmt& statement);
+    void drop_attached(Action& action);
     void drop_table(Action& action);
     void drop_index(Action& action);
     void drop_type(Action& action);

@@ -44,6 +44,7 @@ struct TableConstraint {
 struct Index {
     std::string name = {};
     std::vector<std::string> columns = {};  // "" for an expression
+    std::vector<std::string> reads = {};    // columns of expressions and the predicate
     bool unique = false;
     bool partial = false;
     bool valid = true;  // false: ON ONLY a partitioned parent, nothing attached

@@ -36,7 +36,14 @@ std::vector<fs::path> sorted_entries(const fs::path& folder, bool folders) {
             found.push_back(entry.path());
         }
     }
-    std::ranges::sort(found);
+    // 2017-09-23-182408_x and 20170423101530_y are one row of versions: dashes do not count.
+    const auto version = [](const fs::path& path) {
+        const std::string name = path.filename().string();
+        std::string digits = name.substr(0, name.find_first_not_of("0123456789-"));
+        std::erase(digits, '-');
+        return std::pair(digits, name);
+    };
+    std::ranges::sort(found, {}, version);
     return found;
 }
 
@@ -303,6 +310,7 @@ std::vector<long> version_of(const std::string& name, Tool tool) {
 void read_plain(Project& project) {
     struct Found {
         std::vector<long> version;
+        std::size_t number;  // by name
         fs::path path;
     };
     std::vector<Found> found;
@@ -311,13 +319,13 @@ void read_plain(Project& project) {
         const bool down = name.ends_with(".down.sql") || name.ends_with("_down.sql");
         const bool undo = project.tool == Tool::kFlyway && name[0] == 'U';
         if (!down && !undo) {
-            found.push_back({version_of(name, project.tool), path});
+            found.push_back({version_of(name, project.tool), found.size(), path});
         }
     }
     // Repeatable migrations (no version) run after all versioned ones.
     std::ranges::sort(found, [](const Found& a, const Found& b) {
-        return std::tuple(a.version.empty(), a.version, a.path) <
-               std::tuple(b.version.empty(), b.version, b.path);
+        return std::tuple(a.version.empty(), a.version, a.number) <
+               std::tuple(b.version.empty(), b.version, b.number);
     });
     for (std::size_t i = 0; i < found.size(); ++i) {
         project.files.push_back(

@@ -69,17 +69,17 @@ std::size_t blank_copy_data(std::string& text, std::size_t after) {
     return std::min(at, text.size());
 }
 
+// COPY need not be the first word: psql commands may stand before it on lines of their own.
 bool is_copy_from_stdin(std::string_view text, const sql::Piece& piece) {
     sql::Lexer lexer(text.substr(0, piece.end), piece.begin);
-    sql::Token token = lexer.next_code();
-    if (!sql::is_word(token, text, "copy")) {
-        return false;
-    }
+    bool copy = false;
     bool from = false;
-    for (; token.kind != sql::TokenKind::kEnd; token = lexer.next_code()) {
-        if (from && sql::is_word(token, text, "stdin")) {
+    for (sql::Token token = lexer.next_code(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.next_code()) {
+        if (copy && from && sql::is_word(token, text, "stdin")) {
             return true;
         }
+        copy = copy || sql::is_word(token, text, "copy");
         from = sql::is_word(token, text, "from");
     }
     return false;

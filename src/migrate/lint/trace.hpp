@@ -37,6 +37,8 @@ Result<TraceResult> trace(const LintInput& input, const std::string& conninfo);
 struct Leniency {
     bool reads_rows = false;     // a query or data change: scans are its own business
     bool new_file = false;       // TRUNCATE: a new file that is no rewrite of rows
+    bool conditional = false;    // a rewrite that hangs on the time zone or an unknown type
+    bool checks_body = false;    // CREATE FUNCTION looks its tables up
     bool index_lookups = false;  // foreign keys: the other table may be read through its index
 };
 void add_leniency(const Action& action, Leniency& leniency);
