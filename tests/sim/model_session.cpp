@@ -274,8 +274,13 @@ net::Task<void> ModelSession::simple_query(std::string text) {
             for (const std::string& row : answer->rows) {
                 send_row(row, answer->is_show);
             }
+            for (const Rows& row : answer->table) {
+                send_table_row(row);
+            }
         }
-        send(Message('C').text(answer->tag));
+        if (!server_.sabotaged(Sabotage::kLoseAnswer, 50)) {
+            send(Message('C').text(answer->tag));
+        }
     }
     if (implicit_) {
         end_transaction(!problem_);
