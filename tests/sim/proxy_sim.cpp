@@ -74,7 +74,7 @@ config::ConfigPtr make_config(const Plan& plan) {
     request.upstream = "host=10.0.0.1 port=5432 sslmode=disable";
     request.environment = [](std::string_view) { return std::nullopt; };
     request.overrides = {
-        {"auth_type", "any"},
+        {"auth_type", "trust"},
         {"pool_mode", "transaction"},
         {"default_pool_size", std::to_string(plan.pool_size)},
         {"reserve_pool_size", std::to_string(plan.reserve)},
@@ -95,7 +95,11 @@ config::ConfigPtr make_config(const Plan& plan) {
         }
     }
     ASSERT(outcome.config != nullptr);
-    return outcome.config;
+    auto config = std::make_shared<config::Config>(*outcome.config);
+    for (const char* user : {"alice", "bob"}) {
+        config->users.try_emplace(user);
+    }
+    return config;
 }
 
 class World {
