@@ -84,15 +84,18 @@ class Demo:
         self.cluster = Cluster(folder, replicas=options.replicas, settings=SETTINGS)
         self.proxy: Proxy | None = None
         self.load: subprocess.Popen | None = None
+        self.http = ""
 
     def start(self) -> None:
         self.cluster.start()
         loaded = prepare_database(self.cluster, self.options.scale)
         primary = self.cluster.primary
-        self.proxy = Proxy(self.folder, {USER: PASSWORD}, settings={
-            "pool_mode": "session" if not self.howdah() else "transaction",
-            "default_pool_size": "20", "stats_users": USER},
-            databases={"*": f"host=127.0.0.1 port={primary.port}"})
+        settings = {"pool_mode": "session", "default_pool_size": "20", "stats_users": USER}
+        if self.howdah():
+            self.http = f"127.0.0.1:{process.free_port()}"
+            settings.update(pool_mode="transaction", http_listen=self.http)
+        self.proxy = Proxy(self.folder, {USER: PASSWORD}, settings=settings,
+                           databases={"*": f"host=127.0.0.1 port={primary.port}"})
         self.proxy.start(port=remembered_port())
         if self.options.rate > 0:
             self.load = process.spawn(
@@ -113,6 +116,8 @@ class Demo:
         console = self.proxy.uri("howdah" if self.howdah() else "pgbouncer")
         rows = [("application", self.proxy.uri(DATABASE)),
                 ("console", f"psql {console} -c 'show pools'")]
+        if self.http:
+            rows.append(("metrics", f"http://{self.http}/metrics"))
         rows += [(server.name, server.uri(USER, PASSWORD, DATABASE))
                  for server in self.cluster.servers()]
         rows.append(("logs", f"{os.path.relpath(BUILD / NAME, ROOT)}/*.log"))

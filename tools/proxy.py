@@ -50,9 +50,9 @@ class Proxy:
         settings = {"listen_addr": "127.0.0.1", "listen_port": str(self.port),
                     "unix_socket_dir": "", "auth_type": "scram-sha-256",
                     "auth_file": str(self.folder / "userlist.txt"), "admin_users": admin,
-                    "max_client_conn": "1000",
-                    "ignore_startup_parameters": "extra_float_digits,search_path,options",
-                    **self.settings}
+                    "max_client_conn": "1000", **self.settings}
+        if not self.is_howdah:  # PgBouncer refuses what it does not know at start-up
+            settings["ignore_startup_parameters"] = "extra_float_digits,search_path,options"
         lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
                  "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
         for path, text in ((self.file, "\n".join(lines)),

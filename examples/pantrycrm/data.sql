@@ -125,4 +125,4 @@ join organizations o on o.id = n.organization_id
 order by i;
 
 commit;
-analyze;
+analyze users, organizations, contacts, interactions, leads, opportunities;

@@ -10,6 +10,7 @@ std::span<const Command> commands() {
          run_optimize_migrations},
         {"analyze", "judge queries: SQL, and Prisma and Drizzle calls in TypeScript", run_analyze},
         {"migrate", "run migrations safely: status, up, down, repair, new", run_migrate},
+        {"deploy", "back up, lint, migrate, deploy, test, roll back on failure", run_deploy},
         {"config", "check and print configuration", run_config},
     };
     return kCommands;

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "cli/runner_settings.hpp"
 #include "cli/terminal.hpp"
 #include "migrate/deploy/config.hpp"
 #include "migrate/history/scaffold.hpp"
@@ -34,10 +35,7 @@ told apart by their files; their own history tables are read and written. Settin
 howdah.toml. Exit status: 0 done, 1 failed or refused, 2 wrong usage or input, 3 no connection.)";
 
 struct Options {
-    ProjectConfig config;
-    std::string path;
-    std::string database;
-    std::string tool;
+    CommonOptions common;
     std::string format = "text";
     std::string record;
     std::string skipped;
@@ -59,10 +57,10 @@ struct Options {
 };
 
 void add_common(CLI::App& app, Options& options) {
-    app.add_option("path", options.path, "migrations folder, or a project that holds one");
-    app.add_option("-d,--database", options.database,
+    app.add_option("path", options.common.path, "migrations folder, or a project that holds one");
+    app.add_option("-d,--database", options.common.database,
                    "URI or keywords as psql takes them; else PG* variables, else DATABASE_URL");
-    app.add_option("--tool", options.tool,
+    app.add_option("--tool", options.common.tool,
                    "drizzle, drizzle-1, prisma, plain, dbmate, golang-migrate, goose or flyway");
     app.add_option("--format", options.format, "text, json or markdown")
         ->check(CLI::IsMember({"text", "json", "markdown"}));
@@ -96,24 +94,9 @@ void add_repair(CLI::App& app, Options& options) {
     app.add_option("--wait", options.wait_s, "seconds for another run to end; 60 unless told");
 }
 
-Result<RunnerSettings> settings_of(Options& options) {
-    const std::filesystem::path from = options.path.empty() ? "." : options.path;
-    RunnerSettings& settings = options.config.migrate;
-    settings.database = {};
-    if (const auto file = find_project_config(from); !file.empty()) {
-        TRY_VOID(read_project_config(file, options.config));
-    }
-    if (!options.path.empty()) {
-        settings.folder = options.path;
-    }
-    if (!options.database.empty()) {
-        settings.database = options.database;
-    } else if (settings.database.empty()) {
-        settings.database = database_from_environment();
-    }
-    if (!options.tool.empty()) {
-        TRY(settings.tool, tool_from_name(options.tool));
-    }
+Result<RunnerSettings> settings_of(const Options& options) {
+    TRY(ProjectConfig config, project_config(options.common));
+    RunnerSettings& settings = config.migrate;
     if (!options.transaction.empty()) {
         settings.plan.scope = options.transaction == "statement" ? TransactionScope::kStatement
                                                                  : TransactionScope::kFile;
@@ -144,7 +127,7 @@ Result<RunnerSettings> settings_of(Options& options) {
     settings.plan.count = options.count;
     settings.allow_data_loss = options.allow_data_loss;
     settings.approved_plan = options.plan_hash;
-    return settings;
+    return std::move(settings);
 }
 
 void print_findings(const std::vector<Finding>& findings) {

@@ -216,6 +216,10 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(allow_insecure_listen), .value = "0", .restart = true, .own = true,
      .group = "Listening",
      .help = "Allow auth_type trust or any on an address that is not loopback."},
+    {OPTION(auth_query_cache_time), .value = "0", .howdah_value = "5", .own = true,
+     .group = "Authentication",
+     .help = "How long a password found by auth_query is used again; 0: every login asks. A login "
+             "that fails asks anew."},
     {OPTION(backend), .value = "auto", .restart = true, .own = true, .group = "Process",
      .help = "Event loop: io_uring where the kernel allows it, or epoll."},
     {OPTION(drain_timeout), .value = "30", .own = true, .group = "Timeouts",

@@ -124,6 +124,7 @@ struct Settings {
 
     // howdah's own
     bool allow_insecure_listen = false;
+    Duration auth_query_cache_time{};
     LoopBackend backend = LoopBackend::kAuto;
     Duration drain_timeout{};
     NameList http_listen;

@@ -513,6 +513,33 @@ std::string quoted_literal(std::string_view value) {
     return quoted += '\'';
 }
 
+Result<std::vector<std::pair<std::string, std::string>>> as_environment(
+    const std::string& conninfo) {
+    std::vector<std::pair<std::string, std::string>> variables;
+    const bool keywords =
+        conninfo.find('=') != std::string::npos || conninfo.find("://") != std::string::npos;
+    if (!keywords) {
+        if (!conninfo.empty()) {
+            variables.emplace_back("PGDATABASE", conninfo);
+        }
+        return variables;
+    }
+    char* message = nullptr;
+    PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &message);
+    if (options == nullptr) {
+        const std::string why = trimmed(message);
+        PQfreemem(message);
+        return fail(ErrorCode::kInvalidInput, "connection: " + why);
+    }
+    for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+        if (option->val != nullptr && option->envvar != nullptr) {
+            variables.emplace_back(option->envvar, option->val);
+        }
+    }
+    PQconninfoFree(options);
+    return variables;
+}
+
 std::string without_password(std::string_view conninfo) {
     std::string text(conninfo);
     if (const std::size_t scheme = text.find("://"); scheme != std::string::npos) {

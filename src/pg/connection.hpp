@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -155,6 +156,10 @@ class Transaction {
 std::string quoted_name(std::string_view name);
 // 'value' with quotes doubled; E'' where it holds a backslash.
 std::string quoted_literal(std::string_view value);
+// The conninfo as PG* variables for pg_dump, pg_restore and psql: passwords stay off their command
+// lines. Only what the conninfo says itself.
+Result<std::vector<std::pair<std::string, std::string>>> as_environment(
+    const std::string& conninfo);
 // A conninfo's password replaced by "***", for messages and records.
 std::string without_password(std::string_view conninfo);
 

@@ -66,6 +66,13 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
             return server;
         }
     }
+    // The servers cannot be reached, and were asked a moment ago: no use in waiting.
+    if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
+        !connected_any()) {
+        waiter.refused = cached_failure();
+        waiter.event->notify();
+        return nullptr;
+    }
     waiter.since = loop_.now();
     waiter.queued = true;
     waiters_.push_back(&waiter);
@@ -223,16 +230,19 @@ void Pool::launch_wanted() {
         return;
     }
     // Those that will become free by themselves (reset, check) count as on their way.
+    // After a failure one attempt finds out whether the next would succeed.
+    if (last_failure_ && connecting_ > 0) {
+        return;
+    }
     int coming = connecting_;
     for (const auto& server : servers_) {
-        coming += server->state == ServerState::kChecking ||
-                          server->state == ServerState::kResetting
-                      ? 1
-                      : 0;
+        coming +=
+            server->state == ServerState::kChecking || server->state == ServerState::kResetting ? 1
+                                                                                                : 0;
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        ++coming;
+        coming += last_failure_ ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
@@ -276,18 +286,36 @@ net::Task<void> Pool::connect(Pooled* server) {
 
 void Pool::connect_failed(Pooled* server, Error error) {
     --connecting_;
+    host_.on_connect_failed(*server, error);
     const auto found = std::find_if(servers_.begin(), servers_.end(),
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
     count_quota(-1);
     commons_->give_up();
-    host_.on_connect_failed(error);
     retry_at_ = loop_.now() + options_.server_login_retry;
     last_failure_ = error;
-    // Somebody else's connection may come free; otherwise nobody can be served.
-    if (commons_->connections.load() == 0) {
-        refuse_waiters(error);
+    // A server that refuses the login would refuse the next: unless somebody's connection comes
+    // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
+    // may be there in a moment: they wait on.
+    if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
+        if (error.sqlstate != "57P03" && commons_->connections.load() == 0) {
+            refuse_waiters(error);
+        }
     }
+}
+
+// Whether there is a connection that can still be lent to somebody.
+bool Pool::connected_any() const {
+    return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
+        return server->connection != nullptr && !server->connection->doomed;
+    });
+}
+
+Error Pool::cached_failure() const {
+    return Error(ErrorCode::kUnavailable, last_failure_->sqlstate,
+                 "server login has been failing, cached error: " + last_failure_->message +
+                     " (server_login_retry)",
+                 last_failure_->hint);
 }
 
 void Pool::refuse_waiters(const Error& error) {
@@ -479,6 +507,8 @@ void Pool::reconnect(const std::string& reason) {
             server->connection->doomed = true;
         }
     }
+    // What the servers report may be different now: the next client waits for one.
+    greeting_.clear();
     while (close_one_idle(reason)) {
     }
 }

@@ -67,6 +67,8 @@ struct Waiter {
     std::optional<Error> refused;
     net::TimePoint since{};
     bool queued = false;
+    // Waits even while logins fail (a client that is just logging in); others are refused at once.
+    bool patient = false;
 };
 
 struct Counts {
@@ -97,7 +99,7 @@ class Host {
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
-    virtual void on_connect_failed(const Error& error) = 0;
+    virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
     // Numbers for connections, unique in the process.
     virtual std::uint64_t next_id() = 0;
@@ -158,6 +160,8 @@ class Pool {
     void launch(bool reserve);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
+    bool connected_any() const;
+    Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);
     bool at_rest(const Pooled& server) const;
@@ -188,7 +192,7 @@ class Pool {
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
-    std::optional<Error> last_failure_;
+    std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};
     net::Event idle_event_;
     net::TaskGroup tasks_;

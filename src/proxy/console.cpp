@@ -75,21 +75,20 @@ bool Session::console_owner() const {
            (user_ == "pgbouncer" || user_ == "howdah");
 }
 
-// After authentication: may this user be here, and what may he do?
-bool Session::enter_console() {
+// Before authentication, as PgBouncer: may this user be here, and what may he do?
+Result<> Session::enter_console() {
     const config::Settings& settings = worker_.settings();
     const bool any = settings.auth_type == config::AuthType::kAny;
     console_admin_ = console_owner() || settings.admin_users.contains(user_);
     if (!console_admin_ && !any && !settings.stats_users.contains(user_)) {
         log::info("{} is neither in admin_users nor in stats_users", label());
-        fatal(Error(ErrorCode::kRefused, "08P01", "not allowed",
-                    "Name the user in admin_users or stats_users."));
-        return false;
+        return fail(Error(ErrorCode::kRefused, "08P01", "not allowed",
+                          "Name the user in admin_users or stats_users."));
     }
     if (settings.log_connections && console_owner()) {
         log::info("{} pgbouncer access from unix socket", label());
     }
-    return true;
+    return {};
 }
 
 net::Task<void> Session::serve_console() {

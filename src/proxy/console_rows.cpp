@@ -86,6 +86,7 @@ std::string server_state(const pool::Pool& pool, const pool::Pooled& server) {
             return server.connection->release_pending ? "being_canceled" : "active";
         case pool::ServerState::kChecking:
         case pool::ServerState::kResetting:
+        case pool::ServerState::kMoving:
             return "tested";
         case pool::ServerState::kClosed:
             break;

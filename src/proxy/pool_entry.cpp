@@ -8,8 +8,16 @@
 
 namespace howdah::proxy {
 
+using namespace std::chrono_literals;
 using config::PoolMode;
 using config::SslMode;
+
+namespace {
+
+// How long keys that a client proved itself with outlive the last use of its pool.
+constexpr net::Duration kOfferedMax = 1h;
+
+}  // namespace
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
@@ -26,10 +34,6 @@ std::uint64_t PoolEntry::next_id() {
 }
 
 PoolEntry::~PoolEntry() = default;
-
-const std::string& PoolEntry::server_user() const {
-    return settings_.user ? *settings_.user : user_;
-}
 
 pool::Options PoolEntry::pool_options() const {
     const config::Settings& global = worker_.settings();
@@ -69,7 +73,7 @@ void PoolEntry::reconfigure() {
     mode_ = own != nullptr && own->pool_mode ? *own->pool_mode
             : settings_.pool_mode            ? *settings_.pool_mode
                                              : global.pool_mode;
-    const auto pick = [&](std::optional<net::Duration> config::UserSettings::*field,
+    const auto pick = [&](std::optional<net::Duration> config::UserSettings::* field,
                           net::Duration fallback) {
         return own != nullptr && (own->*field) ? *(own->*field) : fallback;
     };
@@ -103,24 +107,31 @@ void PoolEntry::reconfigure() {
 
 void PoolEntry::offer_credentials(server::Credentials credentials) {
     offered_ = std::move(credentials);
+    offered_used_ = worker_.loop().now();
 }
 
-// The database entry's password, the user's stored one, or what the client proved itself with.
+void PoolEntry::expire_credentials() {
+    if (std::holds_alternative<std::monostate>(offered_)) {
+        return;
+    }
+    const net::TimePoint now = worker_.loop().now();
+    if (clients > 0 || pool_->counts().total() > 0) {
+        offered_used_ = now;
+    } else if (now - offered_used_ >= kOfferedMax) {
+        offered_ = std::monostate();
+    }
+}
+
+// The database entry's password, the user's stored one, or what a client proved itself with.
 Result<server::Credentials> PoolEntry::server_credentials() const {
-    if (settings_.password) {
+    if (settings_.password && settings_.user.value_or(user_) == user_) {
         return server::Credentials(*settings_.password);
     }
     const auto& userlist = worker_.config().userlist;
-    const wire::Secret* stored = userlist != nullptr ? userlist->find(server_user()) : nullptr;
+    const wire::Secret* stored = userlist != nullptr ? userlist->find(user_) : nullptr;
     const bool usable = stored != nullptr && !stored->empty() &&
                         wire::classify_password(stored->reveal()) != wire::PasswordKind::kScram;
-    if (usable) {
-        return server::Credentials(*stored);
-    }
-    if (!settings_.user || *settings_.user == user_) {
-        return offered_;
-    }
-    return server::Credentials();
+    return usable ? server::Credentials(*stored) : offered_;
 }
 
 net::Task<Result<server::Target>> PoolEntry::next_target() {
@@ -129,7 +140,8 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
     if (settings_.addresses.empty()) {
         co_return fail(Error(ErrorCode::kNotFound, "08001", "no server is configured"));
     }
-    if (settings_.load_balance_hosts == config::LoadBalance::kDisable && pool_->last_failure() == std::nullopt) {
+    if (settings_.load_balance_hosts == config::LoadBalance::kDisable &&
+        pool_->last_failure() == std::nullopt) {
         next_address_ = next_good_;
     }
     const std::size_t index = next_address_ % settings_.addresses.size();
@@ -139,8 +151,7 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
     target.host = address.host;
     const auto port = static_cast<std::uint16_t>(address.port);
     if (address.host.empty() || address.host[0] == '/' || address.host[0] == '@') {
-        const std::string folder =
-            address.host.empty() ? global.unix_socket_dir : address.host;
+        const std::string folder = address.host.empty() ? global.unix_socket_dir : address.host;
         target.address = net::Address::unix_path(
             fmt::format("{}/.s.PGSQL.{}", folder.empty() ? "/tmp" : folder, port));
     } else if (auto numeric = net::Address::numeric(address.host, port)) {
@@ -164,8 +175,11 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
         target.startup.emplace_back("application_name", *settings_.application_name);
     }
     target.connect_query = settings_.connect_query.value_or("");
-    target.tls_mode = static_cast<server::TlsMode>(settings_.sslmode.value_or(global.server_tls_sslmode));
-    target.tls = worker_.shared().server_tls();
+    target.tls_mode =
+        static_cast<server::TlsMode>(settings_.sslmode.value_or(global.server_tls_sslmode));
+    target.tls = worker_.shared().tls()->server_for(database_);
+    target.channel_binding = static_cast<wire::ChannelBinding>(
+        settings_.channel_binding.value_or(global.server_channel_binding));
     target.connect_timeout = global.server_connect_timeout;
     target.login_timeout = global.server_connect_timeout;
     co_return target;
@@ -220,9 +234,23 @@ void PoolEntry::on_connected(pool::Pooled& server) {
     }
 }
 
-void PoolEntry::on_connect_failed(const Error& error) {
+void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
     ++stats.connect_failures;
-    log::warning("{}/{}: server login failed: {}", database_, server_user(), error.message);
+    log::warning("server login failed: {}{}", error.code == ErrorCode::kServer ? "FATAL " : "",
+                 error.message);
+    if (worker_.settings().log_disconnections) {
+        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+                  server_user(), attempted_host(), error.message,
+                  (worker_.loop().now() - server.started_at).count() / 1'000'000);
+    }
+}
+
+std::string PoolEntry::attempted_host() const {
+    if (settings_.addresses.empty()) {
+        return "?";
+    }
+    const auto& address = settings_.addresses[attempted_ % settings_.addresses.size()];
+    return fmt::format("{}:{}", address.host, address.port);
 }
 
 void PoolEntry::on_closed(pool::Pooled& server, const std::string& reason) {

@@ -13,7 +13,6 @@
 namespace howdah::proxy {
 
 using namespace std::chrono_literals;
-using config::SslMode;
 
 namespace {
 
@@ -47,39 +46,13 @@ Proxy::~Proxy() {
     stop();
 }
 
-Result<> Proxy::load_tls(const config::Settings& settings) {
-    std::shared_ptr<const net::TlsContext> client;
-    std::shared_ptr<const net::TlsContext> server;
-    if (settings.client_tls_sslmode != SslMode::kDisable) {
-        net::TlsOptions options;
-        options.role = net::TlsRole::kServer;
-        options.certificate_file = settings.client_tls_cert_file;
-        options.key_file = settings.client_tls_key_file;
-        options.ca_file = settings.client_tls_ca_file;
-        options.ciphers = settings.client_tls_ciphers;
-        options.tls13_ciphersuites = settings.client_tls13_ciphers;
-        options.protocols = settings.client_tls_protocols;
-        options.ecdh_curve = settings.client_tls_ecdhcurve;
-        options.dhe_params = settings.client_tls_dheparams;
-        options.request_client_certificate = !settings.client_tls_ca_file.empty();
-        options.require_client_certificate = settings.client_tls_sslmode >= SslMode::kVerifyCa;
-        TRY(client, net::TlsContext::create(options));
+Result<> Proxy::load_tls(const config::Config& config) {
+    auto contexts = TlsContexts::create(config);
+    if (!contexts) {
+        log::error("TLS setup failed: {}", contexts.error().message);
+        return fail_in("TLS setup failed", std::move(contexts).error());
     }
-    if (settings.server_tls_sslmode != SslMode::kDisable) {
-        net::TlsOptions options;
-        options.role = net::TlsRole::kClient;
-        options.certificate_file = settings.server_tls_cert_file;
-        options.key_file = settings.server_tls_key_file;
-        options.ca_file = settings.server_tls_ca_file;
-        options.ciphers = settings.server_tls_ciphers;
-        options.tls13_ciphersuites = settings.server_tls13_ciphers;
-        options.protocols = settings.server_tls_protocols;
-        options.verify = settings.server_tls_sslmode == SslMode::kVerifyFull ? net::TlsVerify::kFull
-                         : settings.server_tls_sslmode == SslMode::kVerifyCa ? net::TlsVerify::kCa
-                                                                             : net::TlsVerify::kNone;
-        TRY(server, net::TlsContext::create(options));
-    }
-    shared_.publish_tls(std::move(client), std::move(server));
+    shared_.publish_tls(std::move(*contexts));
     return {};
 }
 
@@ -148,7 +121,7 @@ Result<> Proxy::listen() {
 
 Result<> Proxy::start(std::vector<int> inherited_sockets) {
     const config::ConfigPtr config = shared_.config();
-    TRY_VOID(load_tls(config->settings));
+    TRY_VOID(load_tls(*config));
     if (inherited_sockets.empty()) {
         TRY_VOID(listen());
     } else {
@@ -231,7 +204,7 @@ void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
 }
 
 Result<> Proxy::reconfigure(config::ConfigPtr config) {
-    TRY_VOID(load_tls(config->settings));
+    TRY_VOID(load_tls(*config));
     shared_.publish(std::move(config));
     on_every_worker([](Worker& worker) { worker.reconfigure(); });
     return {};

@@ -50,7 +50,7 @@ class Proxy {
     Result<> listen();
     Result<> listen_tcp(const std::string& host);
     Result<> listen_unix();
-    Result<> load_tls(const config::Settings& settings);
+    Result<> load_tls(const config::Config& config);
     void place(net::Accepted accepted);
     void shut_down_workers();
 

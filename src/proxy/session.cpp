@@ -12,9 +12,15 @@ namespace howdah::proxy {
 using config::PoolMode;
 
 Session::Session(Worker& worker, std::unique_ptr<net::Stream> client, std::uint64_t id)
-    : worker_(worker), client_(std::move(client)), id_(id), wake_(worker.loop()),
-      deadline_(wake_), waiter_(wake_), base_vars_(worker.parameters().empty()),
-      vars_(worker.parameters().empty()), connected_wall_us_(worker.loop().wall_us()) {
+    : worker_(worker),
+      client_(std::move(client)),
+      id_(id),
+      wake_(worker.loop()),
+      deadline_(wake_),
+      waiter_(wake_),
+      base_vars_(worker.parameters().empty()),
+      vars_(worker.parameters().empty()),
+      connected_wall_us_(worker.loop().wall_us()) {
     client_->set_listener(&wake_);
 }
 
@@ -27,8 +33,7 @@ net::Task<void> Session::run() {
     if (login_max.count() > 0) {
         deadline_.arm(worker_.loop().now() + login_max);
     }
-    if (co_await greet() && (console_owner() || co_await authenticate()) &&
-        (!console_ || enter_console()) && co_await welcome()) {
+    if (co_await greet() && co_await authenticate() && co_await welcome()) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {
@@ -71,10 +76,13 @@ net::Task<void> Session::serve() {
 
 net::Task<void> Session::part() {
     if (ending_error_ != nullptr && !client_->ended()) {
+        if (worker_.settings().log_pooler_errors) {
+            log::warning("{} pooler error: {}", label(), ending_error_->message);
+        }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
-    if (worker_.settings().log_disconnections && logged_in_ && !console_) {
+    if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
         log::info("{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"
@@ -84,6 +92,7 @@ net::Task<void> Session::part() {
     if (pool_ != nullptr) {
         settle_bytes();
         abandon_server();
+        --pool_->clients;
     }
     client_->flush();
     co_return;
@@ -123,8 +132,8 @@ void Session::cancel() {
     if (waiter_.queued) {
         // Nothing of it has reached a server: it leaves the queue and hears what PostgreSQL says.
         pool_->pool().cancel(waiter_);
-        fail_request(Error(ErrorCode::kCancelled, "57014",
-                           "canceling statement due to user request"));
+        fail_request(
+            Error(ErrorCode::kCancelled, "57014", "canceling statement due to user request"));
         return;
     }
     if (lease_ != nullptr && query_active_) {
@@ -193,8 +202,7 @@ bool Session::check_deadlines() {
     if (waiter_.queued && passed(waiter_.since, pool_->query_wait_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "query_wait_timeout",
                     "All server connections of the pool were busy for that long."));
-    } else if (lease_ != nullptr && query_active_ &&
-               passed(query_started_, pool_->query_timeout)) {
+    } else if (lease_ != nullptr && query_active_ && passed(query_started_, pool_->query_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "query timeout"));
     } else if (lease_ != nullptr && transaction_id_ != 0 &&
                passed(transaction_started_, pool_->transaction_timeout)) {
@@ -252,10 +260,9 @@ bool Session::quiet() const {
 
 std::string Session::label() const {
     const net::PeerInfo& peer = client_->peer();
-    const std::string from =
-        peer.address.is_unix()
-            ? fmt::format("unix({}):{}", peer.pid, worker_.settings().listen_port)
-            : peer.address.to_string();
+    const std::string from = peer.address.is_unix() ? fmt::format("unix({}):{}", peer.pid,
+                                                                  worker_.settings().listen_port)
+                                                    : peer.address.to_string();
     return fmt::format("C-{:x}: {}/{}@{}", id_, database_.empty() ? "(nodb)" : database_,
                        user_.empty() ? "(nouser)" : user_, from);
 }

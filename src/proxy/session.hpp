@@ -23,8 +23,11 @@
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
+#include "proxy/auth_lookup.hpp"
+#include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
 #include "wire/startup.hpp"
@@ -51,10 +54,10 @@ enum Pin : std::uint32_t {
     kPinAdvisoryLock = 1U << 1,
     kPinHoldCursor = 1U << 2,
     kPinListen = 1U << 3,
-    kPinPrepared = 1U << 4,     // prepared by SQL in a way that cannot be followed
-    kPinSequence = 1U << 5,     // currval, lastval
-    kPinUnknown = 1U << 6,      // the probe failed: nothing is known
-    kPinLargeParse = 1U << 7,   // a statement too large to keep a copy of
+    kPinPrepared = 1U << 4,    // prepared by SQL in a way that cannot be followed
+    kPinSequence = 1U << 5,    // currval, lastval
+    kPinUnknown = 1U << 6,     // the probe failed: nothing is known
+    kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
 };
 std::string describe_pins(std::uint32_t pins);
 
@@ -77,6 +80,9 @@ class Session {
     void end_when_idle(std::string sqlstate, std::string message);
     // A cancel request for this session was authenticated.
     void cancel();
+
+    // Accepted on one of the last descriptors: will hear that there are no more.
+    void set_out_of_descriptors() { out_of_descriptors_ = true; }
 
     // --- For the console ---
     std::uint64_t id() const { return id_; }
@@ -124,30 +130,59 @@ class Session {
     net::Task<bool> take_startup(wire::StartupRequest request);
     Result<> take_parameters(const wire::StartupRequest& request);
     Result<> take_options(std::string_view options);
+    Result<bool> wants_parameter(const std::string& name, std::string_view where) const;
+    Result<> check_client_limit() const;
+    void name_application();
     net::Task<bool> welcome();
     void send_welcome();
 
-    // --- session_auth.cpp ---
-    net::Task<bool> authenticate();
-    net::Task<Result<std::string>> receive_password();
+    // --- session_auth.cpp: who the client is, and whether it may come in ---
     // What the rules say about this connection.
     struct AuthRule {
         config::AuthType method = config::AuthType::kReject;
         std::shared_ptr<const config::IdentMap> map;
     };
+    // What is known of a client while it logs in; gone, and wiped, after.
+    struct Login {
+        std::optional<config::DatabaseSettings> database;  // none: no such database, or the console
+        std::optional<wire::Secret> stored;                // what its password is held against
+        std::optional<AuthRequest> lookup;  // where that came from, when not from a file
+        server::Credentials proved;         // what it showed, for logging in to the server
+        bool unknown = false;               // nobody knows the user: it cannot succeed
+    };
+    net::Task<bool> authenticate();
+    net::Task<Result<>> prove();
+    net::Task<Result<>> find_user();
+    net::Task<Result<>> look_up_user(const std::string& auth_user);
+    Result<std::string> auth_database() const;
+    Result<> count_database();
+    Result<> count_user();
+    void log_login_attempt() const;
     Result<AuthRule> auth_rule() const;
+    Result<> finish_login();
+
+    // --- session_proof.cpp: the methods ---
     net::Task<Result<>> authenticate_by(AuthRule rule);
+    net::Task<Result<std::string>> receive_password();
+    net::Task<Result<std::string>> receive_password_text();
+    struct ScramOffer {
+        wire::ScramVerifier verifier;
+        wire::ScramServerOptions options;
+        std::vector<std::string_view> mechanisms;
+        bool pass_through = false;  // the client's keys log in to the server
+    };
+    Result<ScramOffer> scram_offer(bool plus) const;
     net::Task<Result<>> authenticate_scram(bool plus);
     net::Task<Result<>> authenticate_md5();
     net::Task<Result<>> authenticate_plain();
+    Result<> authenticate_trust() const;
     Result<> authenticate_peer(const config::IdentMap* map) const;
     Result<> authenticate_cert(const config::IdentMap* map) const;
-    net::Task<Result<>> find_password();
-    Result<> attach_pool();
+    Error wrong_password() const;
 
     // --- console.cpp ---
     bool console_owner() const;
-    bool enter_console();
+    Result<> enter_console();
     net::Task<void> serve_console();
 
     // --- session.cpp: the serving loop ---
@@ -268,9 +303,9 @@ class Session {
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
     std::uint64_t bound_params_ = 0;
-    // What the client's password is held against while it logs in; wiped after.
-    std::optional<wire::Secret> stored_password_;
-    server::Credentials proved_;        // what the client showed, for logging in to the server
+    std::unique_ptr<Login> login_;
+    ClientCounts::Slot database_slot_;
+    ClientCounts::Slot user_slot_;
     // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
     // lists such parameters, so the probe asks for each.
     std::unique_ptr<std::vector<std::string>> custom_names_;
@@ -314,11 +349,12 @@ class Session {
     bool console_admin_ = false;
     bool cancel_request_ = false;
     bool cancel_sent_ = false;
+    bool out_of_descriptors_ = false;
     bool logged_in_ = false;
     bool ending_ = false;
     bool end_when_idle_ = false;
-    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
-    bool in_copy_ = false;        // COPY IN under way
+    bool skip_to_sync_ = false;  // an error of ours: ignore everything up to Sync
+    bool in_copy_ = false;       // COPY IN under way
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;

@@ -1,41 +1,210 @@
-// Who the client is: the rules choose a method, the method demands a proof.
+// Who the client is: where its user is known from, which limits and rules it meets, and its pool.
 
 #include <fmt/format.h>
-#include <pwd.h>
 
 #include "base/log.hpp"
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
-#include "wire/channel_binding.hpp"
-#include "wire/password.hpp"
-#include "wire/scram.hpp"
 
 namespace howdah::proxy {
 namespace {
 
 using config::AuthType;
+using Kind = ClientCounts::Kind;
 
-// A password message before login.
-constexpr std::uint32_t kPasswordBytesMax = 70'000;
-
-Error wrong_password(const std::string& user) {
-    return Error(ErrorCode::kRefused, "28P01",
-                 fmt::format("password authentication failed for user \"{}\"", user));
+bool is_console_name(std::string_view database) {
+    return database == "pgbouncer" || database == "howdah";
 }
 
-std::string system_user(std::uint32_t uid) {
-    passwd entry{};
-    passwd* found = nullptr;
-    char buffer[4096];
-    ::getpwuid_r(uid, &entry, buffer, sizeof buffer, &found);
-    return found != nullptr ? found->pw_name : std::string();
+Error config_error() {
+    return Error(ErrorCode::kRefused, "08P01", "bouncer config error", "See the proxy's log.");
+}
+
+Error too_many(std::string_view option) {
+    return Error(ErrorCode::kRefused, "53300",
+                 fmt::format("client connections exceeded ({})", option));
 }
 
 }  // namespace
 
+net::Task<bool> Session::authenticate() {
+    login_ = std::make_unique<Login>();
+    auto result = co_await prove();
+    if (!result && login_->lookup) {
+        worker_.auth_lookups().forget(*login_->lookup);
+    }
+    if (result) {
+        result = finish_login();
+    }
+    login_.reset();
+    if (!result) {
+        if (!result.error().sqlstate.empty()) {
+            fatal(std::move(result).error());
+        }
+        co_return false;
+    }
+    co_return true;
+}
+
+// The checks come in PgBouncer's order: what a client can find out without a password is the same.
+net::Task<Result<>> Session::prove() {
+    const config::Config& config = worker_.config();
+    if (!console_) {
+        login_->database = config.database(database_);
+    }
+    CO_TRY_VOID(count_database());
+    if (console_owner()) {
+        co_return enter_console();
+    }
+    CO_TRY_VOID(co_await find_user());
+    if (!login_->unknown) {
+        CO_TRY_VOID(count_user());
+    }
+    log_login_attempt();
+    if (console_) {
+        CO_TRY_VOID(enter_console());
+    }
+    CO_TRY(AuthRule rule, auth_rule());
+    co_return co_await authenticate_by(std::move(rule));
+}
+
+Result<> Session::count_database() {
+    if (!console_ && !login_->database) {
+        return {};
+    }
+    const config::Settings& settings = worker_.settings();
+    const int limit = login_->database ? login_->database->max_db_client_connections.value_or(
+                                             settings.max_db_client_connections)
+                                       : settings.max_db_client_connections;
+    const int count =
+        worker_.shared().client_counts.enter(Kind::kDatabase, database_, database_slot_);
+    const bool exempt = console_ && (console_owner() || settings.admin_users.contains(user_));
+    return limit <= 0 || count <= limit || exempt ? Result<>()
+                                                  : fail(too_many("max_db_client_connections"));
+}
+
+Result<> Session::count_user() {
+    const config::Config& config = worker_.config();
+    const auto own = config.users.find(user_);
+    const int limit = own != config.users.end() ? own->second.max_user_client_connections.value_or(
+                                                      config.settings.max_user_client_connections)
+                                                : config.settings.max_user_client_connections;
+    const int count = worker_.shared().client_counts.enter(Kind::kUser, user_, user_slot_);
+    const bool exempt = console_ && config.settings.admin_users.contains(user_);
+    return limit <= 0 || count <= limit || exempt ? Result<>()
+                                                  : fail(too_many("max_user_client_connections"));
+}
+
+// What is stored for the user: in a file, or in a database. A user nobody knows goes through the
+// motions of a login all the same, fails like one with a wrong password, and after as long.
+net::Task<Result<>> Session::find_user() {
+    const config::Config& config = worker_.config();
+    const AuthType type = config.settings.auth_type;
+    if (type == AuthType::kAny) {
+        if (!console_ && (!login_->database || !login_->database->user)) {
+            log::error("{} auth_type=any requires forced user", label());
+            co_return fail(config_error());
+        }
+        if (!console_) {
+            user_ = *login_->database->user;
+        }
+        co_return Result<>();
+    }
+    if (type == AuthType::kPam || type == AuthType::kLdap) {
+        co_return Result<>();
+    }
+    if (config.userlist != nullptr) {
+        if (const wire::Secret* stored = config.userlist->find(user_); stored != nullptr) {
+            login_->stored = *stored;
+            co_return Result<>();
+        }
+    }
+    const std::string auth_user = login_->database && login_->database->auth_user
+                                      ? *login_->database->auth_user
+                                      : config.settings.auth_user;
+    if (!auth_user.empty() && (console_ || login_->database)) {
+        CO_TRY_VOID(co_await look_up_user(auth_user));
+    } else {
+        login_->unknown = true;
+    }
+    if (login_->unknown) {
+        log::info("{} no such user: {}", label(), user_);
+    }
+    co_return Result<>();
+}
+
+// The entry of [databases] that knows the client's user.
+Result<std::string> Session::auth_database() const {
+    const config::Config& config = worker_.config();
+    std::string name = login_->database && login_->database->auth_dbname
+                           ? *login_->database->auth_dbname
+                           : config.settings.auth_dbname;
+    const bool named = !name.empty();
+    if (!named) {
+        name = database_;
+    }
+    if (is_console_name(name) && !config.databases.contains(name)) {
+        log::error("{} cannot use the reserved \"{}\" database as an auth_dbname", label(), name);
+        return fail(config_error());
+    }
+    if (named && !config.database(name)) {
+        log::error("{} authentication database \"{}\" is not configured.", label(), name);
+        return fail(config_error());
+    }
+    if (worker_.shared().control().disabled(name)) {
+        return fail(Error(ErrorCode::kRefused, "57P03",
+                          fmt::format("authentication database \"{}\" is disabled", name)));
+    }
+    return name;
+}
+
+net::Task<Result<>> Session::look_up_user(const std::string& auth_user) {
+    AuthRequest request;
+    CO_TRY(request.database, auth_database());
+    request.auth_user = auth_user;
+    request.query = login_->database && login_->database->auth_query
+                        ? *login_->database->auth_query
+                        : worker_.settings().auth_query;
+    request.user = user_;
+    login_->lookup = request;
+    const std::shared_ptr<AuthLookup> lookup = worker_.auth_lookups().find(request);
+    lookup->waiters.push_back(&wake_);
+    while (!lookup->done && !client_->ended() && !ending_ && !deadline_.expired()) {
+        co_await wake_.wait();
+    }
+    std::erase(lookup->waiters, &wake_);
+    if (!lookup->done) {
+        if (deadline_.expired()) {
+            co_return fail(Error(ErrorCode::kTimeout, "08P01", "client_login_timeout"));
+        }
+        co_return fail(ErrorCode::kIo, "client closed the connection during auth_query");
+    }
+    if (!lookup->answer) {
+        co_return fail(lookup->answer.error());
+    }
+    login_->stored = lookup->answer->password;
+    login_->unknown = !lookup->answer->found;
+    if (login_->unknown && worker_.config().pgbouncer) {
+        co_return fail(Error(ErrorCode::kRefused, "08P01", "no such user"));
+    }
+    co_return Result<>();
+}
+
+void Session::log_login_attempt() const {
+    if (!worker_.settings().log_connections) {
+        return;
+    }
+    const net::TlsSession* tls = client_->tls();
+    log::info("{} login attempt: db={} user={} tls={} replication={}", label(), database_, user_,
+              tls != nullptr ? fmt::format("{}/{}", tls->version(), tls->cipher()) : "no",
+              replication_.empty()         ? "no"
+              : replication_ == "database" ? "database"
+                                           : "yes");
+}
+
 Result<Session::AuthRule> Session::auth_rule() const {
     const config::Config& config = worker_.config();
-    if (config.settings.auth_type != AuthType::kHba && config.hba == nullptr) {
+    if (config.settings.auth_type != AuthType::kHba) {
         return AuthRule{config.settings.auth_type, nullptr};
     }
     config::ConnectionFacts facts;
@@ -48,265 +217,45 @@ Result<Session::AuthRule> Session::auth_rule() const {
     facts.database = database_;
     facts.user = user_;
     const config::HbaRule* rule = config.hba != nullptr ? config.hba->evaluate(facts) : nullptr;
-    if (rule == nullptr || rule->method == AuthType::kReject) {
-        return fail(Error(ErrorCode::kRefused, "28000", "login rejected",
-                          "No rule of the HBA file allows this connection."));
+    if (rule == nullptr) {
+        return fail(Error(ErrorCode::kRefused, "28000", "no authentication method is found",
+                          "No rule of the HBA file matches this connection."));
     }
+    if (rule->method == AuthType::kReject) {
+        return fail(Error(ErrorCode::kRefused, "28000", "login rejected",
+                          "A rule of the HBA file rejects this connection."));
+    }
+    log::noise("{} HBA Line {} is matched", label(), rule->line);
     return AuthRule{rule->method, rule->map};
 }
 
-net::Task<bool> Session::authenticate() {
-    auto attached = attach_pool();
-    if (!attached) {
-        fatal(std::move(attached).error());
-        co_return false;
-    }
-    auto rule = auth_rule();
-    if (!rule) {
-        fatal(std::move(rule).error());
-        co_return false;
-    }
-    auto result = co_await authenticate_by(std::move(*rule));
-    stored_password_.reset();
-    if (!result) {
-        if (!result.error().sqlstate.empty()) {
-            log::info("{} login failed: {}", label(), result.error().message);
-            fatal(std::move(result).error());
-        }
-        co_return false;
-    }
-    if (pool_ != nullptr && !std::holds_alternative<std::monostate>(proved_)) {
-        pool_->offer_credentials(std::move(proved_));
-    }
-    if (worker_.settings().log_connections && !console_) {
-        log::info("{} login attempt: db={} user={} tls={}", label(), database_, user_,
-                  client_->tls() != nullptr ? client_->tls()->version() : "no");
-    }
-    co_return true;
-}
-
-// The pool of this database and user. The console has none.
-Result<> Session::attach_pool() {
-    if (database_ == "pgbouncer" || database_ == "howdah") {
+// The client is who it says. Only now does it hear whether its database exists.
+Result<> Session::finish_login() {
+    if (console_) {
         return {};
     }
-    pool_ = worker_.pool_for(database_, user_);
+    pool_ = login_->database ? worker_.pool_for(database_, user_) : nullptr;
     if (pool_ == nullptr) {
+        log::info("{} login failed: db={} user={}", label(), database_, user_);
         return fail(Error(ErrorCode::kNotFound, "3D000",
                           fmt::format("no such database: {}", database_),
                           "Add it under [databases], or a \"*\" entry for all."));
     }
-    if (pool_->database_disabled) {
+    ++pool_->clients;
+    if (worker_.shared().control().disabled(database_)) {
         return fail(Error(ErrorCode::kRefused, "57P03",
                           fmt::format("database \"{}\" is disabled", database_)));
     }
-    return {};
-}
-
-net::Task<Result<>> Session::authenticate_by(AuthRule rule) {
-    switch (rule.method) {
-        case AuthType::kAny:
-        case AuthType::kTrust: co_return Result<>();
-        case AuthType::kPeer: co_return authenticate_peer(rule.map.get());
-        case AuthType::kCert: co_return authenticate_cert(rule.map.get());
-        default: break;
+    if (pool_->server_user() != user_) {
+        return {};
     }
-    CO_TRY_VOID(co_await find_password());
-    const bool scram_only = stored_password_ &&
-                            wire::classify_password(stored_password_->reveal()) ==
-                                wire::PasswordKind::kScram;
-    switch (rule.method) {
-        case AuthType::kPlain: co_return co_await authenticate_plain();
-        case AuthType::kMd5:
-            // md5 with a SCRAM secret means SCRAM, as in PostgreSQL.
-            co_return scram_only ? co_await authenticate_scram(false) : co_await authenticate_md5();
-        case AuthType::kScramSha256: co_return co_await authenticate_scram(false);
-        case AuthType::kScramSha256Plus: co_return co_await authenticate_scram(true);
-        default:
-            co_return fail(Error(ErrorCode::kRefused, "28000",
-                                 "this authentication method is not available"));
+    if (std::holds_alternative<std::monostate>(login_->proved) && login_->stored &&
+        !login_->stored->empty() &&
+        wire::classify_password(login_->stored->reveal()) != wire::PasswordKind::kScram) {
+        login_->proved = *login_->stored;
     }
-}
-
-// What is stored for the user; none for a user nobody knows, who then fails like one with a wrong
-// password, and after as long.
-net::Task<Result<>> Session::find_password() {
-    const config::Config& config = worker_.config();
-    if (config.userlist != nullptr) {
-        if (const wire::Secret* stored = config.userlist->find(user_); stored != nullptr) {
-            stored_password_ = *stored;
-        }
-    }
-    co_return Result<>();
-}
-
-net::Task<Result<std::string>> Session::receive_password() {
-    while (true) {
-        const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
-        if (header != nullptr) {
-            wire::Frame frame;
-            if (!wire::read_frame(header, frame) || frame.type != 'p' ||
-                frame.body_bytes > kPasswordBytesMax) {
-                co_return fail(Error(ErrorCode::kProtocol, "08P01",
-                                     "expected password response"));
-            }
-            if (whole(frame)) {
-                const std::span<const std::uint8_t> bytes = body(frame);
-                std::string text(bytes.begin(), bytes.end());
-                client_->drop(frame.total_bytes());
-                co_return text;
-            }
-        }
-        if (client_->ended() || ending_) {
-            co_return fail(ErrorCode::kIo, "client closed the connection during authentication");
-        }
-        if (deadline_.expired()) {
-            co_return fail(Error(ErrorCode::kTimeout, "08P01", "client_login_timeout"));
-        }
-        co_await wake_.wait();
-    }
-}
-
-net::Task<Result<>> Session::authenticate_plain() {
-    wire::Encoder request;
-    client_->write(request.authentication(3).view());
-    auto message = co_await receive_password();
-    if (!message) {
-        co_return std::unexpected(std::move(message).error());
-    }
-    if (!message->empty() && message->back() == '\0') {
-        message->pop_back();
-    }
-    const wire::Secret given{std::string_view(*message)};
-    if (!stored_password_) {
-        co_return fail(wrong_password(user_));
-    }
-    CO_TRY(const bool right,
-           wire::plain_verify(given.reveal(), stored_password_->reveal(), user_));
-    if (!right) {
-        co_return fail(wrong_password(user_));
-    }
-    proved_ = given;
-    co_return Result<>();
-}
-
-net::Task<Result<>> Session::authenticate_md5() {
-    wire::Md5Salt salt{};
-    std::string random(salt.size(), '\0');
-    Worker::fill_random(random);
-    std::copy(random.begin(), random.end(), salt.begin());
-    wire::Encoder request;
-    client_->write(request.authentication(5, random).view());
-    auto message = co_await receive_password();
-    if (!message) {
-        co_return std::unexpected(std::move(message).error());
-    }
-    if (!message->empty() && message->back() == '\0') {
-        message->pop_back();
-    }
-    if (!stored_password_) {
-        co_return fail(wrong_password(user_));
-    }
-    CO_TRY(const bool right,
-           wire::md5_verify(*message, stored_password_->reveal(), user_, salt));
-    if (!right) {
-        co_return fail(wrong_password(user_));
-    }
-    proved_ = *stored_password_;
-    co_return Result<>();
-}
-
-net::Task<Result<>> Session::authenticate_scram(bool plus) {
-    wire::ScramServerOptions options;
-    CO_TRY(options.nonce, wire::scram_nonce());
-    if (client_->tls() != nullptr) {
-        if (auto hash = wire::tls_server_end_point(client_->tls()->server_certificate())) {
-            options.channel_binding_data = std::move(*hash);
-        }
-    }
-    if (plus && options.channel_binding_data.empty()) {
-        co_return fail(Error(ErrorCode::kRefused, "28000",
-                             "scram-sha-256-plus needs a TLS connection"));
-    }
-    wire::ScramVerifier verifier;
-    const wire::PasswordKind kind = stored_password_
-                                        ? wire::classify_password(stored_password_->reveal())
-                                        : wire::PasswordKind::kMd5;
-    const int iterations = worker_.settings().scram_iterations;
-    if (kind == wire::PasswordKind::kScram) {
-        CO_TRY(verifier, wire::parse_verifier(stored_password_->reveal()));
-    } else if (kind == wire::PasswordKind::kPlain) {
-        CO_TRY(const std::string salt, wire::scram_salt());
-        verifier = wire::make_verifier(stored_password_->reveal(), salt, iterations);
-    } else {
-        verifier = wire::mock_verifier(user_, worker_.secret(), iterations);
-        options.doomed = true;
-    }
-    const bool bound = !options.channel_binding_data.empty();
-    std::vector<std::string_view> mechanisms;
-    if (bound) {
-        mechanisms.push_back(wire::kScramSha256Plus);
-    }
-    if (!plus) {
-        mechanisms.push_back(wire::kScramSha256);
-    }
-    wire::ScramServer scram(std::move(verifier), std::move(options));
-    wire::Encoder request;
-    client_->write(request.sasl_mechanisms(mechanisms).view());
-    auto initial = co_await receive_password();
-    if (!initial) {
-        co_return std::unexpected(std::move(initial).error());
-    }
-    wire::Reader reader({reinterpret_cast<const std::uint8_t*>(initial->data()), initial->size()});
-    const std::string_view mechanism = reader.text();
-    const std::uint32_t length = reader.u32();
-    const std::string_view data = length == 0xffffffffU ? std::string_view() : reader.bytes(length);
-    if (!reader.ok() ||
-        std::find(mechanisms.begin(), mechanisms.end(), mechanism) == mechanisms.end()) {
-        co_return fail(Error(ErrorCode::kProtocol, "08P01",
-                             "client selected an invalid SASL authentication mechanism"));
-    }
-    CO_TRY(const std::string challenge, scram.first(mechanism, data));
-    wire::Encoder next;
-    client_->write(next.authentication(11, challenge).view());
-    auto response = co_await receive_password();
-    if (!response) {
-        co_return std::unexpected(std::move(response).error());
-    }
-    auto final = scram.final(*response);
-    if (!final) {
-        co_return fail(final.error().sqlstate == "28P01" ? wrong_password(user_)
-                                                         : std::move(final).error());
-    }
-    wire::Encoder last;
-    client_->write(last.authentication(12, *final).view());
-    if (kind == wire::PasswordKind::kPlain) {
-        proved_ = *stored_password_;
-    } else {
-        proved_ = scram.keys();
-    }
-    co_return Result<>();
-}
-
-Result<> Session::authenticate_peer(const config::IdentMap* map) const {
-    const net::PeerInfo& peer = client_->peer();
-    const std::string name = peer.address.is_unix() ? system_user(peer.uid) : std::string();
-    const bool allowed = map != nullptr ? map->allows(name, user_) : name == user_;
-    if (name.empty() || !allowed) {
-        return fail(Error(ErrorCode::kRefused, "28000",
-                          fmt::format("unix socket login rejected for user \"{}\"", user_)));
-    }
-    return {};
-}
-
-Result<> Session::authenticate_cert(const config::IdentMap* map) const {
-    if (client_->tls() == nullptr || !client_->tls()->has_peer_certificate()) {
-        return fail(Error(ErrorCode::kRefused, "28000", "TLS certificate required"));
-    }
-    const std::string name = client_->tls()->peer_common_name();
-    const bool allowed = map != nullptr ? map->allows(name, user_) : name == user_;
-    if (name.empty() || !allowed) {
-        return fail(Error(ErrorCode::kRefused, "28000", "TLS certificate name mismatch"));
+    if (!std::holds_alternative<std::monostate>(login_->proved)) {
+        pool_->offer_credentials(std::move(login_->proved));
     }
     return {};
 }

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/log.hpp"
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
@@ -16,6 +19,36 @@ bool is_console_name(std::string_view database) {
     return database == "pgbouncer" || database == "howdah";
 }
 
+bool same_name(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return std::tolower(static_cast<unsigned char>(x)) ==
+                      std::tolower(static_cast<unsigned char>(y));
+           });
+}
+
+// Words between spaces; a backslash takes the next character as it is.
+std::vector<std::string> split_options(std::string_view options) {
+    std::vector<std::string> words;
+    std::string word;
+    bool open = false;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+        const bool space = options[i] == ' ' || options[i] == '\t' || options[i] == '\n';
+        if (space && open) {
+            words.push_back(std::exchange(word, {}));
+        }
+        open = !space;
+        if (options[i] == '\\' && i + 1 < options.size()) {
+            word.push_back(options[++i]);
+        } else if (!space) {
+            word.push_back(options[i]);
+        }
+    }
+    if (open) {
+        words.push_back(std::move(word));
+    }
+    return words;
+}
+
 }  // namespace
 
 // A whole start-up packet. The first byte of a TLS handshake (0x16) where a length should be means
@@ -26,8 +59,8 @@ net::Task<Result<wire::StartupPacket>> Session::receive_startup() {
         if (length_bytes != nullptr) {
             const std::uint32_t length = wire::read_u32(length_bytes);
             if (length < 8 || length > wire::kStartupBytesMax) {
-                co_return fail(Error(ErrorCode::kProtocol, "08P01",
-                                     "invalid length of startup packet"));
+                co_return fail(
+                    Error(ErrorCode::kProtocol, "08P01", "invalid length of startup packet"));
             }
             if (client_->buffered() >= length) {
                 const std::uint8_t* packet = client_->peek(length);
@@ -47,11 +80,11 @@ net::Task<Result<wire::StartupPacket>> Session::receive_startup() {
 }
 
 net::Task<bool> Session::secure(bool direct) {
-    const std::shared_ptr<const net::TlsContext> context = worker_.shared().client_tls();
-    const auto deadline_at = worker_.loop().now() +
-                             (worker_.settings().client_login_timeout.count() > 0
-                                  ? worker_.settings().client_login_timeout
-                                  : net::Duration(std::chrono::minutes(1)));
+    const std::shared_ptr<const net::TlsContext> context = worker_.shared().tls()->client();
+    const auto deadline_at =
+        worker_.loop().now() + (worker_.settings().client_login_timeout.count() > 0
+                                    ? worker_.settings().client_login_timeout
+                                    : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
         log::warning("{} TLS handshake failed: {}", label(), secured.error().message);
@@ -72,7 +105,7 @@ net::Task<bool> Session::greet() {
         co_await wake_.wait();
     }
     if (const std::uint8_t* first = client_->peek(1); first != nullptr && *first == 0x16) {
-        if (worker_.shared().client_tls() == nullptr || client_->peer().address.is_unix()) {
+        if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
             co_return false;
         }
         asked_tls = true;
@@ -112,7 +145,7 @@ net::Task<bool> Session::greet() {
                             "received unencrypted data after SSL request"));
                 co_return false;
             }
-            if (worker_.shared().client_tls() == nullptr || client_->peer().address.is_unix()) {
+            if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
                 client_->write("N");
                 continue;
             }
@@ -139,58 +172,89 @@ net::Task<bool> Session::take_startup(wire::StartupRequest request) {
                     "Connect with sslmode=require or stronger."));
         co_return false;
     }
+    if (auto taken = take_parameters(request); !taken) {
+        fatal(std::move(taken).error());
+        co_return false;
+    }
+    console_ = is_console_name(database_);
+    if (auto fits = check_client_limit(); !fits) {
+        fatal(std::move(fits).error());
+        co_return false;
+    }
     protocol_minor_ = std::min(request.minor, wire::kProtocolMinorMax);
     if (request.minor > wire::kProtocolMinorMax || !request.unknown_options.empty()) {
         wire::Encoder answer;
         client_->write(
             answer.negotiate_protocol_version(protocol_minor_, request.unknown_options).view());
     }
-    if (auto taken = take_parameters(request); !taken) {
-        fatal(std::move(taken).error());
-        co_return false;
-    }
-    console_ = is_console_name(database_);
     co_return true;
+}
+
+// The console stays reachable when everything is full.
+Result<> Session::check_client_limit() const {
+    if (console_) {
+        return {};
+    }
+    const Shared& shared = worker_.shared();
+    if (shared.clients.load(std::memory_order_relaxed) > worker_.settings().max_client_conn) {
+        return fail(
+            Error(ErrorCode::kRefused, "53300", "no more connections allowed (max_client_conn)"));
+    }
+    if (out_of_descriptors_) {
+        return fail(Error(ErrorCode::kRefused, "53300",
+                          "no more connections allowed (file descriptors)",
+                          "Raise the limit of open files (LimitNOFILE, ulimit -n)."));
+    }
+    return {};
+}
+
+// Whether a parameter is to be followed; an error when it is not allowed. With a pgbouncer.ini only
+// what PgBouncer can track is; otherwise anything is, and a server says whether it is right.
+Result<bool> Session::wants_parameter(const std::string& name, std::string_view where) const {
+    const config::Settings& settings = worker_.settings();
+    const auto same = [&](std::string_view other) { return same_name(name, other); };
+    constexpr std::string_view kTracked[] = {"application_name", "client_encoding", "datestyle",
+                                             "timezone", "standard_conforming_strings"};
+    const bool tracked = std::any_of(std::begin(kTracked), std::end(kTracked), same) ||
+                         std::any_of(settings.track_extra_parameters.names.begin(),
+                                     settings.track_extra_parameters.names.end(), same);
+    if (!tracked && settings.ignore_startup_parameters.contains(name)) {
+        return false;
+    }
+    if (!worker_.config().pgbouncer || tracked || !replication_.empty()) {
+        return true;
+    }
+    if (!where.empty() && settings.ignore_startup_parameters.contains("options")) {
+        return false;
+    }
+    log::warning("{} unsupported startup parameter{}: {}", label(), where, name);
+    return fail(Error(ErrorCode::kInvalidInput, "08P01",
+                      fmt::format("unsupported startup parameter{}: {}", where, name),
+                      "List it in ignore_startup_parameters or track_extra_parameters."));
 }
 
 // options: "-c name=value", "-cname=value" and "--name=value", with backslashes before spaces.
 Result<> Session::take_options(std::string_view options) {
-    std::vector<std::string> words;
-    std::string word;
-    for (std::size_t i = 0; i < options.size(); ++i) {
-        if (options[i] == '\\' && i + 1 < options.size()) {
-            word.push_back(options[++i]);
-        } else if (options[i] == ' ' || options[i] == '\t' || options[i] == '\n') {
-            if (!word.empty()) {
-                words.push_back(std::exchange(word, {}));
-            }
-        } else {
-            word.push_back(options[i]);
-        }
-    }
-    if (!word.empty()) {
-        words.push_back(std::move(word));
-    }
+    const std::vector<std::string> words = split_options(options);
     auto values = vars_->values;
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string setting;
         if (words[i] == "-c" && i + 1 < words.size()) {
             setting = words[++i];
-        } else if (words[i].starts_with("--")) {
-            setting = words[i].substr(2);
-        } else if (words[i].starts_with("-c")) {
+        } else if (words[i].starts_with("--") || words[i].starts_with("-c")) {
             setting = words[i].substr(2);
         }
         const std::size_t equals = setting.find('=');
         if (equals == std::string::npos || equals == 0) {
             return fail(Error(ErrorCode::kInvalidInput, "08P01",
-                              "unsupported options startup parameter: only '-c config=val' is "
-                              "allowed",
+                              "unsupported options startup parameter: only '-c config=val' and "
+                              "'--config=val' are allowed",
                               "Set further options on the server with ALTER ROLE."));
         }
         std::string name = setting.substr(0, equals);
         std::replace(name.begin(), name.end(), '-', '_');
-        if (!worker_.settings().ignore_startup_parameters.contains(name)) {
+        TRY(const bool wanted, wants_parameter(name, " in options"));
+        if (wanted) {
             values.emplace_back(std::move(name), setting.substr(equals + 1));
         }
     }
@@ -201,32 +265,39 @@ Result<> Session::take_options(std::string_view options) {
 Result<> Session::take_parameters(const wire::StartupRequest& request) {
     std::vector<std::pair<std::string, std::string>> values;
     const std::string* options = nullptr;
+    if (const std::string* value = request.find("replication"); value != nullptr) {
+        if (*value != "off" && *value != "false" && *value != "no" && *value != "0") {
+            replication_ = *value;
+        }
+    }
     for (const auto& [name, value] : request.parameters) {
         if (name == "user") {
             user_ = value;
         } else if (name == "database") {
             database_ = value;
-        } else if (name == "replication") {
-            if (value != "off" && value != "false" && value != "no" && value != "0") {
-                replication_ = value;
-            }
-        } else if (worker_.settings().ignore_startup_parameters.contains(name)) {
-            continue;
         } else if (name == "options") {
             options = &value;
-        } else {
-            if (name == "application_name") {
-                application_name_ = value.substr(0, 64);
+        } else if (name == "application_name") {
+            application_name_ = value;
+        } else if (name != "replication") {
+            TRY(const bool wanted, wants_parameter(name, ""));
+            if (wanted) {
+                values.emplace_back(name, value);
             }
-            values.emplace_back(name, value);
         }
     }
     if (user_.empty()) {
         return fail(Error(ErrorCode::kInvalidInput, "28000",
-                          "no PostgreSQL user name specified in startup packet"));
+                          worker_.config().pgbouncer
+                              ? "no username supplied"
+                              : "no PostgreSQL user name specified in startup packet"));
     }
     if (database_.empty()) {
         database_ = user_;
+    }
+    name_application();
+    if (!application_name_.empty() || request.find("application_name") != nullptr) {
+        values.emplace_back("application_name", application_name_);
     }
     vars_ = worker_.parameters().intern(std::move(values));
     if (options != nullptr) {
@@ -234,6 +305,19 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     }
     base_vars_ = vars_;
     return {};
+}
+
+// application_name_add_host: "psql - 10.0.0.7:51234".
+void Session::name_application() {
+    if (worker_.settings().application_name_add_host) {
+        const net::PeerInfo& peer = client_->peer();
+        application_name_ =
+            fmt::format("{} - {}", application_name_.empty() ? "app" : application_name_,
+                        peer.address.is_unix()
+                            ? fmt::format("unix({}):{}", peer.pid, worker_.settings().listen_port)
+                            : peer.address.to_string());
+    }
+    application_name_.resize(std::min<std::size_t>(application_name_.size(), 63));
 }
 
 // After authentication: finds out what the server reports, and says it to the client.
@@ -245,6 +329,7 @@ net::Task<bool> Session::welcome() {
     const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
     if (pool_->pool().greeting().empty() || validate) {
         wait_started_ = worker_.loop().now();
+        waiter_.patient = true;
         if (pool::Pooled* server = pool_->pool().acquire(waiter_, this); server != nullptr) {
             link(server);
         }
@@ -283,6 +368,7 @@ net::Task<bool> Session::welcome() {
         }
         client_view_ = worker_.parameters().intern_exact(std::move(values));
     }
+    waiter_.patient = false;
     rules_ = worker_.text_rules(*client_view_);
     send_welcome();
     if (lease_ != nullptr && may_release()) {
@@ -316,6 +402,9 @@ void Session::send_welcome() {
     // The loop's number is in the process id, so that a cancel request finds its loop.
     cancel_pid_ = static_cast<std::uint32_t>((id_ << 4 | worker_.index()) & 0x7fffffff);
     welcome.backend_key_data(cancel_pid_, cancel_key_);
+    if (const std::string& notice = worker_.settings().login_notify_message; !notice.empty()) {
+        welcome.notice_response("NOTICE", Error(ErrorCode::kInternal, "00000", notice));
+    }
     welcome.ready_for_query('I');
     client_->write(welcome.view());
 }

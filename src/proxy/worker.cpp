@@ -39,6 +39,8 @@ wire::Secret random_secret() {
 
 }  // namespace
 
+Shared::Shared(config::ConfigPtr config) : secret(random_secret()), config_(std::move(config)) {}
+
 config::ConfigPtr Shared::config() const {
     const std::scoped_lock lock(mutex_);
     return config_;
@@ -49,21 +51,14 @@ void Shared::publish(config::ConfigPtr config) {
     config_ = std::move(config);
 }
 
-std::shared_ptr<const net::TlsContext> Shared::client_tls() const {
+std::shared_ptr<const TlsContexts> Shared::tls() const {
     const std::scoped_lock lock(mutex_);
-    return client_tls_;
+    return tls_;
 }
 
-std::shared_ptr<const net::TlsContext> Shared::server_tls() const {
+void Shared::publish_tls(std::shared_ptr<const TlsContexts> tls) {
     const std::scoped_lock lock(mutex_);
-    return server_tls_;
-}
-
-void Shared::publish_tls(std::shared_ptr<const net::TlsContext> client,
-                         std::shared_ptr<const net::TlsContext> server) {
-    const std::scoped_lock lock(mutex_);
-    client_tls_ = std::move(client);
-    server_tls_ = std::move(server);
+    tls_ = std::move(tls);
 }
 
 std::shared_ptr<pool::Commons> Shared::commons(const std::string& database,
@@ -100,12 +95,17 @@ pool::Quota& Shared::user_quota(const std::string& user) {
 }
 
 Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
-    : loop_(loop), shared_(shared), index_(index), config_(shared.config()),
+    : loop_(loop),
+      shared_(shared),
+      index_(index),
+      config_(shared.config()),
       prepared_(config_->pgbouncer ? "PGBOUNCER_" : "HOWDAH_", index + 1, kIdStep),
       statements_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max)),
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
-      events_(ring_capacity(config_->settings.query_event_ring)), secret_(random_secret()) {}
+      events_(ring_capacity(config_->settings.query_event_ring)),
+      verifiers_(shared.secret),
+      auth_lookups_(*this) {}
 
 Worker::~Worker() {
     ASSERT(sessions_.empty());
@@ -121,16 +121,21 @@ void Worker::fill_random(std::string& bytes) {
 }
 
 void Worker::accept(net::Accepted accepted) {
-    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)));
+    const bool last =
+        shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
-void Worker::accept(std::unique_ptr<net::Stream> stream) {
+void Worker::accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors) {
     const std::uint64_t id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
     ++sessions_total;
     count_client(+1);
     auto session = std::make_unique<Session>(*this, std::move(stream), id);
     Session* raw = session.get();
     sessions_.emplace(id, std::move(session));
+    if (out_of_descriptors) {
+        raw->set_out_of_descriptors();
+    }
     if (stopping) {
         raw->end("57P01", "the proxy is shutting down");
     }
@@ -148,6 +153,14 @@ net::Task<void> Worker::run_session(Session* session) {
 }
 
 PoolEntry* Worker::pool_for(const std::string& database, const std::string& user) {
+    const auto settings = config_->database(database);
+    if (!settings) {
+        return nullptr;
+    }
+    return pool_as(database, settings->user ? *settings->user : user);
+}
+
+PoolEntry* Worker::pool_as(const std::string& database, const std::string& user) {
     const auto found = pools_.find({database, user});
     if (found != pools_.end()) {
         return found->second.get();
@@ -244,7 +257,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
     target.pid = connection.pid;
     target.key = connection.cancel_key;
     if (connection.stream->tls() != nullptr) {
-        target.tls = shared_.server_tls();
+        target.tls = shared_.tls()->server_for(entry.database());
         target.tls_mode = server::TlsMode::kRequire;
     }
     auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
@@ -406,7 +419,9 @@ net::Task<void> Worker::keep_house() {
         }
         for (auto& [key, entry] : pools_) {
             entry->pool().tick();
+            entry->expire_credentials();
         }
+        auth_lookups_.sweep();
     }
 }
 
@@ -415,6 +430,7 @@ net::Task<void> Worker::shut_down() {
     for (auto& [id, session] : sessions_) {
         session->end("57P01", "the proxy is shutting down");
     }
+    auth_lookups_.stop();
     co_await tasks_.close();
     for (auto& [key, entry] : pools_) {
         co_await entry->pool().shut_down();

@@ -17,10 +17,14 @@
 #include "config/config.hpp"
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
+#include "proxy/auth_lookup.hpp"
+#include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
+#include "proxy/tls_contexts.hpp"
+#include "proxy/verifier_cache.hpp"
 #include "server/parameters.hpp"
 #include "sql/statement_cache.hpp"
 #include "wire/password.hpp"
@@ -43,11 +47,13 @@ class PoolEntry final : public pool::Host {
     const config::DatabaseSettings& database_settings() const { return settings_; }
     config::PoolMode mode() const { return mode_; }
     // Who we are on the server: the database's forced user, or the client's.
-    const std::string& server_user() const;
+    const std::string& server_user() const { return user_; }
     // Takes over the current configuration.
     void reconfigure();
-    // What a client proved itself with, for logging in to the server in its name.
+    // What a client of this pool's user proved itself with, for logging in to the server in its
+    // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
+    void expire_credentials();
 
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
@@ -56,7 +62,7 @@ class PoolEntry final : public pool::Host {
                    net::Detached detached) override;
     void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
-    void on_connect_failed(const Error& error) override;
+    void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
     std::uint64_t next_id() override;
 
@@ -76,6 +82,7 @@ class PoolEntry final : public pool::Host {
   private:
     pool::Options pool_options() const;
     Result<server::Credentials> server_credentials() const;
+    std::string attempted_host() const;
 
     Worker& worker_;
     std::string database_;
@@ -83,6 +90,7 @@ class PoolEntry final : public pool::Host {
     config::DatabaseSettings settings_;
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
+    net::TimePoint offered_used_{};
     std::size_t next_address_ = 0;
     std::size_t attempted_ = 0;
     std::size_t next_good_ = 0;
@@ -92,10 +100,15 @@ class PoolEntry final : public pool::Host {
 // What all workers share: read-mostly, or behind its own lock, never on the query path.
 class Shared {
   public:
-    explicit Shared(config::ConfigPtr config) : config_(std::move(config)) {}
+    explicit Shared(config::ConfigPtr config);
     config::ConfigPtr config() const;
     void publish(config::ConfigPtr config);
-    std::atomic<int> clients{0};         // logged in or logging in, over all loops
+    std::atomic<int> clients{0};  // logged in or logging in, over all loops
+    ClientCounts client_counts;   // by database and by user
+    // Random, as long as the process lives: unknown users look like known ones, on every loop.
+    const wire::Secret secret;
+    // Clients whose descriptor is not below this are refused: servers need some too.
+    int client_descriptors_max = 0;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;        // set before the loops run
@@ -106,11 +119,9 @@ class Shared {
     pool::Quota& database_quota(const std::string& database);
     pool::Quota& user_quota(const std::string& user);
 
-    // TLS contexts by role; replaced whole on reload.
-    std::shared_ptr<const net::TlsContext> client_tls() const;
-    std::shared_ptr<const net::TlsContext> server_tls() const;
-    void publish_tls(std::shared_ptr<const net::TlsContext> client,
-                     std::shared_ptr<const net::TlsContext> server);
+    // Never null; replaced whole on reload.
+    std::shared_ptr<const TlsContexts> tls() const;
+    void publish_tls(std::shared_ptr<const TlsContexts> tls);
 
   private:
     mutable std::mutex mutex_;
@@ -118,9 +129,8 @@ class Shared {
     std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
     std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
-    std::shared_ptr<const net::TlsContext> client_tls_;
-    std::shared_ptr<const net::TlsContext> server_tls_;
     Control control_;
+    std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
 };
 
 class Worker {
@@ -130,7 +140,7 @@ class Worker {
 
     // A new connection, on this loop.
     void accept(net::Accepted accepted);
-    void accept(std::unique_ptr<net::Stream> stream);
+    void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
     // Takes over the configuration that Shared holds now.
     void reconfigure();
     // Ends every session and pool. Suspends until all are gone.
@@ -149,11 +159,14 @@ class Worker {
     sql::StatementCache& statements() { return statements_; }
     net::TaskGroup& tasks() { return tasks_; }
     SpscRing<QueryEvent>& events() { return events_; }
-    const wire::Secret& secret() const { return secret_; }
+    AuthLookups& auth_lookups() { return auth_lookups_; }
+    VerifierCache& verifiers() { return verifiers_; }
     FingerprintStats& fingerprints() { return fingerprints_; }
 
     // The pool for a client's database and user; made on first use. Null: no such database.
     PoolEntry* pool_for(const std::string& database, const std::string& user);
+    // The pool of this very user on the server, whatever user the database forces on its clients.
+    PoolEntry* pool_as(const std::string& database, const std::string& server_user);
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>>& pools() {
         return pools_;
     }
@@ -215,7 +228,8 @@ class Worker {
     sql::StatementCache statements_;
     FingerprintStats fingerprints_;
     SpscRing<QueryEvent> events_;
-    wire::Secret secret_;
+    VerifierCache verifiers_;
+    AuthLookups auth_lookups_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_map<std::string, std::uint32_t> names_;

@@ -13,6 +13,13 @@ namespace howdah::migrate::runner {
 enum class BackupKind : std::uint8_t { kPgDump, kCommand, kRestorePoint, kNone };
 enum class BackupScope : std::uint8_t { kTouched, kFull, kSchema };
 
+// What a failed deploy does with migrations that it ran, after the application is back.
+enum class SchemaRollback : std::uint8_t {
+    kWhenNeeded,  // undoes those that the application before cannot live with
+    kAlways,
+    kNever,
+};
+
 // One smoke test: exactly one of command, url, sql.
 struct SmokeTest {
     std::string name;
@@ -51,7 +58,7 @@ struct DeployConfig {
     std::vector<SmokeTest> smoke;
     WatchSettings watch;
     bool stop_on_drift = true;
-    bool roll_back_schema = true;  // after the application's: down scripts that lose no data
+    SchemaRollback roll_back_schema = SchemaRollback::kWhenNeeded;
     std::filesystem::path records = "howdah-deploys";
     std::int64_t command_timeout_s = 1'800;
 };

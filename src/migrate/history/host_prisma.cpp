@@ -137,10 +137,12 @@ std::vector<Standing> PrismaTable::compare(const Project& project,
 
 Result<> PrismaTable::begun(pg::Connection& db, const Script& script) {
     return db.execute(
-        fmt::format("insert into {0} (id, checksum, migration_name) select $1, $2, $3 where not "
-                    "exists (select from {0} where migration_name = $3 and finished_at is null and "
-                    "rolled_back_at is null)",
-                    quoted()),
+        fmt::format(
+            "insert into {0} (id, checksum, migration_name) select $1, $2, $3::varchar where not "
+            "exists (select from {0} where migration_name = $3::varchar and finished_at is null "
+            "and "
+            "rolled_back_at is null)",
+            quoted()),
         {random_uuid(), script.hash, script.name});
 }
 

@@ -1,7 +1,11 @@
+// Errors of the parser are values here.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
 #include "migrate/lint/settings.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -145,16 +149,14 @@ bool scope_from_name(std::string_view name, Scope& scope) {
 
 Result<Settings> read_settings(std::string_view text, std::string_view file) {
     Settings settings;
-    try {
-        const toml::table root = toml::parse(text, file);
-        if (const toml::table* table = root["lint"].as_table()) {
-            if (auto read = Reader(file, settings).read(*table); !read) {
-                return fail(std::move(read).error());
-            }
-        }
-    } catch (const toml::parse_error& error) {
+    const toml::parse_result parsed = toml::parse(text, file);
+    if (!parsed) {
         return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+                    fmt::format("{}:{}: {}", file, parsed.error().source().begin.line,
+                                parsed.error().description()));
+    }
+    if (const toml::table* table = parsed.table()["lint"].as_table()) {
+        TRY_VOID(Reader(file, settings).read(*table));
     }
     return settings;
 }

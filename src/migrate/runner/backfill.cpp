@@ -155,7 +155,8 @@ Result<bool> Backfill::batch() {
         cursor_.empty() ? std::string() : "where " + key_.compared(">", cursor_);
     std::string descending;
     for (const std::string& name : key_.names) {
-        descending += (descending.empty() ? "" : ", ") + name + " desc";
+        // s.: a bare name would be the text in the select list, in the order of texts.
+        descending += (descending.empty() ? "s." : ", s.") + name + " desc";
     }
     TRY(const pg::Rows last,
         executor_.db().query(

@@ -334,7 +334,7 @@ Result<bool> Executor::has_happened(const Statement& statement) {
                     "(parse_ident($2))[array_length(parse_ident($2), 1)])";
                 break;
             case ChangeKind::kDropIndex:
-                question = "select to_regclass($1) is null or $2 is null";
+                question = "select to_regclass($1) is null and $2::text is not null";
                 break;
             case ChangeKind::kDetachConcurrently:
                 question =

@@ -31,6 +31,8 @@ class Interrupt {
             canceller_->cancel();
         }
     }
+    // What follows an interrupted deploy (its rollback) may run; the next request stops that too.
+    void reset() { requested_ = false; }
     bool requested() const { return requested_; }
     void bind(pg::Canceller canceller) {
         const std::lock_guard guard(mutex_);

@@ -187,8 +187,12 @@ Result<Plan> plan_down(const PlanInput& input, const PlanOptions& options) {
         const bool stop = options.to.empty()
                               ? plan.migrations.size() == options.count
                               : script.name == options.to || script.version == options.to;
-        if (stop) {
+        if (stop && options.only.empty()) {
             break;
+        }
+        if (!options.only.empty() &&
+            std::ranges::find(options.only, script.name) == options.only.end()) {
+            continue;
         }
         PlannedMigration planned;
         planned.script = &script;
@@ -201,6 +205,12 @@ Result<Plan> plan_down(const PlanInput& input, const PlanOptions& options) {
         }
         if (script.down.exists() && !half) {
             TRY(planned.steps, plan_steps(script.down, options.scope));
+            if (planned.steps.empty()) {
+                return fail(Error(ErrorCode::kInvalidInput, "",
+                                  script.down.file.string() + ":1: the down script is empty",
+                                  "write what undoes the migration, or remove the file: howdah "
+                                  "makes the inverse itself where it can"));
+            }
         } else {
             TRY(std::vector<Step> steps, plan_steps(script.up, options.scope));
             if (half) {

@@ -33,6 +33,7 @@ struct PlanOptions {
     OnSkipped on_skipped = OnSkipped::kStop;
     std::string to;         // up: last to run; down: what stays on top ("" = undo `count`)
     std::size_t count = 1;  // down: how many
+    std::vector<std::string> only;  // down: these and no others, whatever `to` and `count` say
 };
 
 struct Plan {

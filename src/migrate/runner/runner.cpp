@@ -117,9 +117,8 @@ Result<Plan> Runner::make_plan(bool down) {
         finding.fix = "is this the right branch and the right database?";
         plan.findings.push_back(std::move(finding));
     }
-    TRY(const std::string applied, applied_fingerprint());
-    TRY(std::vector<Finding> drift, find_drift(executor_.db(), table_->name(), applied));
-    std::ranges::move(drift, std::back_inserter(plan.findings));
+    TRY(std::vector<Finding> drifted, drift());
+    std::ranges::move(drifted, std::back_inserter(plan.findings));
     return plan;
 }
 
@@ -128,6 +127,11 @@ Result<Plan> Runner::plan() {
 }
 Result<Plan> Runner::down_plan() {
     return make_plan(true);
+}
+
+Result<std::vector<Finding>> Runner::drift() {
+    TRY(const std::string applied, applied_fingerprint());
+    return find_drift(executor_.db(), table_->name(), applied);
 }
 
 // Which migrations the host tool's table holds, as one hash: tells our runs from other tools'.

@@ -88,6 +88,13 @@ class Runner {
     // What was found or done, a line each.
     Result<std::vector<std::string>> repair(const RepairOptions& options);
 
+    // Both for the plans from here on.
+    void set_plan(const PlanOptions& options, const std::string& approved) {
+        settings_.plan = options;
+        settings_.approved_plan = approved;
+    }
+    Result<std::vector<Finding>> drift();
+
     const Project& project() const { return project_; }
     pg::Connection& db() { return executor_.db(); }
     std::string host_table() const { return table_->name(); }

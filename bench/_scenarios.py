@@ -1,0 +1,131 @@
+"""What pgbench does not show: memory of idle clients, and how fast a cold pool opens."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+import struct
+import threading
+import time
+
+from bench import _peers
+from tools.shell import Failed
+
+IDLE_CLIENTS = 10_000
+RAMP_SERVERS = 200
+RAMP_DELAY_SECONDS = 0.3
+
+
+def startup(port: int, seconds: float = 10) -> socket.socket:
+    """A client that has logged in (trust) and read its first ReadyForQuery."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+    body = b"".join(word.encode() + b"\0" for word in
+                    ("user", _peers.USER, "database", _peers.DATABASE)) + b"\0"
+    client.sendall(struct.pack("!II", 8 + len(body), 196608) + body)
+    read_until_ready(client)
+    return client
+
+
+def read_until_ready(client: socket.socket) -> None:
+    got = b""
+    while True:
+        while len(got) >= 5 and len(got) >= 1 + struct.unpack("!I", got[1:5])[0]:
+            kind, length = got[:1], struct.unpack("!I", got[1:5])[0]
+            if kind == b"E":
+                raise Failed(f"the peer answers: {got[5:1 + length]!r}")
+            if kind == b"Z":
+                return
+            got = got[1 + length:]
+        piece = client.recv(65536)
+        if not piece:
+            raise Failed("the peer closed the connection")
+        got += piece
+
+
+def raise_file_limit(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, PermissionError) as error:
+        raise Failed(f"{wanted} open files are needed, {hard} are allowed") from error
+
+
+def idle_clients(peer, count: int) -> dict:
+    """RSS with `count` idle clients logged in, and what each of them costs."""
+    clients = []
+    before = _peers.rss_bytes(peer.process.pid)
+    try:
+        for _ in range(count):
+            clients.append(startup(peer.port))
+        after = _peers.rss_bytes(peer.process.pid)
+    finally:
+        for client in clients:
+            client.close()
+    return {"clients": count, "rss_bytes_before": before, "rss_bytes": after,
+            "bytes_per_client": (after - before) / count}
+
+
+class SlowServer:
+    """A TCP proxy to PostgreSQL that lets each connection wait first, as a far or TLS-laden server
+    would. Runs in a thread of its own."""
+
+    def __init__(self, port: int, delay_seconds: float):
+        self.upstream = port
+        self.delay_seconds = delay_seconds
+        self.port = 0
+        self.opened = 0
+        self.ready = threading.Event()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        self.ready.wait(10)
+
+    def run(self) -> None:
+        self.loop.run_until_complete(self.serve())
+        self.loop.run_forever()
+
+    async def serve(self) -> None:
+        server = await asyncio.start_server(self.session, "127.0.0.1", 0, backlog=1024)
+        self.port = server.sockets[0].getsockname()[1]
+        self.ready.set()
+
+    async def session(self, reader, writer) -> None:
+        await asyncio.sleep(self.delay_seconds)
+        self.opened += 1
+        with contextlib.suppress(OSError):
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+            await asyncio.gather(self.copy(reader, up_writer), self.copy(up_reader, writer))
+
+    async def copy(self, reader, writer) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+
+
+def ramp_up(peer, count: int, slow: SlowServer) -> dict:
+    """`count` clients ask at once of a cold pool: how long until the last one has its answer, less
+    the seconds that each query holds its server (so that every client needs a server of its own)."""
+    hold = 3.0
+    query = f"select pg_sleep({hold})".encode() + b"\0"
+    message = b"Q" + struct.pack("!I", 4 + len(query)) + query
+    already = slow.opened
+    clients = [startup(peer.port, 60) for _ in range(count)]
+    begin = time.monotonic()
+    for client in clients:
+        client.sendall(message)
+    for client in clients:
+        client.settimeout(120)
+        read_until_ready(client)
+    took = time.monotonic() - begin
+    for client in clients:
+        client.close()
+    return {"servers": slow.opened - already, "seconds": took - hold,
+            "connect_delay_seconds": slow.delay_seconds}

@@ -1,0 +1,224 @@
+#include "migrate/deploy/checks.hpp"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include "migrate/deploy/command.hpp"
+#include "migrate/history/host_table.hpp"
+#include "migrate/lint/lint.hpp"
+
+namespace howdah::migrate::runner {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kTransactionsLeast = 20;  // fewer say nothing about a ratio
+constexpr double kCallsLeast = 5;
+constexpr std::size_t kBodyMax = 1 << 20;
+
+lint::Tool lint_tool(HostTool tool) {
+    switch (tool) {
+        case HostTool::kDrizzle0:
+            return lint::Tool::kDrizzle;
+        case HostTool::kDrizzle1:
+            return lint::Tool::kDrizzle1;
+        case HostTool::kPrisma:
+            return lint::Tool::kPrisma;
+        case HostTool::kPlain:
+            return lint::Tool::kPlain;
+        case HostTool::kDbmate:
+            return lint::Tool::kDbmate;
+        case HostTool::kGolangMigrate:
+            return lint::Tool::kGolangMigrate;
+        case HostTool::kGoose:
+            return lint::Tool::kGoose;
+        case HostTool::kFlyway:
+            return lint::Tool::kFlyway;
+    }
+    return lint::Tool::kPlain;
+}
+
+std::size_t collect(char* data, std::size_t size, std::size_t count, void* into) {
+    auto& body = *static_cast<std::string*>(into);
+    if (body.size() < kBodyMax) {
+        body.append(data, size * count);
+    }
+    return size * count;
+}
+
+std::string check_http(const SmokeTest& test) {
+    const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
+    std::string body;
+    char error[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(easy.get(), CURLOPT_URL, test.url.c_str());
+    curl_easy_setopt(easy.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(test.timeout_ms));
+    curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(easy.get(), CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
+    if (const CURLcode code = curl_easy_perform(easy.get()); code != CURLE_OK) {
+        return *error != '\0' ? error : curl_easy_strerror(code);
+    }
+    long status = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (status != test.status) {
+        return fmt::format("status {} instead of {}", status, test.status);
+    }
+    const bool there = test.contains.empty() || body.find(test.contains) != std::string::npos;
+    return there ? std::string() : fmt::format("no \"{}\" in the answer", test.contains);
+}
+
+std::string check_sql(pg::Connection& db, const SmokeTest& test) {
+    const auto rows = db.query(test.sql, {}, pg::Milliseconds(test.timeout_ms));
+    if (!rows) {
+        return rows.error().message;
+    }
+    if (rows->size() != 1 || rows->columns() < 1) {
+        return fmt::format("{} rows instead of one", rows->size());
+    }
+    return rows->boolean(0, 0) ? std::string()
+                               : fmt::format("it says \"{}\", not true", rows->text(0, 0));
+}
+
+std::string check_command(const SmokeTest& test) {
+    CommandCall call;
+    call.shell = test.command;
+    call.timeout_s = std::max<std::int64_t>(1, test.timeout_ms / 1000);
+    const auto done = run_command(call);
+    if (!done) {
+        return done.error().message;
+    }
+    if (done->status == 0) {
+        return {};
+    }
+    return fmt::format("{} {}: {}", done->timed_out ? "no end in time, killed:" : "ended with",
+                       done->status, done->output.substr(0, 500));
+}
+
+}  // namespace
+
+Result<GateVerdict> lint_gate(const Project& project, const Plan& plan) {
+    lint::Project linted;
+    linted.tool = lint_tool(project.tool);
+    linted.folder = project.folder.string();
+    std::map<std::string, const Script*> texts;
+    for (const Script& script : project.scripts) {
+        const bool runs =
+            std::ranges::any_of(plan.migrations, [&](const PlannedMigration& planned) {
+                return planned.script == &script && !planned.down;
+            });
+        const std::string path = script.up.file.string();
+        texts[path] = &script;
+        linted.files.push_back(
+            {.path = path, .name = script.name, .judged = runs, .pending = runs});
+    }
+    lint::LintConfig config;
+    config.scope = lint::Scope::kFile;
+    config.lock_timeout_by_runner = true;
+    const auto read = [&](const lint::MigrationFile& file) -> Result<std::string> {
+        return texts.at(file.path)->whole;
+    };
+    TRY(lint::LintResult result, lint::judge_project({linted, config, read}));
+    GateVerdict verdict;
+    verdict.findings = std::move(result.findings);
+    lint::sort_findings(verdict.findings);
+    for (const Finding& finding : verdict.findings) {
+        verdict.risk = std::max(verdict.risk, finding.risk);
+    }
+    for (const lint::FileVerdict& file : result.files) {
+        const bool expands =
+            file.order == lint::DeployOrder::kAny || file.order == lint::DeployOrder::kBefore;
+        if (expands) {
+            verdict.expand_only.push_back(texts.at(file.file)->name);
+        }
+    }
+    return verdict;
+}
+
+SmokeResult run_smoke(pg::Connection& db, const SmokeTest& test, const Interrupt& interrupt) {
+    SmokeResult result;
+    result.name = test.name;
+    const auto begun = Clock::now();
+    for (int attempt = 1; attempt <= test.attempts && !interrupt.requested(); ++attempt) {
+        if (attempt > 1) {
+            std::this_thread::sleep_for(std::chrono::seconds(1));
+        }
+        result.attempts = attempt;
+        result.detail = !test.command.empty() ? check_command(test)
+                        : !test.url.empty()   ? check_http(test)
+                                              : check_sql(db, test);
+        result.passed = result.detail.empty();
+        if (result.passed) {
+            break;
+        }
+    }
+    result.seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+    return result;
+}
+
+Result<Traffic> read_traffic(pg::Connection& db) {
+    Traffic traffic;
+    TRY(const pg::Rows totals, db.query("select xact_commit, xact_rollback from pg_stat_database "
+                                        "where datname = current_database()"));
+    traffic.commits = totals.number(0, 0);
+    traffic.rollbacks = totals.number(0, 1);
+    TRY(const pg::Rows there,
+        db.query("select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = "
+                 "e.extnamespace where e.extname = 'pg_stat_statements'"));
+    if (there.size() == 0) {
+        return traffic;
+    }
+    const auto rows = db.query(fmt::format(
+        "select queryid, sum(calls), sum(total_exec_time) from {}.pg_stat_statements where dbid = "
+        "(select oid from pg_database where datname = current_database()) group by 1 order by 3 "
+        "desc limit 1000",
+        there.text(0, 0)));
+    for (std::size_t i = 0; rows && i < rows->size(); ++i) {
+        traffic.statements.push_back({rows->string(i, 0), rows->number(i, 1), rows->number(i, 2)});
+    }
+    return traffic;  // not preloaded, no right to read it: transactions alone are watched
+}
+
+std::string judge_traffic(const Traffic& before, const Traffic& from, const Traffic& to,
+                          const WatchSettings& settings) {
+    const double rollbacks = to.rollbacks - from.rollbacks;
+    const double all = rollbacks + to.commits - from.commits;
+    const double all_before = before.commits + before.rollbacks;
+    const double usual = all_before > 0 ? before.rollbacks / all_before : 0;
+    const double ratio = all > 0 ? rollbacks / all : 0;
+    if (all >= kTransactionsLeast && ratio > settings.error_ratio_max &&
+        ratio > usual * settings.error_growth_max) {
+        return fmt::format("{:.1f} % of transactions are rolled back, {:.1f} % before", ratio * 100,
+                           usual * 100);
+    }
+    std::map<std::string, Traffic::Statement> old;
+    std::map<std::string, Traffic::Statement> began;
+    for (const Traffic::Statement& statement : before.statements) {
+        old[statement.id] = statement;
+    }
+    for (const Traffic::Statement& statement : from.statements) {
+        began[statement.id] = statement;
+    }
+    for (const Traffic::Statement& statement : to.statements) {
+        const Traffic::Statement& base = old[statement.id];
+        const double calls = statement.calls - began[statement.id].calls;
+        const double mean =
+            calls > 0 ? (statement.total_ms - began[statement.id].total_ms) / calls : 0;
+        const double mean_before = base.calls > 0 ? base.total_ms / base.calls : 0;
+        if (calls >= kCallsLeast && base.calls >= kCallsLeast && mean > settings.slow_ms_min &&
+            mean > mean_before * settings.slow_growth_max) {
+            return fmt::format("query {} takes {:.1f} ms on average, {:.1f} ms before",
+                               statement.id, mean, mean_before);
+        }
+    }
+    return {};
+}
+
+}  // namespace howdah::migrate::runner

@@ -1,0 +1,51 @@
+// What judges a deploy: the lint gate before it, smoke tests and a watched window after it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/finding.hpp"
+#include "base/result.hpp"
+#include "migrate/deploy/config.hpp"
+#include "migrate/runner/narrator.hpp"
+#include "migrate/runner/plan.hpp"
+#include "pg/connection.hpp"
+
+namespace howdah::migrate::runner {
+
+struct GateVerdict {
+    Risk risk = Risk::kNone;               // the highest of all
+    std::vector<Finding> findings;         // highest risk first
+    std::vector<std::string> expand_only;  // migrations that the application before can live with
+};
+
+// Lints what the plan runs, as this runner runs it: a transaction per file, lock_timeout set.
+Result<GateVerdict> lint_gate(const Project& project, const Plan& plan);
+
+struct SmokeResult {
+    std::string name;
+    bool passed = false;
+    double seconds = 0;
+    int attempts = 0;
+    std::string detail;  // why not
+};
+SmokeResult run_smoke(pg::Connection& db, const SmokeTest& test, const Interrupt& interrupt);
+
+// Counters of the database at one moment.
+struct Traffic {
+    struct Statement {
+        std::string id;
+        double calls = 0;
+        double total_ms = 0;
+    };
+    double commits = 0;
+    double rollbacks = 0;
+    std::vector<Statement> statements;  // empty without pg_stat_statements
+};
+Result<Traffic> read_traffic(pg::Connection& db);
+
+// What got worse between `before` (since statistics began) and from..to; "" when nothing did.
+std::string judge_traffic(const Traffic& before, const Traffic& from, const Traffic& to,
+                          const WatchSettings& settings);
+
+}  // namespace howdah::migrate::runner
