@@ -1,7 +1,7 @@
 """Starting the pooler in front of a server: howdah, or PgBouncer where that is what is named.
 
-HOWDAH_BIN names the program, else it is build/<HOWDAH_PRESET>/howdah. Both read the same PgBouncer
-ini file, so a program called pgbouncer can stand in for comparison.
+HOWDAH_BIN names the program, else it is build/<HOWDAH_PRESET>/howdah. howdah gets a howdah.toml; a
+program called pgbouncer gets the same as an ini file, for comparison.
 """
 
 import os
@@ -17,8 +17,6 @@ PGBOUNCER = Path("/usr/sbin/pgbouncer")
 
 def program() -> Path:
     chosen = build.binary(os.environ.get("HOWDAH_PRESET", "release"))
-    if "HOWDAH_BIN" not in os.environ and not chosen.exists():
-        return PGBOUNCER
     if not chosen.exists():
         raise Failed(f"{chosen} does not exist", "./dev build")
     return chosen
@@ -27,6 +25,10 @@ def program() -> Path:
 def secret(name: str, password: str) -> str:
     doubled = password.replace('"', '""')
     return f'"{name}" "{doubled}"\n'
+
+
+def toml_value(value: str) -> str:
+    return value if value.isdigit() else '"' + value.replace('"', '\\"') + '"'
 
 
 class Proxy:
@@ -42,7 +44,7 @@ class Proxy:
         self.is_howdah = self.binary.name != "pgbouncer"
         self.port = 0
         self.log = self.folder / "proxy.log"
-        self.file = self.folder / "proxy.ini"
+        self.file = self.folder / ("howdah.toml" if self.is_howdah else "proxy.ini")
         self.process: subprocess.Popen | None = None
 
     def write_config(self) -> None:
@@ -51,10 +53,18 @@ class Proxy:
                     "unix_socket_dir": "", "auth_type": "scram-sha-256",
                     "auth_file": str(self.folder / "userlist.txt"), "admin_users": admin,
                     "max_client_conn": "1000", **self.settings}
-        if not self.is_howdah:  # PgBouncer refuses what it does not know at start-up
+        if self.is_howdah:
+            settings.setdefault("http_listen", "")
+            lines = ["[proxy]", *(f"{k} = {toml_value(v)}" for k, v in settings.items())]
+            for name, words in self.databases.items():
+                lines += ["", f'[databases."{name}"]']
+                lines += [f"{k} = {toml_value(v)}" for k, v in
+                          (word.split("=", 1) for word in words.split())]
+            lines.append("")
+        else:  # PgBouncer refuses what it does not know at start-up
             settings["ignore_startup_parameters"] = "extra_float_digits,search_path,options"
-        lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
-                 "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
+            lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
+                     "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
         for path, text in ((self.file, "\n".join(lines)),
                            (self.folder / "userlist.txt",
                             "".join(secret(*user) for user in self.users.items()))):

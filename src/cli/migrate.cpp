@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/clock.hpp"
 #include "cli/commands.hpp"
 #include "cli/runner_settings.hpp"
 #include "cli/terminal.hpp"
@@ -365,8 +366,8 @@ Result<int> run_new(Options& options) {
     if (!project) {
         return std::unexpected(project.error());
     }
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(wall_now().time_since_epoch());
     TRY(const auto written, create_migration(*project, {.name = options.name,
                                                         .now_ms = now.count(),
                                                         .with_down = options.with_down}));

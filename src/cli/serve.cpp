@@ -109,7 +109,9 @@ class Service {
         };
         control_.reload = [this] { return reload(proxy_, options_); };
         control_.apply_config = [this](config::ConfigPtr config) {
-            return proxy_.reconfigure(std::move(config));
+            // PgBouncer's SET takes files one by one: a key and its certificate are set in turn.
+            const bool one_by_one = config->pgbouncer;
+            return proxy_.reconfigure(std::move(config), one_by_one);
         };
         control_.shut_down = [this](ShutdownMode mode) { begin_shutdown(mode); };
     }

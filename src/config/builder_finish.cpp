@@ -124,6 +124,12 @@ void Builder::check_together() {
     check_tls();
     check_databases();
     const Settings& settings = config_->settings;
+    if (settings.auth_type == AuthType::kLdap || settings.auth_type == AuthType::kPam) {
+        report(config_->pgbouncer ? Severity::kWarning : Severity::kError, origin_of("auth_type"),
+               "auth_type",
+               fmt::format("auth_type {} is not supported: no client can log in",
+                           format_value(settings.auth_type)));
+    }
     const auto ring = static_cast<unsigned>(settings.query_event_ring);
     if ((ring & (ring - 1)) != 0) {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",

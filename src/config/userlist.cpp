@@ -8,7 +8,7 @@ namespace howdah::config {
 namespace {
 
 constexpr std::size_t kUserBytesMax = 128;  // PgBouncer's limits
-constexpr std::size_t kPasswordBytesMax = 2048;
+constexpr std::size_t kPasswordBytesMax = 65531;
 
 bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -143,9 +143,8 @@ std::string render_sarif(const Report& report) {
     for (std::size_t i = 0; i < report.findings.size(); ++i) {
         results.push_back(sarif_result(report.findings[i], prints[i]));
     }
-    const json::object driver{{"name", "howdah"},
-                              {"semanticVersion", HOWDAH_VERSION},
-                              {"rules", std::move(rules)}};
+    const json::object driver{
+        {"name", "howdah"}, {"semanticVersion", HOWDAH_VERSION}, {"rules", std::move(rules)}};
     const json::object root{
         {"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
         {"version", "2.1.0"},

@@ -1,5 +1,6 @@
 // AlterTable: constraints, partitions, storage and everything else that is no column.
 #include <algorithm>
+#include <utility>
 
 #include "migrate/alter_table.hpp"
 #include "migrate/build_table.hpp"
@@ -186,6 +187,7 @@ void AlterTable::attach(const Command& command, Action& made) {
                          std::ranges::any_of(child->constraints, [](const TableConstraint& each) {
                              return each.kind == ConstraintKind::kCheck && each.valid;
                          });
+    interpreter_.touch_inherited_keys(made, parent);
     const bool bound_default = partition.bound != nullptr && partition.bound->is_default != 0;
     made.traits |= checked ? kProvedNotNull : 0U;
     lock_only(made, Lock::kShareUpdateExclusive);
@@ -261,16 +263,42 @@ void AlterTable::set_options(const Command& command, Action& made) {
     emit(made);
 }
 
+// Nothing is written where the table is known to be so already.
+void AlterTable::rewrite_storage(const Command& command, Action& made) {
+    made.kind = ActionKind::kRewriteStorage;
+    const std::string wanted = text_or(command.name);
+    Table* known = table();
+    bool same = false;
+    if (known != nullptr) {
+        switch (command.subtype) {
+            case PG_QUERY__ALTER_TABLE_TYPE__AT_SetLogged:
+                same = !std::exchange(known->unlogged, false);
+                break;
+            case PG_QUERY__ALTER_TABLE_TYPE__AT_SetUnLogged:
+                same = std::exchange(known->unlogged, true);
+                break;
+            case PG_QUERY__ALTER_TABLE_TYPE__AT_SetAccessMethod:
+                same = wanted == (known->access_method.empty() ? "heap" : known->access_method);
+                known->access_method = wanted;
+                break;
+            default:
+                same = wanted == (known->tablespace.empty() ? "pg_default" : known->tablespace);
+                known->tablespace = wanted;
+                break;
+        }
+    }
+    made.traits |= same ? kSchemaOnly : 0U;
+    add_effect(made.effects, {.table = table_, .lock = Lock::kAccessExclusive, .rewrite = !same});
+    emit(made);
+}
+
 bool AlterTable::storage_command(const Command& command, Action& made) {
     switch (command.subtype) {
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetLogged:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetUnLogged:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetAccessMethod:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace:
-            made.kind = ActionKind::kRewriteStorage;
-            add_effect(made.effects,
-                       {.table = table_, .lock = Lock::kAccessExclusive, .rewrite = true});
-            emit(made);
+            rewrite_storage(command, made);
             return true;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_ClusterOn:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropCluster:

@@ -45,7 +45,11 @@ void AlterTable::run() {
         } else if (other) {
             made.kind = ActionKind::kOther;
             if (statement_.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE && made.has(kCascade)) {
-                made.name = table_;
+                for (const auto& [name, typed] : schema().tables) {
+                    if (typed.of_type == table_) {
+                        interpreter_.touch(made, name, Lock::kAccessExclusive);
+                    }
+                }
             }
             emit(made);
         } else if (!column_command(command, made) && !constraint_command(command, made) &&

@@ -31,6 +31,7 @@ class AlterTable {
     void drop_constraint(const Command& command, Action& made);
     void attach(const Command& command, Action& made);
     void detach(const Command& command, Action& made);
+    void rewrite_storage(const Command& command, Action& made);
     void set_options(const Command& command, Action& made);
 
     void lock_tree(Action& made, Lock lock, bool scan = false);

@@ -35,6 +35,7 @@ Column column_of(const PgQuery__ColumnDef& definition) {
     }
     if (is_serial(column.type.name)) {
         column.has_default = true;
+        column.serial = true;
         column.not_null = true;
         const std::string& name = column.type.name;
         column.type.name = name == "serial" ? "int4" : name == "bigserial" ? "int8" : "int2";

@@ -78,7 +78,7 @@ bool widens(const ColumnType& from, const ColumnType& to) {
 
 // Types whose bytes are the same (binary coercible, castable on assignment).
 bool relabels(std::string_view from, std::string_view to) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kSame{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSame{{
         {"varchar", "text"},
         {"text", "varchar"},
         {"cidr", "inet"},
@@ -88,6 +88,8 @@ bool relabels(std::string_view from, std::string_view to) {
         {"int4", "oid"},
         {"oid", "int4"},
         {"regclass", "oid"},
+        {"int4", "regclass"},
+        {"regclass", "int4"},
         {"oid", "regclass"},
     }};
     return std::ranges::find(kSame, std::pair(from, to)) != kSame.end();

@@ -55,6 +55,10 @@ void Interpreter::create_table(const PgQuery__CreateStmt& statement) {
     made.traits |= statement.if_not_exists != 0 ? kIfExists : 0U;
     Table table{.name = made.table, .born = migration_};
     table.temporary = text_or(statement.relation->relpersistence) == "t";
+    table.unlogged = text_or(statement.relation->relpersistence) == "u";
+    table.of_type = type_of(statement.of_typename).name;
+    table.access_method = text_or(statement.access_method);
+    table.tablespace = text_or(statement.tablespacename);
     made.traits |= table.temporary ? kTemporary : 0U;
     table.kind = statement.partspec != nullptr ? TableKind::kPartitioned : TableKind::kTable;
     std::vector<TableConstraint> constraints;
@@ -72,9 +76,16 @@ void Interpreter::create_table(const PgQuery__CreateStmt& statement) {
             made, table.parent,
             statement.partbound != nullptr ? Lock::kAccessExclusive : Lock::kShareUpdateExclusive);
     }
+    for (std::size_t i = 0; i < statement.n_table_elts; ++i) {
+        if (statement.table_elts[i]->node_case == PG_QUERY__NODE__NODE_TABLE_LIKE_CLAUSE) {
+            touch(made, schema_.name_of(statement.table_elts[i]->table_like_clause->relation),
+                  Lock::kAccessShare);
+        }
+    }
     const Table* parent = schema_.find(table.parent);
     if (statement.partbound != nullptr) {
         made.other = table.parent;
+        touch_inherited_keys(made, parent);
         if (parent != nullptr && !parent->default_partition.empty()) {
             add_effect(made.effects, {.table = parent->default_partition,
                                       .lock = Lock::kAccessExclusive,
@@ -114,6 +125,9 @@ void Interpreter::create_table_as(const PgQuery__CreateTableAsStmt& statement) {
                 .complete = false};
     table.temporary = text_or(statement.into->rel->relpersistence) == "t";
     made.traits |= table.temporary ? kTemporary : 0U;
+    for (const TableEffect& effect : made.effects) {
+        table.reads.push_back(effect.table);
+    }
     made.fresh = true;
     emit(made);
     schema_.add_table(std::move(table));

@@ -84,11 +84,15 @@ void Interpreter::drop(const PgQuery__DropStmt& statement) {
                                            object->object_with_args->n_objname)
                                     .back();
                 }
-                emit(made);
-                schema_.routines.erase(made.name);
+                drop_function(made);
                 break;
             default:
                 made.name = schema_.name_of(object);
+                if (statement.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE) {
+                    touch_sequence_users(made);
+                } else if (statement.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_STATISTIC_EXT) {
+                    touch(made, schema_.statistics_table(made.name), Lock::kShareUpdateExclusive);
+                }
                 emit(made);
                 break;
         }
@@ -117,6 +121,12 @@ void Interpreter::drop_table(Action& made) {
         for (const std::string& other : schema_.referencing(made.table)) {
             touch(made, other, Lock::kAccessExclusive);
         }
+        for (const auto& [name, other] : schema_.tables) {
+            if (std::ranges::find(other.reads, made.table) != other.reads.end() &&
+                (other.kind == TableKind::kView || other.kind == TableKind::kMaterialized)) {
+                touch(made, name, Lock::kAccessExclusive);
+            }
+        }
     }
     made.fresh = is_fresh(made.table);
     emit(made);
@@ -138,6 +148,34 @@ void Interpreter::drop_index(Action& made) {
     made.fresh = (index != nullptr && index->born == migration_) || is_fresh(made.table);
     emit(made);
     schema_.drop_index(made.name);
+}
+
+// CASCADE takes the triggers that call it.
+void Interpreter::drop_function(Action& made) {
+    if (made.has(kCascade)) {
+        for (const auto& [name, table] : schema_.tables) {
+            if (std::ranges::find(table.triggers, last_part(made.name), &Trigger::function) !=
+                table.triggers.end()) {
+                touch(made, name, Lock::kAccessExclusive);
+            }
+        }
+    }
+    emit(made);
+    schema_.routines.erase(made.name);
+}
+
+// CASCADE takes the defaults that draw from it.
+void Interpreter::touch_sequence_users(Action& made) {
+    if (!made.has(kCascade)) {
+        return;
+    }
+    for (const auto& [name, table] : schema_.tables) {
+        for (const Column& column : table.columns) {
+            if (column.serial && made.name == name + "_" + column.name + "_seq") {
+                touch(made, name, Lock::kAccessExclusive);
+            }
+        }
+    }
 }
 
 void Interpreter::drop_type(Action& made) {

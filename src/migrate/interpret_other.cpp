@@ -149,6 +149,11 @@ void Interpreter::refresh(const PgQuery__RefreshMatViewStmt& statement) {
                               .lock = concurrently ? Lock::kExclusive : Lock::kAccessExclusive,
                               .scan = concurrently,
                               .rewrite = !concurrently});
+    if (const Table* view = schema_.find(made.table)) {
+        for (const std::string& table : view->reads) {
+            touch(made, table, Lock::kAccessShare);
+        }
+    }
     emit(made);
 }
 
@@ -257,6 +262,8 @@ void Interpreter::small_statement(const sql::Node& node) {
                     PG_QUERY__NODE__NODE_RANGE_VAR) {
                     made.table = schema_.name_of(node.create_stats_stmt->relations[i]->range_var);
                     touch(made, made.table, Lock::kShareUpdateExclusive);
+                    schema_.statistics.at(dotted(schema_, node.create_stats_stmt->defnames,
+                                                 node.create_stats_stmt->n_defnames)) = made.table;
                 }
             }
             break;

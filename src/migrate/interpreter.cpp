@@ -51,8 +51,15 @@ void Interpreter::emit(Action& made) {
     for (TableEffect& effect : made.effects) {
         effect.fresh = is_fresh(effect.table);
     }
-    const bool all_fresh =
-        !made.effects.empty() && std::ranges::all_of(made.effects, &TableEffect::fresh);
+    // Reading other tables on the way blocks nobody.
+    bool touches = false;
+    bool all_fresh = true;
+    for (const TableEffect& effect : made.effects) {
+        const bool counts = effect.lock > Lock::kAccessShare;
+        touches = touches || counts;
+        all_fresh = all_fresh && (!counts || effect.fresh);
+    }
+    all_fresh = all_fresh && touches;
     made.fresh = made.fresh || all_fresh;
     (*see_)(made);
 }
@@ -74,6 +81,17 @@ void Interpreter::touch_tree(Action& made, const std::string& table, TableEffect
             own.scan = own.build = own.rewrite = false;
         }
         add_effect(made.effects, own);
+    }
+}
+
+void Interpreter::touch_inherited_keys(Action& made, const Table* parent) const {
+    if (parent == nullptr) {
+        return;
+    }
+    for (const TableConstraint& key : parent->constraints) {
+        if (key.kind == ConstraintKind::kForeign) {
+            touch(made, key.other_table, Lock::kShareRowExclusive);
+        }
     }
 }
 
@@ -262,15 +280,23 @@ void Interpreter::create_view(const PgQuery__ViewStmt& statement) {
     if (exists || may_exist) {
         touch(made, made.table, Lock::kAccessExclusive);
     }
+    Action reads = action(ActionKind::kSelect);
     if (statement.query != nullptr) {
-        read_tables(made, statement.query->base);
+        read_tables(reads, statement.query->base);
+    }
+    for (const TableEffect& effect : reads.effects) {
+        add_effect(made.effects, effect);
     }
     // Only the view itself: reading the tables below it blocks nobody.
     made.fresh = is_fresh(made.table) || !may_exist;
     emit(made);
     if (!exists) {
-        schema_.add_table(
-            {.name = made.table, .kind = TableKind::kView, .born = migration_, .complete = false});
+        Table view{
+            .name = made.table, .kind = TableKind::kView, .born = migration_, .complete = false};
+        for (const TableEffect& effect : reads.effects) {
+            view.reads.push_back(effect.table);
+        }
+        schema_.add_table(std::move(view));
     }
 }
 
@@ -311,6 +337,12 @@ void Interpreter::create_trigger(const PgQuery__CreateTrigStmt& statement) {
         touch(made, schema_.name_of(statement.constrrel), Lock::kShareRowExclusive);
     }
     emit(made);
+    if (Table* table = schema_.tables.find(made.table);
+        table != nullptr && statement.n_funcname > 0) {
+        table->triggers.push_back({.name = made.name,
+                                   .function = std::string(sql::string_value(
+                                       statement.funcname[statement.n_funcname - 1]))});
+    }
 }
 
 void Interpreter::create_function(const PgQuery__CreateFunctionStmt& statement) {

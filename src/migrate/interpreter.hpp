@@ -39,6 +39,8 @@ class Interpreter {
     bool is_fresh(const std::string& table) const;
     void touch(Action& action, const std::string& table, Lock lock) const;
     void touch_tree(Action& action, const std::string& table, TableEffect effect) const;
+    // A partition takes over its parent's foreign keys, with their lock on the referenced table.
+    void touch_inherited_keys(Action& action, const Table* parent) const;
     void read_tables(Action& action, const ProtobufCMessage& part) const;
 
     void transaction(const PgQuery__TransactionStmt& statement);
@@ -53,6 +55,8 @@ class Interpreter {
     void drop_table(Action& action);
     void drop_index(Action& action);
     void drop_type(Action& action);
+    void drop_function(Action& action);
+    void touch_sequence_users(Action& action);
     void drop_schema(Action& action);
     void rename(const PgQuery__RenameStmt& statement);
     void set_schema(const PgQuery__AlterObjectSchemaStmt& statement);

@@ -69,6 +69,59 @@ std::size_t find_body(const StatementPlace& place, std::string_view body) {
     return std::string_view::npos;
 }
 
+// The arguments of format() behind its first one: the value of a lone literal, "" for anything
+// else.
+std::vector<std::string> format_arguments(std::string_view body, std::size_t from) {
+    std::vector<std::string> arguments;
+    sql::Lexer lexer(body, from);
+    int depth = 0;
+    std::size_t tokens = 0;
+    std::string value;
+    for (sql::Token token = lexer.next_code(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.next_code()) {
+        const bool comma = depth == 0 && sql::is_punct(token, body, ',');
+        const bool close = depth == 0 && sql::is_punct(token, body, ')');
+        if (comma || close) {
+            if (tokens > 0) {
+                arguments.push_back(tokens == 1 ? value : "");
+            }
+            tokens = 0;
+            value.clear();
+            if (close) {
+                break;
+            }
+            continue;
+        }
+        depth += sql::is_punct(token, body, '(') ? 1 : sql::is_punct(token, body, ')') ? -1 : 0;
+        ++tokens;
+        value = token.kind == sql::TokenKind::kString ? literal_value(token.in(body)) : "";
+    }
+    return arguments;
+}
+
+// %I, %s and %L filled in; `unknown` is set where an argument is no literal.
+std::string fill_format(std::string_view pattern, const std::vector<std::string>& arguments,
+                        bool& unknown) {
+    std::string text;
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        const char kind = pattern[i] == '%' && i + 1 < pattern.size() ? pattern[i + 1] : ' ';
+        if (kind == '%') {
+            text += '%';
+            ++i;
+        } else if (kind == 'I' || kind == 's' || kind == 'L') {
+            const std::string value = used < arguments.size() ? arguments[used] : "";
+            ++used;
+            unknown = unknown || value.empty();
+            text += kind == 'L' ? "'" + value + "'" : value.empty() ? "unknown_name" : value;
+            ++i;
+        } else {
+            text += pattern[i];
+        }
+    }
+    return text;
+}
+
 }  // namespace
 
 void Routines::run(const sql::Node& node) {
@@ -189,13 +242,8 @@ void Routines::run_execute(std::string_view body, std::size_t begin, std::size_t
     }
     std::string text = literal_value(token.in(body));
     bool filled = false;
-    for (std::size_t at = text.find('%'); format && at != std::string::npos;
-         at = text.find('%', at + 1)) {
-        const char kind = at + 1 < text.size() ? text[at + 1] : ' ';
-        if (kind == 'I' || kind == 's' || kind == 'L') {
-            text.replace(at, 2, kind == 'L' ? "''" : "unknown_name");
-            filled = true;
-        }
+    if (format) {
+        text = fill_format(text, format_arguments(body.substr(0, end), token.end), filled);
     }
     if (filled) {
         unknown(begin, end);

@@ -83,6 +83,11 @@ std::string Schema::table_of_index(std::string_view index_name) const {
     return table == nullptr ? std::string() : *table;
 }
 
+std::string Schema::statistics_table(std::string_view name) const {
+    const std::string* table = statistics.find(name);
+    return table == nullptr ? std::string() : *table;
+}
+
 const Index* Schema::index(std::string_view name) const {
     const Table* table = find(table_of_index(name));
     if (table == nullptr) {

@@ -26,6 +26,7 @@ struct Column {
     bool has_default = false;
     bool generated = false;
     bool identity = false;
+    bool serial = false;  // its default is the sequence table_column_seq
 };
 
 enum class ConstraintKind : std::uint8_t { kCheck, kUnique, kPrimary, kExclude, kForeign };
@@ -50,6 +51,11 @@ struct Index {
     std::uint32_t born = 0;
 };
 
+struct Trigger {
+    std::string name = {};
+    std::string function = {};
+};
+
 enum class TableKind : std::uint8_t { kTable, kPartitioned, kView, kMaterialized, kForeign };
 
 struct Table {
@@ -57,10 +63,16 @@ struct Table {
     TableKind kind = TableKind::kTable;
     std::uint32_t born = 0;
     bool temporary = false;
+    bool unlogged = false;
+    std::string of_type = {};        // CREATE TABLE ... OF
+    std::string access_method = {};  // empty = heap
+    std::string tablespace = {};     // empty = pg_default
     bool complete = true;  // false: columns came from a query or LIKE and are not all known
     std::vector<Column> columns = {};
     std::vector<TableConstraint> constraints = {};
     std::vector<Index> indexes = {};
+    std::vector<Trigger> triggers = {};
+    std::vector<std::string> reads = {};     // views: the relations that the query names
     std::string parent = {};                 // partitions and INHERITS children
     std::vector<std::string> children = {};  // partitions and INHERITS children
     std::string default_partition = {};      // partitioned: the one that is DEFAULT
@@ -115,6 +127,7 @@ class Schema {
     NameMap<Domain> domains;
     NameMap<EnumType> enums;
     NameMap<Routine> routines;
+    NameMap<std::string> statistics;   // extended statistics -> table
     NameMap<std::uint32_t> published;  // tables in a publication
     std::string search_path = {};      // schema of unqualified names; empty = public
 
@@ -126,6 +139,7 @@ class Schema {
     const Table* find(std::string_view table) const { return tables.find(table); }
     // The table of an index; "" when unknown.
     std::string table_of_index(std::string_view index) const;
+    std::string statistics_table(std::string_view name) const;
     const Index* index(std::string_view name) const;
     // `table` and every partition and child below it that is known.
     std::vector<std::string> with_descendants(const std::string& table) const;

@@ -66,6 +66,14 @@ Address Address::from_sockaddr(const sockaddr* address, socklen_t length) {
     return result;
 }
 
+void Address::set_port(std::uint16_t port) {
+    if (family() == AF_INET) {
+        reinterpret_cast<sockaddr_in*>(&storage)->sin_port = htons(port);
+    } else if (family() == AF_INET6) {
+        reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port = htons(port);
+    }
+}
+
 std::uint16_t Address::port() const {
     if (family() == AF_INET) {
         return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);

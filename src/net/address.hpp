@@ -24,6 +24,7 @@ struct Address {
     int family() const { return storage.ss_family; }
     bool is_unix() const { return family() == AF_UNIX; }
     std::uint16_t port() const;
+    void set_port(std::uint16_t port);
     // "127.0.0.1", "::1" or "/run/postgresql/.s.PGSQL.5432".
     std::string host() const;
     // "127.0.0.1:5432", "[::1]:5432" or the path.

@@ -252,7 +252,8 @@ void SimLoop::hand_over(Listener& listener) {
 std::unique_ptr<Stream> SimLoop::adopt(int fd, PeerInfo peer) {
     const auto found = unadopted_.find(fd);
     ASSERT(found != unadopted_.end());
-    auto* transport = new SimTransport(*this, std::move(found->second));
+    // The transport deletes itself when it has been released.
+    auto* transport = std::make_unique<SimTransport>(*this, std::move(found->second)).release();
     unadopted_.erase(found);
     return std::make_unique<Stream>(*this, transport, std::move(peer));
 }
@@ -321,7 +322,7 @@ Task<Result<std::unique_ptr<Stream>>> SimLoop::connect(Address address, TimePoin
                              "Is the server running on that host and accepting connections?"));
     }
     PeerInfo peer = outcome->end->peer;
-    auto* transport = new SimTransport(*this, std::move(outcome->end));
+    auto* transport = std::make_unique<SimTransport>(*this, std::move(outcome->end)).release();
     co_return std::make_unique<Stream>(*this, transport, std::move(peer));
 }
 

@@ -120,7 +120,7 @@ Result<> set_algorithms(SSL_CTX* context, const TlsOptions& options) {
     if (!options.tls13_ciphersuites.empty() &&
         SSL_CTX_set_ciphersuites(context, options.tls13_ciphersuites.c_str()) != 1) {
         return fail(tls_error(
-            fmt::format("no usable TLS 1.3 cipher suite in \"{}\"", options.tls13_ciphersuites)));
+            fmt::format("failed to set the TLSv1.3 cipher suites \"{}\"", options.tls13_ciphersuites)));
     }
     if (!options.ecdh_curve.empty() && options.ecdh_curve != "auto" &&
         options.ecdh_curve != "none" &&
@@ -262,7 +262,7 @@ Result<bool> TlsSession::handshake() {
     const long verify = SSL_get_verify_result(ssl_);
     std::string reason = take_openssl_error();
     if (verify != X509_V_OK) {
-        reason = fmt::format("certificate verification failed: {}",
+        reason = fmt::format("certificate verify failed: {}",
                              X509_verify_cert_error_string(verify));
     }
     return fail(ErrorCode::kProtocol, fmt::format("TLS handshake failed: {}", reason));

@@ -14,12 +14,18 @@ namespace {
 // A check or reset that takes longer than this is not worth waiting for.
 constexpr net::Duration kMaintenanceMax = 30s;
 
+
 }  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
            std::shared_ptr<Commons> commons, std::size_t seat)
-    : loop_(loop), host_(host), options_(std::move(options)), quotas_(std::move(quotas)),
-      commons_(std::move(commons)), seat_(seat), idle_event_(loop) {
+    : loop_(loop),
+      host_(host),
+      options_(std::move(options)),
+      quotas_(std::move(quotas)),
+      commons_(std::move(commons)),
+      seat_(seat),
+      idle_event_(loop) {
     tasks_.spawn(watch_idle());
 }
 
@@ -44,7 +50,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
         while (!idle_.empty()) {
             Pooled* server = options_.round_robin ? idle_.front() : idle_.back();
             if (!at_rest(*server) || outlived(*server)) {
-                close(server, at_rest(*server) ? "server lifetime over" : "unexpected data or end");
+                close(server, at_rest(*server) ? why_closed(*server) : "unexpected data or end");
                 continue;
             }
             if (needs_check(*server)) {
@@ -68,7 +74,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     }
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
-        !connected_any()) {
+        none_will_come()) {
         waiter.refused = cached_failure();
         waiter.event->notify();
         return nullptr;
@@ -108,14 +114,20 @@ bool Pool::at_rest(const Pooled& server) const {
            connection.stream->buffered() == 0;
 }
 
+// A lifetime of zero: for one client.
 bool Pool::outlived(const Pooled& server) const {
-    return server.connection->doomed ||
-           (options_.server_lifetime.count() > 0 &&
-            loop_.now() - server.connection->connected_at >= options_.server_lifetime);
+    const ServerConnection& connection = *server.connection;
+    const bool used = connection.requested_at != net::TimePoint{};
+    return connection.doomed || ((used || options_.server_lifetime.count() > 0) &&
+                                 loop_.now() - connection.connected_at >= options_.server_lifetime);
+}
+
+std::string Pool::why_closed(const Pooled& server) const {
+    return server.connection->doomed ? "database configuration changed" : "server lifetime over";
 }
 
 bool Pool::needs_check(const Pooled& server) const {
-    return options_.server_check_delay.count() > 0 &&
+    return !options_.server_check_query.empty() &&
            loop_.now() - server.connection->released_at >= options_.server_check_delay;
 }
 
@@ -148,13 +160,10 @@ void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
     if (closing_ || paused_ || outlived(*server)) {
-        close(server, closing_  ? "pool closed"
-                      : paused_ ? "database paused"
-                                : "server lifetime over");
+        close(server, closing_ ? "pool closed" : paused_ ? "database paused" : why_closed(*server));
         return;
     }
-    if (commons_->connections.load() > limit(true) ||
-        (server->in_reserve && waiters_.empty())) {
+    if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
         close(server, "more connections than the pool's size");
         return;
     }
@@ -229,11 +238,12 @@ void Pool::launch_wanted() {
     if (waiters_.empty() || commons_->connections.load() >= limit(false)) {
         return;
     }
-    // Those that will become free by themselves (reset, check) count as on their way.
     // After a failure one attempt finds out whether the next would succeed.
-    if (last_failure_ && connecting_ > 0) {
+    const bool probing = last_failure_ || (options_.probe_first && !connected_any());
+    if (probing && connecting_ > 0) {
         return;
     }
+    // Those that will become free by themselves (reset, check) count as on their way.
     int coming = connecting_;
     for (const auto& server : servers_) {
         coming +=
@@ -242,7 +252,7 @@ void Pool::launch_wanted() {
     }
     while (coming < static_cast<int>(waiters_.size()) && may_launch(false)) {
         launch(false);
-        coming += last_failure_ ? static_cast<int>(waiters_.size()) : 1;
+        coming += probing ? static_cast<int>(waiters_.size()) : 1;
     }
 }
 
@@ -292,16 +302,20 @@ void Pool::connect_failed(Pooled* server, Error error) {
     servers_.erase(found);
     count_quota(-1);
     commons_->give_up();
-    retry_at_ = loop_.now() + options_.server_login_retry;
+    retry_at_ = loop_.now();
+    if (!host_.may_retry_now()) {
+        retry_at_ += options_.server_login_retry;
+    }
     last_failure_ = error;
     // A server that refuses the login would refuse the next: unless somebody's connection comes
     // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
     // may be there in a moment: they wait on.
     if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
-        if (error.sqlstate != "57P03" && commons_->connections.load() == 0) {
+        if (error.sqlstate != "57P03" && none_will_come()) {
             refuse_waiters(error);
         }
     }
+    launch_wanted();
 }
 
 // Whether there is a connection that can still be lent to somebody.
@@ -309,6 +323,11 @@ bool Pool::connected_any() const {
     return std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
         return server->connection != nullptr && !server->connection->doomed;
     });
+}
+
+// Nothing that could be lent, here or on another loop.
+bool Pool::none_will_come() const {
+    return !connected_any() && commons_->connections.load() <= static_cast<int>(servers_.size());
 }
 
 Error Pool::cached_failure() const {
@@ -369,8 +388,8 @@ net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Dur
 }
 
 net::Task<void> Pool::check(Pooled* server) {
-    const std::string& sql =
-        options_.server_check_query.empty() ? std::string() : options_.server_check_query;
+    const std::string sql =
+        options_.server_check_query == "<empty>" ? std::string() : options_.server_check_query;
     if (co_await run_query(*server, sql, kMaintenanceMax)) {
         server->connection->released_at = loop_.now();
         became_idle(server);
@@ -448,10 +467,8 @@ void Pool::tick() {
     for (Pooled* server : looked_at) {
         const auto idle_for = now - server->connection->released_at;
         const bool surplus = commons_->connections.load() > options_.size_min;
-        if (server->connection->doomed) {
-            close(server, "reconnect requested");
-        } else if (outlived(*server)) {
-            close(server, "server lifetime over");
+        if (outlived(*server)) {
+            close(server, why_closed(*server));
         } else if (options_.server_idle_timeout.count() > 0 && surplus &&
                    idle_for >= options_.server_idle_timeout) {
             close(server, "server idle timeout");
@@ -462,8 +479,10 @@ void Pool::tick() {
     if (!waiters_.empty()) {
         launch_wanted();
         beg();
-        if (options_.reserve_size > 0 && now - waiters_.front()->since >= options_.reserve_timeout &&
-            connecting_ == 0 && may_launch(true)) {
+        if (options_.reserve_size > 0 &&
+            now - waiters_.front()->since >= options_.reserve_timeout && connecting_ == 0 &&
+            may_launch(true)) {
+            host_.on_reserve_used();
             launch(true);
         }
     }
@@ -536,13 +555,24 @@ Counts Pool::counts() const {
     counts.waiting = static_cast<int>(waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
-            case ServerState::kConnecting: ++counts.connecting; break;
-            case ServerState::kIdle: ++counts.idle; break;
-            case ServerState::kLeased: ++counts.leased; break;
-            case ServerState::kChecking: ++counts.checking; break;
+            case ServerState::kConnecting:
+                ++counts.connecting;
+                break;
+            case ServerState::kIdle:
+                ++counts.idle;
+                break;
+            case ServerState::kLeased:
+                ++counts.leased;
+                break;
+            case ServerState::kChecking:
+                ++counts.checking;
+                break;
             case ServerState::kMoving:
-            case ServerState::kResetting: ++counts.resetting; break;
-            case ServerState::kClosed: break;
+            case ServerState::kResetting:
+                ++counts.resetting;
+                break;
+            case ServerState::kClosed:
+                break;
         }
     }
     return counts;

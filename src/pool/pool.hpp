@@ -25,61 +25,10 @@
 
 #include "net/loop.hpp"
 #include "pool/commons.hpp"
+#include "pool/types.hpp"
 #include "server/server_connection.hpp"
 
 namespace howdah::pool {
-
-using server::ServerConnection;
-
-struct Options {
-    int size = 20;
-    int size_min = 0;
-    int reserve_size = 0;
-    net::Duration reserve_timeout{};
-    net::Duration server_lifetime{};
-    net::Duration server_idle_timeout{};
-    net::Duration server_check_delay{};
-    std::string server_check_query;  // empty: an empty query
-    std::string server_reset_query;
-    bool reset_always = false;
-    bool reset_on_release = false;  // session pooling: before anybody else has it
-    bool round_robin = false;
-    net::Duration server_login_retry{};
-    int connects_parallel = 16;
-};
-
-enum class ServerState : std::uint8_t { kConnecting, kIdle, kLeased, kChecking, kResetting, kMoving, kClosed };
-
-struct Pooled {
-    std::unique_ptr<ServerConnection> connection;
-    ServerState state = ServerState::kConnecting;
-    void* holder = nullptr;       // the session that has it, for SHOW SERVERS
-    bool in_reserve = false;
-    net::TimePoint started_at{};
-    std::uint64_t id = 0;
-};
-
-// One who waits for a connection. Owned by the session; at most one pool knows it.
-struct Waiter {
-    explicit Waiter(net::Event& wake) : event(&wake) {}
-    net::Event* event;
-    Pooled* granted = nullptr;
-    std::optional<Error> refused;
-    net::TimePoint since{};
-    bool queued = false;
-    // Waits even while logins fail (a client that is just logging in); others are refused at once.
-    bool patient = false;
-};
-
-struct Counts {
-    int connecting = 0;
-    int idle = 0;
-    int leased = 0;
-    int checking = 0;
-    int resetting = 0;  // or on the way to another loop
-    int waiting = 0;
-    int total() const { return connecting + idle + leased + checking + resetting; }
-};
 
 // What one loop's pool asks of another's.
 enum class Plea : std::uint8_t { kSpareOne, kLookAgain };
@@ -99,8 +48,12 @@ class Host {
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
     // For logs and counters.
     virtual void on_connected(Pooled& server) = 0;
+    // After on_connect_failed(): true when the next target may work at once (another host).
+    virtual bool may_retry_now() = 0;
     virtual void on_connect_failed(const Pooled& server, const Error& error) = 0;
     virtual void on_closed(Pooled& server, const std::string& reason) = 0;
+    // A connection beyond the pool's size is opened for those who wait.
+    virtual void on_reserve_used() = 0;
     // Numbers for connections, unique in the process.
     virtual std::uint64_t next_id() = 0;
 };
@@ -161,12 +114,14 @@ class Pool {
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
+    bool none_will_come() const;
     Error cached_failure() const;
     void became_idle(Pooled* server);
     void grant(Pooled* server, Waiter& waiter);
     bool at_rest(const Pooled& server) const;
     bool needs_check(const Pooled& server) const;
     bool outlived(const Pooled& server) const;
+    std::string why_closed(const Pooled& server) const;
     net::Task<void> check(Pooled* server);
     net::Task<void> reset(Pooled* server);
     net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);

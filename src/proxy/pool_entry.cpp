@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/log.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/worker.hpp"
@@ -17,7 +20,24 @@ namespace {
 // How long keys that a client proved itself with outlive the last use of its pool.
 constexpr net::Duration kOfferedMax = 1h;
 
+// No name to resolve: an address, or the folder of a unix socket.
+bool is_literal(const std::string& host) {
+    return host.empty() || host[0] == '/' || host[0] == '@' ||
+           net::Address::numeric(host, 0).has_value();
+}
+
 }  // namespace
+
+net::TcpOptions tcp_options(const config::Settings& settings) {
+    net::TcpOptions options;
+    options.keepalive = settings.tcp_keepalive;
+    options.keepalive_count = settings.tcp_keepcnt;
+    options.keepalive_idle_s = settings.tcp_keepidle;
+    options.keepalive_interval_s = settings.tcp_keepintvl;
+    options.user_timeout_ms = settings.tcp_user_timeout;
+    options.socket_buffer = settings.tcp_socket_buffer;
+    return options;
+}
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
@@ -27,6 +47,17 @@ PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
     const Control& control = worker_.shared().control();
     database_disabled = control.disabled(database_);
     pool_->set_paused(control.paused(database_));
+}
+
+bool PoolEntry::unused_for(net::Duration limit) {
+    const net::TimePoint now = worker_.loop().now();
+    const pool::Counts counts = pool_->counts();
+    const bool kept = pool_->options().size_min > 0 && settings_.user;
+    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept ||
+        last_used_ == net::TimePoint{}) {
+        last_used_ = now;
+    }
+    return now - last_used_ > limit;
 }
 
 std::uint64_t PoolEntry::next_id() {
@@ -44,7 +75,8 @@ pool::Options PoolEntry::pool_options() const {
     options.size = own != nullptr && own->pool_size ? *own->pool_size
                    : settings_.pool_size            ? *settings_.pool_size
                                                     : global.default_pool_size;
-    options.size_min = settings_.min_pool_size.value_or(global.min_pool_size);
+    options.size_min =
+        keeps_minimum_ ? settings_.min_pool_size.value_or(global.min_pool_size) : 0;
     options.reserve_size = own != nullptr && own->reserve_pool_size
                                ? *own->reserve_pool_size
                                : settings_.reserve_pool_size.value_or(global.reserve_pool_size);
@@ -59,6 +91,8 @@ pool::Options PoolEntry::pool_options() const {
     options.round_robin = global.server_round_robin;
     options.server_login_retry = global.server_login_retry;
     options.connects_parallel = std::max(1, global.server_connects_parallel);
+    options.probe_first = settings_.addresses.size() > 1 &&
+                          settings_.load_balance_hosts == config::LoadBalance::kDisable;
     return options;
 }
 
@@ -91,9 +125,9 @@ void PoolEntry::reconfigure() {
                   0;
     worker_.shared().database_quota(database_).limit =
         settings_.max_db_connections.value_or(global.max_db_connections);
-    worker_.shared().user_quota(user_).limit =
-        own != nullptr && own->max_user_connections ? *own->max_user_connections
-                                                    : global.max_user_connections;
+    worker_.shared().user_quota(user_).limit = own != nullptr && own->max_user_connections
+                                                   ? *own->max_user_connections
+                                                   : global.max_user_connections;
     if (pool_ == nullptr) {
         pool_ = std::make_unique<pool::Pool>(
             worker_.loop(), *this, pool_options(),
@@ -134,12 +168,38 @@ Result<server::Credentials> PoolEntry::server_credentials() const {
     return usable ? server::Credentials(*stored) : offered_;
 }
 
+bool PoolEntry::has_scram_secret() const {
+    const auto& userlist = worker_.config().userlist;
+    const wire::Secret* stored = userlist != nullptr ? userlist->find(user_) : nullptr;
+    return stored != nullptr &&
+           wire::classify_password(stored->reveal()) == wire::PasswordKind::kScram;
+}
+
 net::Task<Result<server::Target>> PoolEntry::next_target() {
     server::Target target;
-    const config::Settings& global = worker_.settings();
     if (settings_.addresses.empty()) {
         co_return fail(Error(ErrorCode::kNotFound, "08001", "no server is configured"));
     }
+    CO_TRY_VOID(co_await choose_address(target));
+    CO_TRY(target.credentials, server_credentials());
+    if (std::holds_alternative<std::monostate>(target.credentials) && has_scram_secret()) {
+        target.no_credentials = "server login failed: wrong password type";
+    }
+    if (const auto* password = std::get_if<wire::Secret>(&target.credentials);
+        password != nullptr && known_keys_ && *password == known_keys_password_) {
+        target.known_keys = known_keys_;
+    } else if (password != nullptr) {
+        known_keys_.reset();
+        known_keys_password_ = *password;
+    }
+    describe_target(target);
+    co_return target;
+}
+
+// Which host is next, and its addresses: several records of a name are taken in turn, and the
+// others are tried when one cannot be reached.
+net::Task<Result<>> PoolEntry::choose_address(server::Target& target) {
+    const config::Settings& global = worker_.settings();
     if (settings_.load_balance_hosts == config::LoadBalance::kDisable &&
         pool_->last_failure() == std::nullopt) {
         next_address_ = next_good_;
@@ -157,11 +217,31 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
     } else if (auto numeric = net::Address::numeric(address.host, port)) {
         target.address = *numeric;
     } else {
-        CO_TRY(target.address, co_await resolve(worker_.loop(), address.host, port));
+        Resolver::Question question;
+        question.name = address.host;
+        question.times = {global.dns_max_ttl, global.dns_nxdomain_ttl};
+        if (global.server_connect_timeout.count() > 0) {
+            question.deadline = worker_.loop().now() + global.server_connect_timeout;
+        }
+        auto found = co_await worker_.shared().resolver.resolve(worker_.loop(), question);
+        if (!found) {
+            co_return fail_in("server DNS lookup failed", std::move(found).error());
+        }
+        const std::size_t turn = next_record_++;
+        for (std::size_t i = 0; i < found->size(); ++i) {
+            net::Address one = (*found)[(turn + i) % found->size()];
+            one.set_port(port);
+            (i == 0 ? target.address : target.more_addresses.emplace_back()) = one;
+        }
     }
+    co_return Result<>();
+}
+
+// Everything about the server but where it is and how we prove who we are.
+void PoolEntry::describe_target(server::Target& target) const {
+    const config::Settings& global = worker_.settings();
     target.user = server_user();
     target.database = settings_.dbname ? *settings_.dbname : database_;
-    CO_TRY(target.credentials, server_credentials());
     if (settings_.client_encoding) {
         target.startup.emplace_back("client_encoding", *settings_.client_encoding);
     }
@@ -182,7 +262,66 @@ net::Task<Result<server::Target>> PoolEntry::next_target() {
         settings_.channel_binding.value_or(global.server_channel_binding));
     target.connect_timeout = global.server_connect_timeout;
     target.login_timeout = global.server_connect_timeout;
-    co_return target;
+    target.tcp = tcp_options(global);
+}
+
+// After a failure: whether there is a host that has not failed since the last success.
+bool PoolEntry::may_retry_now() {
+    return failures_in_row_ < settings_.addresses.size();
+}
+
+// Connections to addresses that their host's name does not resolve to any more are closed when
+// they are given back. Balancers that tell a part of their addresses at a time make an address
+// come and go: it has to be missing twice in a row.
+net::Task<void> PoolEntry::follow_dns() {
+    const config::Settings& global = worker_.settings();
+    std::set<std::string> gone;
+    for (const config::ServerAddress& address : settings_.addresses) {
+        if (is_literal(address.host)) {
+            continue;
+        }
+        Resolver::Question question;
+        question.name = address.host;
+        question.times = {global.dns_max_ttl, global.dns_nxdomain_ttl};
+        question.deadline = worker_.loop().now() + 5s;
+        const auto found =
+            co_await worker_.shared().resolver.resolve(worker_.loop(), std::move(question));
+        if (!found) {
+            continue;
+        }
+        for (const auto& server : pool_->servers()) {
+            if (server->connection == nullptr || server->connection->host != address.host) {
+                continue;
+            }
+            const std::string own = server->connection->address.host();
+            if (std::none_of(found->begin(), found->end(),
+                             [&](const net::Address& one) { return one.host() == own; })) {
+                gone.insert(own);
+                server->connection->doomed = server->connection->doomed || missing_.contains(own);
+            }
+        }
+    }
+    missing_ = std::move(gone);
+    following_dns_ = false;
+}
+
+void PoolEntry::keep_house() {
+    expire_credentials();
+    // A pool without clients keeps its minimum only when its user is the database's.
+    const bool in_use = clients > 0 || settings_.user == user_;
+    if (std::exchange(keeps_minimum_, in_use) != in_use) {
+        pool_->reconfigure(pool_options());
+    }
+    const net::Duration period = std::max<net::Duration>(worker_.settings().dns_max_ttl, 1s);
+    const net::TimePoint now = worker_.loop().now();
+    const bool named = std::any_of(settings_.addresses.begin(), settings_.addresses.end(),
+                                   [](const auto& address) { return !is_literal(address.host); });
+    if (named && !following_dns_ && now - dns_followed_at_ >= period &&
+        !pool_->servers().empty()) {
+        following_dns_ = true;
+        dns_followed_at_ = now;
+        worker_.tasks().spawn(follow_dns());
+    }
 }
 
 bool PoolEntry::evict_idle(const pool::Quota& quota) {
@@ -227,6 +366,11 @@ void PoolEntry::ask_neighbour(std::size_t seat, pool::Plea plea) {
 void PoolEntry::on_connected(pool::Pooled& server) {
     ++stats.connects;
     next_good_ = attempted_;
+    failures_in_row_ = 0;
+    if (server.connection->made_keys) {
+        known_keys_ = std::move(server.connection->made_keys);
+        server.connection->made_keys.reset();
+    }
     if (worker_.settings().log_connections) {
         log::info("S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
                   server_user(), server.connection->address.to_string(),
@@ -234,13 +378,43 @@ void PoolEntry::on_connected(pool::Pooled& server) {
     }
 }
 
+namespace {
+
+// As PgBouncer's log has it.
+std::string failure_reason(const Error& error) {
+    if (error.message.starts_with("could not resolve host")) {
+        return "server DNS lookup failed";
+    }
+    switch (error.code) {
+        case ErrorCode::kTimeout:
+            return "connect timeout";
+        case ErrorCode::kUnavailable:
+        case ErrorCode::kIo:
+            return "connect failed";
+        default:
+            return error.message;
+    }
+}
+
+}  // namespace
+
+void PoolEntry::on_reserve_used() {
+    log::warning("{}/{}: taking connection from reserve_pool", database_, server_user());
+}
+
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
     ++stats.connect_failures;
+    ++failures_in_row_;
+    if (error.code != ErrorCode::kServer && !settings_.addresses.empty()) {
+        // Its addresses may be others by now.
+        worker_.shared().resolver.expire(
+            settings_.addresses[attempted_ % settings_.addresses.size()].host);
+    }
     log::warning("server login failed: {}{}", error.code == ErrorCode::kServer ? "FATAL " : "",
                  error.message);
     if (worker_.settings().log_disconnections) {
         log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
-                  server_user(), attempted_host(), error.message,
+                  server_user(), attempted_host(), failure_reason(error),
                   (worker_.loop().now() - server.started_at).count() / 1'000'000);
     }
 }

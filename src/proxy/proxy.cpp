@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include <atomic>
 #include <latch>
 #include <mutex>
+#include <set>
 
 #include "base/log.hpp"
 
@@ -31,9 +35,12 @@ bool is_unix_socket(int fd) {
 
 net::Backend backend_of(config::LoopBackend backend) {
     switch (backend) {
-        case config::LoopBackend::kIoUring: return net::Backend::kUring;
-        case config::LoopBackend::kEpoll: return net::Backend::kEpoll;
-        case config::LoopBackend::kAuto: break;
+        case config::LoopBackend::kIoUring:
+            return net::Backend::kUring;
+        case config::LoopBackend::kEpoll:
+            return net::Backend::kEpoll;
+        case config::LoopBackend::kAuto:
+            break;
     }
     return net::Backend::kAuto;
 }
@@ -81,6 +88,7 @@ Result<> Proxy::listen_tcp(const std::string& host) {
             continue;
         }
         ++opened;
+        net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
         listeners_.push_back({*fd, false});
         listening_on_.push_back(address.to_string());
         log::info("listening on {}", address.to_string());
@@ -119,9 +127,28 @@ Result<> Proxy::listen() {
     return listen_unix();
 }
 
+// Clients get what the process may open but for a reserve: without connections to servers they
+// could do nothing.
+void Proxy::reserve_descriptors(const config::Settings& settings) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    const auto soft = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1'000'000'000));
+    const int reserve = std::clamp(soft / 10, 16, 1000);
+    shared_.client_descriptors_max = std::max(soft - reserve, 1);
+    log::info("kernel file descriptor limit: {}; max_client_conn: {}, kept for servers: {}", soft,
+              settings.max_client_conn, reserve);
+    if (settings.max_client_conn > shared_.client_descriptors_max) {
+        log::warning("max_client_conn is {}, but {} file descriptors leave room for {} clients",
+                     settings.max_client_conn, soft, shared_.client_descriptors_max);
+    }
+}
+
 Result<> Proxy::start(std::vector<int> inherited_sockets) {
     const config::ConfigPtr config = shared_.config();
     TRY_VOID(load_tls(*config));
+    reserve_descriptors(config->settings);
     if (inherited_sockets.empty()) {
         TRY_VOID(listen());
     } else {
@@ -151,7 +178,8 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                 return;
             }
             own.loop = std::move(*loop);
-            own.worker = std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
+            own.worker =
+                std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
             own.tasks = std::make_unique<net::TaskGroup>();
             own.tasks->spawn(own.worker->keep_house());
             ready.count_down();
@@ -174,7 +202,8 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
     on_every_worker([this](Worker& worker) {
         if (worker.index() == 0) {
             for (const Listener& listener : listeners_) {
-                worker.loop().start_accept(listener.fd, [this](net::Accepted accepted) { place(accepted); });
+                worker.loop().start_accept(listener.fd,
+                                           [this](net::Accepted accepted) { place(accepted); });
             }
         }
     });
@@ -203,13 +232,57 @@ void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
     done.wait();
 }
 
-Result<> Proxy::reconfigure(config::ConfigPtr config) {
-    TRY_VOID(load_tls(*config));
-    shared_.publish(std::move(config));
-    on_every_worker([](Worker& worker) { worker.reconfigure(); });
+namespace {
+
+// Server connections made before a change that are not what a new one would be.
+class Outdated {
+  public:
+    explicit Outdated(const config::Config& old_config, const config::Config& new_config)
+        : new_config_(new_config) {
+        using What = config::ConfigChange::What;
+        for (const config::ConfigChange& change : config::difference(old_config, new_config)) {
+            if (change.what == What::kOption) {
+                all_ = all_ || (change.reconnect && change.name.starts_with("server_"));
+            } else if (change.what == What::kDatabase && (change.reconnect || change.removed)) {
+                databases_.insert(change.name);
+            }
+        }
+    }
+
+    bool all() const { return all_; }
+    bool contains(const std::string& database) const {
+        return databases_.contains(database) ||
+               (databases_.contains("*") && !new_config_.databases.contains(database));
+    }
+
+  private:
+    const config::Config& new_config_;
+    std::set<std::string> databases_;
+    bool all_ = false;
+};
+
+}  // namespace
+
+Result<> Proxy::reconfigure(config::ConfigPtr config, bool keep_old_tls) {
+    if (auto loaded = load_tls(*config); !loaded && !keep_old_tls) {
+        return loaded;
+    }
+    const config::ConfigPtr old_config = shared_.config();
+    const Outdated outdated(*old_config, *config);
+    shared_.publish(config);
+    on_every_worker([&outdated](Worker& worker) {
+        worker.reconfigure();
+        for (const auto& [key, entry] : worker.pools()) {
+            if (outdated.contains(entry->database())) {
+                entry->pool().reconnect("database configuration changed");
+            } else if (outdated.all()) {
+                entry->pool().reconnect("obsolete connection");
+            }
+        }
+    });
+    log::debug("the new configuration is in force");
     return {};
 }
-
 void Proxy::stop_listening(bool keep_unix) {
     std::vector<Listener> closing;
     for (const Listener& listener : listeners_) {

@@ -21,8 +21,9 @@ class Proxy {
 
     // Listens and starts the loops. Errors name the address or file that could not be used.
     Result<> start(std::vector<int> inherited_sockets = {});
-    // Puts a new configuration in force; the old one stays when it cannot be.
-    Result<> reconfigure(config::ConfigPtr config);
+    // Puts a new configuration in force; the old one stays when it cannot be. keep_old_tls: what
+    // cannot be used of the TLS files is reported, the rest of the configuration taken.
+    Result<> reconfigure(config::ConfigPtr config, bool keep_old_tls = false);
     // Accepts no more; with `keep_unix` the unix socket stays, for the console.
     void stop_listening(bool keep_unix);
     // Every client leaves as soon as it holds no transaction.
@@ -51,6 +52,7 @@ class Proxy {
     Result<> listen_tcp(const std::string& host);
     Result<> listen_unix();
     Result<> load_tls(const config::Config& config);
+    void reserve_descriptors(const config::Settings& settings);
     void place(net::Accepted accepted);
     void shut_down_workers();
 

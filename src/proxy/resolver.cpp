@@ -1,37 +1,126 @@
 #include "proxy/resolver.hpp"
 
-#include <atomic>
-#include <memory>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 namespace howdah::proxy {
 
-net::Task<Result<net::Address>> resolve(net::Loop& loop, std::string host, std::uint16_t port) {
-    struct Pending {
-        explicit Pending(net::Loop& owner) : event(owner) {}
-        net::Event event;
-        Result<std::vector<net::Address>> found = fail(ErrorCode::kInternal, "not resolved");
-        bool done = false;
+// One coroutine that waits. `loop` is null once it has left; guarded by the resolver's mutex.
+struct Resolver::Waiting {
+    explicit Waiting(net::Loop& owner) : loop(&owner), event(owner) {}
+    net::Loop* loop;
+    net::Event event;
+    net::TimePoint asked_at{};
+    Result<DnsCache::Addresses> found = fail(ErrorCode::kInternal, "not resolved");
+    bool done = false;  // read and written on the loop
+};
+
+struct Resolver::State {
+    void answer(const std::string& name, Result<DnsCache::Addresses> found);
+
+    Lookup lookup;
+    std::mutex mutex;
+    std::condition_variable wanted;
+    DnsCache cache;
+    std::deque<std::string> queue;
+    std::map<std::string, std::vector<std::shared_ptr<Waiting>>> waiting;
+    bool started = false;  // the thread, by the first question
+    bool stopping = false;
+};
+
+Resolver::Resolver(Lookup lookup) : state_(std::make_shared<State>()) {
+    state_->lookup = lookup ? std::move(lookup) : [](const std::string& name) {
+        return net::resolve_blocking(name, 0);
     };
-    // getaddrinfo cannot be cancelled; connects are rare and each takes one thread for a moment.
-    const auto pending = std::make_shared<Pending>(loop);
-    std::thread([&loop, pending, host, port] {
-        auto found = net::resolve_blocking(host, port);
-        loop.post([pending, found = std::move(found)]() mutable {
-            pending->found = std::move(found);
-            pending->done = true;
-            pending->event.notify();
-        });
-    }).detach();
-    while (!pending->done) {
-        co_await pending->event.wait();
+}
+
+Resolver::~Resolver() {
+    const std::scoped_lock lock(state_->mutex);
+    state_->stopping = true;
+    state_->wanted.notify_all();
+}
+
+net::Task<Result<DnsCache::Addresses>> Resolver::resolve(net::Loop& loop, Question question) {
+    const auto waiting = std::make_shared<Waiting>(loop);
+    waiting->asked_at = loop.now();
+    {
+        const std::scoped_lock lock(state_->mutex);
+        if (auto known = state_->cache.find(question.name, loop.now(), question.times)) {
+            co_return std::move(*known);
+        }
+        std::vector<std::shared_ptr<Waiting>>& others = state_->waiting[question.name];
+        if (others.empty()) {
+            state_->queue.push_back(question.name);
+        }
+        others.push_back(waiting);
+        if (!std::exchange(state_->started, true)) {
+            std::thread(run, state_).detach();
+        }
+        state_->wanted.notify_all();
     }
-    if (!pending->found) {
-        co_return std::unexpected(std::move(pending->found).error());
+    net::Deadline deadline(waiting->event);
+    if (question.deadline != net::TimePoint::max()) {
+        deadline.arm(question.deadline);
     }
-    static std::atomic<std::size_t> turn{0};
-    const std::vector<net::Address>& addresses = *pending->found;
-    co_return addresses[turn.fetch_add(1, std::memory_order_relaxed) % addresses.size()];
+    while (!waiting->done && !deadline.expired()) {
+        co_await waiting->event.wait();
+    }
+    const std::scoped_lock lock(state_->mutex);
+    waiting->loop = nullptr;
+    if (!waiting->done) {
+        co_return fail(
+            Error(ErrorCode::kTimeout, "08001",
+                  fmt::format("could not resolve host \"{}\": timed out", question.name)));
+    }
+    co_return std::move(waiting->found);
+}
+
+void Resolver::expire(const std::string& name) {
+    const std::scoped_lock lock(state_->mutex);
+    state_->cache.expire(name);
+}
+
+void Resolver::run(std::shared_ptr<State> state) {
+    std::unique_lock lock(state->mutex);
+    while (!state->stopping) {
+        if (state->queue.empty()) {
+            state->wanted.wait(lock);
+            continue;
+        }
+        const std::string name = std::move(state->queue.front());
+        state->queue.pop_front();
+        lock.unlock();
+        auto found = state->lookup(name);
+        lock.lock();
+        state->answer(name, std::move(found));
+    }
+}
+
+// Holds the mutex: a loop that somebody still waits on is alive.
+void Resolver::State::answer(const std::string& name, Result<DnsCache::Addresses> found) {
+    const auto entry = waiting.find(name);
+    net::TimePoint asked_at{};
+    for (const auto& one : entry->second) {
+        asked_at = std::max(asked_at, one->asked_at);
+    }
+    const auto used = cache.put(name, std::move(found), asked_at);
+    for (const auto& one : entry->second) {
+        if (one->loop != nullptr) {
+            one->loop->post([one, used] {
+                one->found = used;
+                one->done = true;
+                one->event.notify();
+            });
+        }
+    }
+    waiting.erase(entry);
 }
 
 }  // namespace howdah::proxy

@@ -1,13 +1,46 @@
-// Resolving host names away from the loop: a thread asks the system's resolver, the loop waits.
+// Resolver: host names to addresses, away from the loops. One thread asks the system's resolver
+// (getaddrinfo: /etc/hosts, DNS), name by name; loops wait, each at most until its own deadline.
+//
+// 1. Any loop may ask. Several that ask for a name at the same time are one lookup.
+// 2. A coroutine that stopped waiting is never called.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "net/loop.hpp"
+#include "proxy/dns_cache.hpp"
 
 namespace howdah::proxy {
 
-// One address of the host; several are taken in turn. Suspends.
-net::Task<Result<net::Address>> resolve(net::Loop& loop, std::string host, std::uint16_t port);
+class Resolver {
+  public:
+    using Lookup = std::function<Result<DnsCache::Addresses>(const std::string& name)>;
+
+    // `lookup` runs on the resolver's thread; the default asks the system.
+    explicit Resolver(Lookup lookup = {});
+    ~Resolver();
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    struct Question {
+        std::string name;
+        DnsTimes times;
+        net::TimePoint deadline = net::TimePoint::max();
+    };
+    // The addresses of a host, all of them, without ports. Suspends. Errors: kUnavailable,
+    // kTimeout.
+    net::Task<Result<DnsCache::Addresses>> resolve(net::Loop& loop, Question question);
+    void expire(const std::string& name);
+
+  private:
+    struct Waiting;
+    struct State;
+    static void run(std::shared_ptr<State> state);
+
+    // The thread has a share: one that hangs in the system's resolver at the end is left behind.
+    std::shared_ptr<State> state_;
+};
 
 }  // namespace howdah::proxy

@@ -169,6 +169,10 @@ void Session::arm_deadline() {
     net::TimePoint due = net::TimePoint::max();
     if (waiter_.queued) {
         consider(due, waiter_.since, pool_->query_wait_timeout);
+        consider(due, waiter_.since, pool_->query_timeout);
+        if (!wait_notified_) {
+            consider(due, waiter_.since, std::chrono::seconds(worker_.settings().query_wait_notify));
+        }
     }
     if (pool_->any_timeout && lease_ != nullptr) {
         if (query_active_) {
@@ -213,10 +217,29 @@ bool Session::check_deadlines() {
     } else if (!query_active_ && !waiter_.queued && !in_transaction() &&
                passed(idle_since_, pool_->client_idle_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "client_idle_timeout"));
+    } else if (waiter_.queued && passed(waiter_.since, pool_->query_timeout)) {
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query_timeout"));
     } else {
+        notify_waiting();
         arm_deadline();
     }
     return !ending_;
+}
+
+// query_wait_notify: whoever sits at a silent prompt hears why.
+void Session::notify_waiting() {
+    const net::Duration limit = std::chrono::seconds(worker_.settings().query_wait_notify);
+    if (!waiter_.queued || wait_notified_ || limit.count() == 0 || !logged_in_ ||
+        worker_.loop().now() - waiter_.since < limit) {
+        return;
+    }
+    wait_notified_ = true;
+    wire::Encoder notice;
+    notice.notice_response(
+        "NOTICE",
+        Error(ErrorCode::kUnavailable, "00000",
+              "No server connection available in postgres backend, client being queued"));
+    client_->write(notice.view());
 }
 
 SessionState Session::state() const {

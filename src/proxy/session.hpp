@@ -27,11 +27,12 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
 #include "wire/message.hpp"
+#include "wire/proxy_header.hpp"
 #include "wire/startup.hpp"
-#include "sql/statement_cache.hpp"
 
 namespace howdah::proxy {
 
@@ -125,6 +126,9 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    net::Task<bool> take_proxy_header();
+    bool proxy_header_trusted() const;
+    void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
     net::Task<bool> take_startup(wire::StartupRequest request);
@@ -163,8 +167,8 @@ class Session {
 
     // --- session_proof.cpp: the methods ---
     net::Task<Result<>> authenticate_by(AuthRule rule);
-    net::Task<Result<std::string>> receive_password();
-    net::Task<Result<std::string>> receive_password_text();
+    net::Task<Result<wire::Secret>> receive_password();
+    net::Task<Result<wire::Secret>> receive_password_text();
     struct ScramOffer {
         wire::ScramVerifier verifier;
         wire::ScramServerOptions options;
@@ -189,6 +193,7 @@ class Session {
     net::Task<void> serve();
     net::Task<void> part();
     bool check_deadlines();
+    void notify_waiting();
     void arm_deadline();
     void fatal(Error error);
     // An error of ours at this place in the client's requests; the session goes on.
@@ -200,6 +205,8 @@ class Session {
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
     bool on_close(wire::Frame frame);
@@ -248,6 +255,7 @@ class Session {
     Fate on_parameter_status(wire::Frame frame);
     Fate complete(RequestKind kind);
     void on_command_complete(std::string_view tag);
+    void copy_in_begins();
     std::span<const std::uint8_t> server_body(wire::Frame frame);
     void answer_fakes();
     void after_ready();
@@ -315,8 +323,8 @@ class Session {
     bool batch_usable_ = false;
     bool batch_described_ = false;
     bool batch_answered_ = false;
-    std::uint64_t replay_failed_ = 0;   // a PREPARE that could not be repeated on this server
-    std::string leftover_name_;         // a statement of ours to deallocate after the pipeline
+    std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
+    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -328,7 +336,7 @@ class Session {
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;
-    std::uint32_t effects_ = 0;       // of the transaction under way
+    std::uint32_t effects_ = 0;          // of the transaction under way
     Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
     Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
     bool finished_failed_ = false;
@@ -347,6 +355,7 @@ class Session {
     std::uint64_t bytes_out_counted_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
+    bool wait_notified_ = false;
     bool cancel_request_ = false;
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;

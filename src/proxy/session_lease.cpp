@@ -46,10 +46,14 @@ constexpr std::string_view kProbeSql =
 
 std::string describe_pins(std::uint32_t pins) {
     constexpr std::pair<std::uint32_t, std::string_view> kNames[] = {
-        {kPinTempObject, "temporary object"}, {kPinAdvisoryLock, "advisory lock"},
-        {kPinHoldCursor, "cursor WITH HOLD"}, {kPinListen, "LISTEN"},
-        {kPinPrepared, "PREPARE"},            {kPinSequence, "currval/lastval"},
-        {kPinUnknown, "unknown state"},       {kPinLargeParse, "large statement"}};
+        {kPinTempObject, "temporary object"},
+        {kPinAdvisoryLock, "advisory lock"},
+        {kPinHoldCursor, "cursor WITH HOLD"},
+        {kPinListen, "LISTEN"},
+        {kPinPrepared, "PREPARE"},
+        {kPinSequence, "currval/lastval"},
+        {kPinUnknown, "unknown state"},
+        {kPinLargeParse, "large statement"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
         if ((pins & bit) != 0) {
@@ -91,8 +95,7 @@ void Session::follow_parameters() {
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
-        inject_query(Purpose::kParameters,
-                     server::reset_and_set_sql(*connection.applied, *vars_));
+        inject_query(Purpose::kParameters, server::reset_and_set_sql(*connection.applied, *vars_));
         return;
     }
     if (connection.applied == vars_) {
@@ -160,7 +163,9 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 release();
             }
             return;
-        case Purpose::kProbe: finish_probe(failed); return;
+        case Purpose::kProbe:
+            finish_probe(failed);
+            return;
         case Purpose::kReplay:
             if (failed) {
                 connection.prepared.remove(replay_failed_);
@@ -168,9 +173,13 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 replay_failed_ = 0;
             }
             return;  // the client's text is looked at again
-        case Purpose::kRetry: send_again(); return;
+        case Purpose::kRetry:
+            send_again();
+            return;
         case Purpose::kPrepare:
-        case Purpose::kNone: transaction_ended(); return;
+        case Purpose::kNone:
+            transaction_ended();
+            return;
     }
 }
 
@@ -191,8 +200,8 @@ void Session::transaction_ended() {
     }
     if (transaction_id_ != 0) {
         ++pool_->stats.transactions;
-        pool_->stats.transaction_us += static_cast<std::uint64_t>(
-            (worker_.loop().now() - transaction_started_).count());
+        pool_->stats.transaction_us +=
+            static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
     if (!leftover_name_.empty()) {
@@ -267,12 +276,24 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         }
     } else {
         switch (fields[1][0]) {
-            case 't': probe_->pins |= kPinTempObject; break;
-            case 'a': probe_->pins |= kPinAdvisoryLock; break;
-            case 'h': probe_->pins |= kPinHoldCursor; break;
-            case 'l': probe_->pins |= kPinListen; break;
-            case 's': probe_->pins |= kPinPrepared; break;
-            default: probe_->pins |= kPinUnknown; break;
+            case 't':
+                probe_->pins |= kPinTempObject;
+                break;
+            case 'a':
+                probe_->pins |= kPinAdvisoryLock;
+                break;
+            case 'h':
+                probe_->pins |= kPinHoldCursor;
+                break;
+            case 'l':
+                probe_->pins |= kPinListen;
+                break;
+            case 's':
+                probe_->pins |= kPinPrepared;
+                break;
+            default:
+                probe_->pins |= kPinUnknown;
+                break;
         }
     }
 }

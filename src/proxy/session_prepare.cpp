@@ -32,9 +32,8 @@ bool Session::replay(const PreparedPtr& prepared) {
     replay_failed_ = prepared->id;  // until it has succeeded
     server.prepared.add(prepared->id);
     if (prepared->from_sql) {
-        inject_query(Purpose::kReplay, "PREPARE " +
-                                           server::quote_identifier(prepared->server_name) +
-                                           prepared->body);
+        inject_query(Purpose::kReplay,
+                     "PREPARE " + server::quote_identifier(prepared->server_name) + prepared->body);
         return false;
     }
     send_parse(prepared->server_name, prepared->body);

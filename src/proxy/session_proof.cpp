@@ -4,6 +4,7 @@
 #include <pwd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/log.hpp"
 #include "proxy/session.hpp"
@@ -73,7 +74,8 @@ net::Task<Result<>> Session::authenticate_by(AuthRule rule) {
     }
 }
 
-net::Task<Result<std::string>> Session::receive_password() {
+// A password, or a step of SCRAM. Nothing of it stays in the stream's buffer.
+net::Task<Result<wire::Secret>> Session::receive_password() {
     while (true) {
         const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
         if (header != nullptr) {
@@ -85,7 +87,8 @@ net::Task<Result<std::string>> Session::receive_password() {
             }
             if (whole(frame)) {
                 const std::span<const std::uint8_t> bytes = body(frame);
-                std::string text(bytes.begin(), bytes.end());
+                wire::Secret text(bytes);
+                ::explicit_bzero(const_cast<std::uint8_t*>(bytes.data()), bytes.size());
                 client_->drop(frame.total_bytes());
                 co_return text;
             }
@@ -101,35 +104,33 @@ net::Task<Result<std::string>> Session::receive_password() {
 }
 
 // A PasswordMessage without its closing zero.
-net::Task<Result<std::string>> Session::receive_password_text() {
+net::Task<Result<wire::Secret>> Session::receive_password_text() {
     auto message = co_await receive_password();
     if (!message) {
         co_return message;
     }
-    message->resize(std::min(message->find('\0'), message->size()));
-    if (message->empty()) {
+    const std::string_view text = message->reveal().substr(0, message->reveal().find('\0'));
+    if (text.empty()) {
         co_return fail(Error(ErrorCode::kRefused, "28P01", "empty password returned by client"));
     }
-    co_return message;
+    co_return wire::Secret(text);
 }
 
 net::Task<Result<>> Session::authenticate_plain() {
     wire::Encoder request;
     client_->write(request.authentication(3).view());
-    auto message = co_await receive_password_text();
-    if (!message) {
-        co_return std::unexpected(std::move(message).error());
+    auto given = co_await receive_password_text();
+    if (!given) {
+        co_return std::unexpected(std::move(given).error());
     }
-    wire::Secret given{std::string_view(*message)};
-    std::fill(message->begin(), message->end(), '\0');
     bool right = false;
     if (login_->stored && !login_->stored->empty()) {
-        CO_TRY(right, wire::plain_verify(given.reveal(), login_->stored->reveal(), user_));
+        CO_TRY(right, wire::plain_verify(given->reveal(), login_->stored->reveal(), user_));
     }
     if (!right) {
         co_return fail(wrong_password());
     }
-    login_->proved = std::move(given);
+    login_->proved = std::move(*given);
     co_return Result<>();
 }
 
@@ -146,7 +147,7 @@ net::Task<Result<>> Session::authenticate_md5() {
     }
     bool right = false;
     if (login_->stored && !login_->stored->empty()) {
-        CO_TRY(right, wire::md5_verify(*message, login_->stored->reveal(), user_, salt));
+        CO_TRY(right, wire::md5_verify(message->reveal(), login_->stored->reveal(), user_, salt));
     }
     if (!right) {
         co_return fail(wrong_password());
@@ -207,7 +208,7 @@ net::Task<Result<>> Session::authenticate_scram(bool plus) {
     if (!initial) {
         co_return std::unexpected(initial.error());
     }
-    wire::Reader reader({reinterpret_cast<const std::uint8_t*>(initial->data()), initial->size()});
+    wire::Reader reader(initial->bytes());
     const std::string_view mechanism = reader.text();
     const std::uint32_t length = reader.u32();
     const std::string_view data = length == 0xffffffffU ? std::string_view() : reader.bytes(length);
@@ -223,7 +224,7 @@ net::Task<Result<>> Session::authenticate_scram(bool plus) {
     if (!response) {
         co_return std::unexpected(response.error());
     }
-    auto final = scram.final(*response);
+    auto final = scram.final(response->reveal());
     if (!final) {
         co_return fail(final.error().sqlstate == "28P01" ? wrong_password()
                                                          : std::move(final).error());

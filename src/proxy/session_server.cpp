@@ -65,8 +65,7 @@ bool Session::relay_server_front() {
         on_server_end();
         return false;
     }
-    const bool ours =
-        !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
+    const bool ours = !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
     if ((frame.type == 'D' || frame.type == 'd') && !ours) {
         // Rows are only counted in bytes: as many whole ones as stand here go out in one piece.
         const std::span<const std::uint8_t> front = server.front();
@@ -114,13 +113,32 @@ bool Session::relay_server_front() {
     return true;
 }
 
+// A Sync that was sent ahead is ignored by a server that copies, and never answered.
+void Session::copy_in_begins() {
+    in_copy_ = true;
+    if (requests_.empty() || requests_.front().kind != RequestKind::kExecute) {
+        return;
+    }
+    for (auto it = requests_.begin() + 1; it != requests_.end();) {
+        if (it->kind == RequestKind::kSync) {
+            requests_.erase(it);
+            it = requests_.begin() + 1;
+        } else {
+            ++it;
+        }
+    }
+}
+
 Session::Fate Session::take_server_frame(wire::Frame frame) {
     const bool ours = !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
     const Fate usual = ours ? Fate::kDrop : Fate::kForward;
     switch (frame.type) {
-        case '1': return complete(RequestKind::kParse);
-        case '2': return complete(RequestKind::kBind);
-        case '3': return complete(RequestKind::kClose);
+        case '1':
+            return complete(RequestKind::kParse);
+        case '2':
+            return complete(RequestKind::kBind);
+        case '3':
+            return complete(RequestKind::kClose);
         case 'n':
         case 'T':
             if (!requests_.empty() && requests_.front().kind == RequestKind::kDescribe) {
@@ -150,29 +168,23 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
             }
             return usual;
         }
-        case 'E': return on_server_error(frame);
-        case 'Z': return on_ready(frame);
-        case 'S': return on_parameter_status(frame);
+        case 'E':
+            return on_server_error(frame);
+        case 'Z':
+            return on_ready(frame);
+        case 'S':
+            return on_parameter_status(frame);
         case 'G':
-            in_copy_ = true;
-            if (!requests_.empty()) {
-                // A Sync that was sent ahead is ignored by a server that copies.
-                for (auto it = requests_.begin() + 1; it != requests_.end();) {
-                    if (it->kind == RequestKind::kSync && requests_.front().kind == RequestKind::kExecute) {
-                        requests_.erase(it);
-                        it = requests_.begin() + 1;
-                    } else {
-                        ++it;
-                    }
-                }
-            }
+            copy_in_begins();
             return usual;
         case 'W':
             copy_both_ = true;
             return usual;
-        case 'N': return Fate::kForward;
-        case 'A': return Fate::kForward;
-        default: return usual;
+        case 'N':
+        case 'A':
+            return Fate::kForward;
+        default:
+            return usual;
     }
 }
 
@@ -246,8 +258,7 @@ void Session::undo(std::vector<Request> skipped) {
                     lease_->connection->unnamed_owner = 0;
                 }
             }
-        } else if (request.kind == RequestKind::kClose &&
-                   request.action == RequestAction::kFake) {
+        } else if (request.kind == RequestKind::kClose && request.action == RequestAction::kFake) {
             if (request.prepared != nullptr && statements_ != nullptr) {
                 statements_->emplace(request.name, request.prepared);
             } else if (request.replaced != nullptr) {

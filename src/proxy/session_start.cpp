@@ -1,6 +1,7 @@
 // Before the first query: SSLRequest and its kin, the start-up packet, the parameters in it, and
 // after authentication the greeting.
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -98,11 +99,88 @@ net::Task<bool> Session::secure(bool direct) {
     co_return true;
 }
 
+// Whether who is at the other end may say who is behind it.
+bool Session::proxy_header_trusted() const {
+    const net::PeerInfo& peer = client_->peer();
+    const std::vector<std::string>& networks = worker_.settings().proxy_protocol_networks.names;
+    if (peer.address.is_unix()) {
+        return networks.empty();
+    }
+    const auto address = config::parse_ip(peer.address.host());
+    const auto contains = [&](std::string_view text) {
+        const auto network = config::parse_network(text);
+        return network && address && network->contains(*address);
+    };
+    if (networks.empty()) {
+        return contains("127.0.0.0/8") || contains("::1/128");
+    }
+    return std::any_of(networks.begin(), networks.end(), contains);
+}
+
+// PROXY protocol: from here on the client is who the header says. False: the connection ends, and
+// without a word, for nobody who speaks PostgreSQL's protocol is there yet.
+net::Task<bool> Session::take_proxy_header() {
+    const bool required = worker_.settings().proxy_protocol == config::ProxyProtocol::kRequire;
+    const std::uint8_t* first = client_->peek(1);
+    const bool present = first != nullptr && wire::begins_proxy_header(*first);
+    if (!present || !proxy_header_trusted()) {
+        if (required || present) {
+            ++worker_.protocol_errors;
+            log::warning("{} closing because: {}", label(),
+                         present ? "PROXY header from an address that is not in "
+                                   "proxy_protocol_networks"
+                                 : "no PROXY header (proxy_protocol = require)");
+        }
+        co_return !required && !present;
+    }
+    while (true) {
+        const std::size_t n = std::min(client_->buffered(), wire::kProxyHeaderBytesMax);
+        const auto parsed = wire::parse_proxy_header({client_->peek(n), n});
+        if (!parsed) {
+            ++worker_.protocol_errors;
+            log::warning("{} closing because: {}", label(), parsed.error().message);
+            co_return false;
+        }
+        if (*parsed) {
+            take_proxied_peer(**parsed);
+            client_->drop((*parsed)->bytes);
+            break;
+        }
+        if (client_->ended() || ending_ || deadline_.expired()) {
+            co_return false;
+        }
+        co_await wake_.wait();
+    }
+    while (client_->buffered() == 0 && !client_->ended() && !deadline_.expired() && !ending_) {
+        co_await wake_.wait();
+    }
+    co_return true;
+}
+
+void Session::take_proxied_peer(const wire::ProxyHeader& header) {
+    if (!header.source || !header.destination) {
+        return;
+    }
+    const auto address_of = [](const wire::ProxyEndpoint& endpoint) {
+        char text[INET6_ADDRSTRLEN];
+        ::inet_ntop(endpoint.v6 ? AF_INET6 : AF_INET, endpoint.address.data(), text, sizeof text);
+        return *net::Address::numeric(text, endpoint.port);
+    };
+    net::PeerInfo peer;
+    peer.address = address_of(*header.source);
+    peer.local = address_of(*header.destination);
+    client_->set_peer(std::move(peer));
+}
+
 net::Task<bool> Session::greet() {
     bool asked_tls = false;
     bool asked_gss = false;
     while (client_->buffered() == 0 && !client_->ended() && !deadline_.expired() && !ending_) {
         co_await wake_.wait();
+    }
+    if (worker_.settings().proxy_protocol != config::ProxyProtocol::kDisable &&
+        !co_await take_proxy_header()) {
+        co_return false;
     }
     if (const std::uint8_t* first = client_->peek(1); first != nullptr && *first == 0x16) {
         if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
@@ -195,7 +273,10 @@ Result<> Session::check_client_limit() const {
     if (console_) {
         return {};
     }
-    const Shared& shared = worker_.shared();
+    Shared& shared = worker_.shared();
+    if (shared.control().shutdown_mode() != ShutdownMode::kNone) {
+        return fail(Error(ErrorCode::kRefused, "57P01", "pooler is shutting down"));
+    }
     if (shared.clients.load(std::memory_order_relaxed) > worker_.settings().max_client_conn) {
         return fail(
             Error(ErrorCode::kRefused, "53300", "no more connections allowed (max_client_conn)"));
@@ -399,8 +480,7 @@ void Session::send_welcome() {
     const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
     cancel_key_.resize(key_bytes);
     Worker::fill_random(cancel_key_);
-    // The loop's number is in the process id, so that a cancel request finds its loop.
-    cancel_pid_ = static_cast<std::uint32_t>((id_ << 4 | worker_.index()) & 0x7fffffff);
+    cancel_pid_ = worker_.cancel_pid_for(id_, cancel_key_);
     welcome.backend_key_data(cancel_pid_, cancel_key_);
     if (const std::string& notice = worker_.settings().login_notify_message; !notice.empty()) {
         welcome.notice_response("NOTICE", Error(ErrorCode::kInternal, "00000", notice));

@@ -4,10 +4,12 @@
 #include <sys/random.h>
 
 #include <cstring>
+#include <set>
 
 #include "base/log.hpp"
 #include "proxy/console_rows.hpp"
 #include "proxy/gather.hpp"
+#include "proxy/resolver.hpp"
 #include "proxy/stats_average.hpp"
 
 namespace howdah::proxy {
@@ -123,6 +125,7 @@ void Worker::fill_random(std::string& bytes) {
 void Worker::accept(net::Accepted accepted) {
     const bool last =
         shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
+    net::apply_tcp_options(accepted.fd, tcp_options(settings()));
     accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
@@ -168,6 +171,9 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
     if (!config_->database(database)) {
         return nullptr;
     }
+    if (!config_->databases.contains(database)) {
+        log::info("registered new auto-database: {}", database);
+    }
     auto entry = std::make_unique<PoolEntry>(*this, database, user);
     PoolEntry* raw = entry.get();
     pools_.emplace(std::pair(database, user), std::move(entry));
@@ -179,9 +185,31 @@ std::uint32_t Worker::intern_name(const std::string& name) {
 }
 
 void Worker::reconfigure() {
-    config_ = shared_.config();
+    const config::ConfigPtr old = std::exchange(config_, shared_.config());
+    std::set<std::string> changed;
+    bool tls_changed = false;
+    for (const config::ConfigChange& change : config::difference(*old, *config_)) {
+        if (change.reconnect && change.what == config::ConfigChange::What::kDatabase) {
+            changed.insert(change.name);
+        }
+        tls_changed = tls_changed || (change.reconnect && change.name.starts_with("server_"));
+    }
     for (auto& [key, entry] : pools_) {
+        if (!config_->database(entry->database())) {
+            log::warning("dropping database '{}' as it does not exist anymore", entry->database());
+            for (const auto& [id, session] : sessions_) {
+                if (session->pool() == entry.get()) {
+                    session->end("08P01", "database removed");
+                }
+            }
+            entry->pool().reconnect("database removed");
+            continue;
+        }
         entry->reconfigure();
+        const bool own = config_->databases.contains(entry->database());
+        if (tls_changed || changed.contains(own ? entry->database() : "*")) {
+            entry->pool().reconnect("database configuration changed");
+        }
     }
 }
 
@@ -221,7 +249,42 @@ void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
     entry.pool().release(server);
 }
 
-void Worker::route_cancel(std::uint32_t pid, const std::string& key) {
+namespace {
+
+// With peers, the cancel key says whose it is, in the bytes where PgBouncer has it: the second and
+// third of the process id. The last two bits of the key count how often it may be passed on.
+constexpr std::uint8_t kHopsMask = 0x03;
+
+int peer_of(std::uint32_t pid) {
+    return static_cast<int>((pid >> 16 & 0xff) | (pid & 0xff00));
+}
+
+}  // namespace
+
+std::uint32_t Worker::cancel_pid_for(std::uint64_t session_id, std::string& key) const {
+    const int peer = settings().peer_id;
+    if (peer == 0) {
+        // The loop's number is in the process id, so that a cancel request finds its loop.
+        return static_cast<std::uint32_t>((session_id << 4 | index_) & 0x7fffffff);
+    }
+    key.back() = static_cast<char>(static_cast<std::uint8_t>(key.back()) | kHopsMask);
+    const auto id = static_cast<std::uint32_t>(peer);
+    return static_cast<std::uint32_t>((session_id >> 4 & 0x7f) << 24) | (id & 0xff) << 16 |
+           (id & 0xff00) | static_cast<std::uint32_t>((session_id & 0xf) << 4) | index_;
+}
+
+void Worker::route_cancel(std::uint32_t pid, std::string key) {
+    if (const int own = settings().peer_id; own != 0 && !key.empty()) {
+        auto hops = static_cast<std::uint8_t>(key.back());
+        if (peer_of(pid) != own) {
+            if ((hops & kHopsMask) != 0) {
+                key.back() = static_cast<char>(hops - 1);
+                tasks_.spawn(forward_cancel(peer_of(pid), pid, std::move(key)));
+            }
+            return;
+        }
+        key.back() = static_cast<char>(hops | kHopsMask);
+    }
     const std::size_t owner = pid & 0xf;
     if (owner >= shared_.workers.size()) {
         return;
@@ -241,6 +304,50 @@ void Worker::route_cancel(std::uint32_t pid, const std::string& key) {
     } else {
         worker->loop().post(deliver);
     }
+}
+
+int Worker::peer_cancels(int peer_id) const {
+    const auto found = peer_cancels_.find(peer_id);
+    return found == peer_cancels_.end() ? 0 : found->second;
+}
+
+// Passes a cancel request on to the process among [peers] whose client it is.
+net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::string key) {
+    const auto found = config_->peers.find(peer_id);
+    if (found == config_->peers.end()) {
+        log::warning("could not find peer {} to forward a cancel request to", peer_id);
+        co_return;
+    }
+    const config::ServerAddress peer = found->second.addresses.front();
+    const auto port = static_cast<std::uint16_t>(peer.port);
+    server::CancelTarget target;
+    target.host = peer.host;
+    target.pid = pid;
+    target.key = std::move(key);
+    if (peer.host.empty() || peer.host[0] == '/' || peer.host[0] == '@') {
+        const std::string& folder = peer.host.empty() ? settings().unix_socket_dir : peer.host;
+        target.address = net::Address::unix_path(fmt::format("{}/.s.PGSQL.{}", folder, port));
+    } else if (auto numeric = net::Address::numeric(peer.host, port)) {
+        target.address = *numeric;
+    } else {
+        Resolver::Question question;
+        question.name = peer.host;
+        question.times = {settings().dns_max_ttl, settings().dns_nxdomain_ttl};
+        auto resolved = co_await shared_.resolver.resolve(loop_, std::move(question));
+        if (!resolved || resolved->empty()) {
+            log::warning("peer {}: could not resolve \"{}\"", peer_id, peer.host);
+            co_return;
+        }
+        target.address = resolved->front();
+        target.address.set_port(port);
+    }
+    ++peer_cancels_[peer_id];
+    if (auto sent =
+            co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+        !sent) {
+        log::warning("cancel request to peer {} failed: {}", peer_id, sent.error().message);
+    }
+    --peer_cancels_[peer_id];
 }
 
 void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server) {
@@ -361,6 +468,12 @@ void Worker::apply_pauses() {
         entry->database_disabled = control.disabled(entry->database());
         entry->pool().set_paused(control.paused(entry->database()));
     }
+    lends_no_more_ = control.shutdown_mode() == ShutdownMode::kWaitForServers;
+    for (const auto& [id, session] : sessions_) {
+        if (lends_no_more_ && session->waiting()) {
+            session->end("57P01", "server shutting down");
+        }
+    }
     if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
         for (const auto& [id, session] : sessions_) {
             session->wake();
@@ -409,6 +522,54 @@ net::Task<void> Worker::roll_stats() {
     log::info("stats: {}", describe_averages(average_of(sum.now, sum.before, stats_age_us())));
 }
 
+net::Task<void> Worker::retire(std::unique_ptr<PoolEntry> entry) {
+    co_await entry->pool().shut_down();
+}
+
+void Worker::tend_pools() {
+    const net::Duration idle_max = settings().pool_idle_timeout;
+    for (auto at = pools_.begin(); at != pools_.end();) {
+        PoolEntry& entry = *at->second;
+        entry.pool().tick();
+        entry.keep_house();
+        if (idle_max.count() > 0 && entry.unused_for(idle_max)) {
+            log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
+                      entry.user(), entry.database());
+            tasks_.spawn(retire(std::move(at->second)));
+            at = pools_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+    if (settings().server_fast_close) {
+        close_outdated();
+    }
+    if (index_ == 0 && loop_.now() - minimum_kept_at_ >= 300ms) {
+        minimum_kept_at_ = loop_.now();
+        keep_minimum_pools();
+    }
+}
+
+// Pools of databases with a user of their own are kept at min_pool_size before any client comes.
+void Worker::keep_minimum_pools() {
+    for (const auto& [name, database] : config_->databases) {
+        if (database.user && database.min_pool_size.value_or(settings().min_pool_size) > 0) {
+            pool_for(name, *database.user);
+        }
+    }
+}
+
+// server_fast_close: a session does not keep an outdated connection beyond its transaction.
+void Worker::close_outdated() {
+    for (const auto& [id, session] : sessions_) {
+        const pool::Pooled* lease = session->lease();
+        if (lease != nullptr && lease->connection->doomed && !session->in_transaction() &&
+            session->pool()->mode() == config::PoolMode::kSession) {
+            session->end("08P01", "database configuration changed");
+        }
+    }
+}
+
 net::Task<void> Worker::keep_house() {
     stats_newer_at_ = loop_.now();
     stats_older_at_ = stats_newer_at_ - 1s;
@@ -417,10 +578,7 @@ net::Task<void> Worker::keep_house() {
         if (loop_.now() - stats_newer_at_ >= std::chrono::seconds(settings().stats_period)) {
             co_await roll_stats();
         }
-        for (auto& [key, entry] : pools_) {
-            entry->pool().tick();
-            entry->expire_credentials();
-        }
+        tend_pools();
         auth_lookups_.sweep();
     }
 }

@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -21,6 +23,7 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/resolver.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
 #include "proxy/tls_contexts.hpp"
@@ -35,6 +38,8 @@ class Worker;
 
 // The pool of one database and user, with what its sessions need to know of it.
 using server::ServerConnection;
+
+net::TcpOptions tcp_options(const config::Settings& settings);
 
 class PoolEntry final : public pool::Host {
   public:
@@ -53,7 +58,8 @@ class PoolEntry final : public pool::Host {
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
-    void expire_credentials();
+    // Several times a second.
+    void keep_house();
 
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
@@ -62,9 +68,13 @@ class PoolEntry final : public pool::Host {
                    net::Detached detached) override;
     void ask_neighbour(std::size_t seat, pool::Plea plea) override;
     void on_connected(pool::Pooled& server) override;
+    bool may_retry_now() override;
+    void on_reserve_used() override;
     void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
     std::uint64_t next_id() override;
+    // Whether nobody has used it for pool_idle_timeout.
+    bool unused_for(net::Duration limit);
 
     PoolStats stats;
     StatsHistory history;
@@ -81,16 +91,31 @@ class PoolEntry final : public pool::Host {
 
   private:
     pool::Options pool_options() const;
+    net::Task<Result<>> choose_address(server::Target& target);
+    void describe_target(server::Target& target) const;
+    net::Task<void> follow_dns();
+    void expire_credentials();
+    bool has_scram_secret() const;
     Result<server::Credentials> server_credentials() const;
     std::string attempted_host() const;
 
     Worker& worker_;
+    net::TimePoint last_used_{};
     std::string database_;
     std::string user_;
     config::DatabaseSettings settings_;
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
     net::TimePoint offered_used_{};
+    // Keys made from a password at the last login, and that password.
+    std::optional<wire::ScramKeys> known_keys_;
+    wire::Secret known_keys_password_;
+    std::set<std::string> missing_;  // addresses that DNS did not tell the last time
+    net::TimePoint dns_followed_at_{};
+    bool keeps_minimum_ = false;
+    bool following_dns_ = false;
+    std::size_t next_record_ = 0;
+    std::size_t failures_in_row_ = 0;
     std::size_t next_address_ = 0;
     std::size_t attempted_ = 0;
     std::size_t next_good_ = 0;
@@ -109,9 +134,10 @@ class Shared {
     const wire::Secret secret;
     // Clients whose descriptor is not below this are refused: servers need some too.
     int client_descriptors_max = 0;
+    Resolver resolver;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
-    std::vector<Worker*> workers;        // set before the loops run
+    std::vector<Worker*> workers;  // set before the loops run
     Control& control() { return control_; }
 
     // What pools and limits have in common over all loops; made on first use, never taken away.
@@ -175,7 +201,9 @@ class Worker {
     void count_client(int change);
 
     // Finds the session a cancel request names, on whatever loop, and cancels it there.
-    void route_cancel(std::uint32_t pid, const std::string& key);
+    void route_cancel(std::uint32_t pid, std::string key);
+    // The process id a client is told; may mark its key so that peers know whose it is.
+    std::uint32_t cancel_pid_for(std::uint64_t session_id, std::string& key) const;
     // Sends a cancel for what `server` runs; it is not lent again before that is over.
     void cancel_server(PoolEntry& entry, pool::Pooled* server);
     // Gives a server back to its pool, once no cancel request for it is under way.
@@ -197,6 +225,8 @@ class Worker {
     // Every pool lends or holds back, and every session goes on or stands still, as Control says.
     void apply_pauses();
     bool suspended() const { return suspended_; }
+    // SHUTDOWN WAIT_FOR_SERVERS: who has no server gets none.
+    bool lends_no_more() const { return lends_no_more_; }
     // While suspended: nothing half sent is left; with `force` what is left is cut off.
     bool suspend_done(bool force);
     // Brings the pools' byte counters up to date.
@@ -204,7 +234,7 @@ class Worker {
     // How long ago the counters of StatsHistory::older were read.
     std::int64_t stats_age_us() const;
     // Cancel requests under way to this peer.
-    int peer_cancels(int) const { return 0; }
+    int peer_cancels(int peer_id) const;
 
     PoolStats console_stats;
     StatsHistory console_history;
@@ -215,6 +245,11 @@ class Worker {
   private:
     net::Task<void> run_session(Session* session);
     net::Task<void> roll_stats();
+    net::Task<void> retire(std::unique_ptr<PoolEntry> entry);
+    void tend_pools();
+    void keep_minimum_pools();
+    void close_outdated();
+    net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
@@ -235,6 +270,9 @@ class Worker {
     std::unordered_map<std::string, std::uint32_t> names_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
+    bool lends_no_more_ = false;
+    std::map<int, int> peer_cancels_;
+    net::TimePoint minimum_kept_at_{};
     net::TimePoint stats_newer_at_{};
     net::TimePoint stats_older_at_{};
     net::TaskGroup tasks_;

@@ -42,6 +42,7 @@ class Login {
     Result<> answer_plain();
     net::Task<Result<>> sasl(std::vector<std::uint8_t> mechanisms);
     Result<wire::ScramClient> scram_client() const;
+    std::unexpected<Error> no_credentials(std::string_view method) const;
     std::unexpected<Error> server_error(const Message& message) const;
     std::unexpected<Error> protocol_error(std::string what) const;
     void send(const wire::Encoder& message) { stream().write(message.view()); }
@@ -103,9 +104,14 @@ net::Task<Result<>> Login::connect() {
             ? std::min(deadline_at_, loop_.now() + target_.connect_timeout)
             : deadline_at_;
     auto stream = co_await loop_.connect(target_.address, connect_deadline);
+    for (std::size_t i = 0; !stream && i < target_.more_addresses.size(); ++i) {
+        connection_->address = target_.more_addresses[i];
+        stream = co_await loop_.connect(connection_->address, connect_deadline);
+    }
     if (!stream) {
         co_return std::unexpected(std::move(stream).error());
     }
+    net::apply_tcp_options((*stream)->fd(), target_.tcp);
     connection_->stream = std::move(*stream);
     connection_->stream->set_listener(&event_);
     co_return co_await negotiate_tls();
@@ -144,9 +150,7 @@ net::Task<Result<>> Login::negotiate_tls() {
 Result<> Login::answer_plain() {
     const auto* password = std::get_if<wire::Secret>(&target_.credentials);
     if (password == nullptr) {
-        return fail(Error(
-            ErrorCode::kRefused, "28P01",
-            "server asks for a password, and none is known for user \"" + target_.user + "\""));
+        return no_credentials("a password");
     }
     wire::Encoder answer;
     send(answer.password(password->reveal()));
@@ -160,9 +164,7 @@ Result<> Login::answer_md5(wire::Reader& reader) {
         return protocol_error("short md5 salt");
     }
     if (password == nullptr) {
-        return fail(Error(ErrorCode::kRefused, "28P01",
-                          "server asks for an md5 password, and none is known for user \"" +
-                              target_.user + "\""));
+        return no_credentials("an md5 password");
     }
     wire::Md5Salt salt{};
     std::copy(salt_text.begin(), salt_text.end(), salt.begin());
@@ -185,11 +187,25 @@ Result<wire::ScramClient> Login::scram_client() const {
         return wire::ScramClient(*keys, std::move(options));
     }
     if (const auto* password = std::get_if<wire::Secret>(&target_.credentials)) {
+        if (wire::classify_password(password->reveal()) != wire::PasswordKind::kPlain) {
+            return fail(Error(ErrorCode::kRefused, "28P01",
+                              "server login failed: wrong password type",
+                              "The server asks for SCRAM, and an md5 hash cannot answer it."));
+        }
+        options.known_keys = target_.known_keys;
         return wire::ScramClient(*password, std::move(options));
     }
+    return no_credentials("SCRAM authentication");
+}
+
+std::unexpected<Error> Login::no_credentials(std::string_view method) const {
     return fail(Error(ErrorCode::kRefused, "28P01",
-                      "server asks for SCRAM authentication, and no password is known for user \"" +
-                          target_.user + "\""));
+                      target_.no_credentials.empty()
+                          ? fmt::format("server asks for {}, and no password is known for user "
+                                        "\"{}\"",
+                                        method, target_.user)
+                          : target_.no_credentials,
+                      "Put the user's password into the auth_file or the database's entry."));
 }
 
 net::Task<Result<>> Login::sasl(std::vector<std::uint8_t> mechanisms) {
@@ -225,7 +241,11 @@ net::Task<Result<>> Login::sasl(std::vector<std::uint8_t> mechanisms) {
             wire::Encoder answer;
             send(answer.sasl_response(response));
         } else if (code == 12) {
-            co_return client.verify(body.rest());
+            CO_TRY_VOID(client.verify(body.rest()));
+            if (std::holds_alternative<wire::Secret>(target_.credentials)) {
+                connection_->made_keys = client.keys();
+            }
+            co_return Result<>();
         } else {
             co_return protocol_error("unexpected authentication request during SASL");
         }
@@ -339,12 +359,26 @@ net::Task<Result<std::unique_ptr<ServerConnection>>> Login::run() {
 
 net::Task<Result<std::unique_ptr<ServerConnection>>> log_in(net::Loop& loop, const Target& target) {
     auto connection = co_await Login(loop, target).run();
-    // sslmode=allow: in clear first, with TLS only where the server insists on it.
-    if (!connection && target.tls_mode == TlsMode::kAllow && target.tls != nullptr &&
-        connection.error().sqlstate == "28000") {
+    if (connection || target.tls == nullptr || target.address.is_unix()) {
+        co_return connection;
+    }
+    // allow: in clear first, with TLS only where the server insists on it; prefer: the other way
+    // round. As libpq does.
+    const bool refused = connection.error().sqlstate == "28000";
+    if (target.tls_mode == TlsMode::kAllow && refused) {
         Target with_tls = target;
         with_tls.tls_mode = TlsMode::kRequire;
         co_return co_await Login(loop, with_tls).run();
+    }
+    const bool no_handshake = connection.error().code == ErrorCode::kProtocol &&
+                              connection.error().message.starts_with("TLS ");
+    if (target.tls_mode == TlsMode::kPrefer && (refused || no_handshake)) {
+        Target in_clear = target;
+        in_clear.tls_mode = TlsMode::kDisable;
+        auto second = co_await Login(loop, in_clear).run();
+        if (second || second.error().sqlstate != "28000") {
+            co_return second;
+        }
     }
     co_return connection;
 }

@@ -20,6 +20,7 @@
 
 #include "base/result.hpp"
 #include "net/stream.hpp"
+#include "net/tcp_options.hpp"
 #include "server/parameters.hpp"
 #include "wire/scram.hpp"
 #include "wire/secret.hpp"
@@ -34,6 +35,7 @@ using Credentials = std::variant<std::monostate, wire::Secret, wire::ScramKeys>;
 // Everything a login needs. Immutable while it lasts.
 struct Target {
     net::Address address;
+    std::vector<net::Address> more_addresses;  // of the same host, tried when it cannot be reached
     std::string host;  // as configured: for SNI, verify-full and messages
     std::string user;
     std::string database;
@@ -46,6 +48,11 @@ struct Target {
     std::uint32_t protocol_minor = 2;
     net::Duration connect_timeout{};
     net::Duration login_timeout{};
+    net::TcpOptions tcp;
+    // Why `credentials` is empty, where there is a reason; for the error a client sees.
+    std::string no_credentials;
+    // Made from `credentials` at an earlier login: saves the iterations.
+    std::optional<wire::ScramKeys> known_keys;
 };
 
 // The statements a server knows under our names, least recently used first to go.
@@ -70,6 +77,7 @@ struct ServerConnection {
     net::Address address;
     std::string host;
     std::uint64_t id = 0;
+    std::optional<wire::ScramKeys> made_keys;  // from the password, for Target::known_keys
     std::uint32_t pid = 0;
     std::string cancel_key;
     std::uint32_t protocol_minor = 0;

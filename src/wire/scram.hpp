@@ -110,6 +110,9 @@ struct ScramClientOptions {
     std::string channel_binding_data = {};
     ChannelBinding channel_binding = ChannelBinding::kPrefer;
     int iterations_max = kScramIterationsMax;
+    // Keys made from the same password before: with the same salt and iterations they are used, and
+    // the iterations are not done again.
+    std::optional<ScramKeys> known_keys = {};
 };
 
 class ScramClient {

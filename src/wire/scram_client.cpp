@@ -72,6 +72,11 @@ Result<> ScramClient::take_salt(std::string salt, int iterations) {
         }
         return {};
     }
+    if (options_.known_keys && options_.known_keys->salt == salt &&
+        options_.known_keys->iterations == iterations) {
+        keys_ = *options_.known_keys;
+        return {};
+    }
     const Secret salted = pbkdf2_sha256(password_->reveal(), salt, iterations);
     keys_ = {iterations, std::move(salt), hmac_sha256(salted, "Client Key"),
              hmac_sha256(salted, "Server Key")};

@@ -252,6 +252,20 @@ TEST(ScramLogin, ChannelBinding) {
         login(client_with("pencil", "", ChannelBinding::kRequire), server_with(""), kPlainOnly));
 }
 
+// Keys of an earlier login stand for the password's hashes, with the same salt only.
+TEST(ScramLogin, KnownKeysSaveTheIterations) {
+    const auto keys = login(client_with("pencil", ""), server_with(""), kPlainOnly);
+    ASSERT_TRUE(keys);
+    const auto client_knowing = [&](std::string_view password) {
+        return ScramClient(Secret(password), {.nonce = "client", .known_keys = *keys});
+    };
+    // Whether they were used shows in a password that alone would be refused.
+    EXPECT_TRUE(login(client_knowing("not looked at"), server_with(""), kPlainOnly));
+    const ScramServer other_salt(make_verifier("pencil", kSalt, 4096), {.nonce = "server"});
+    EXPECT_FALSE(login(client_knowing("not looked at"), other_salt, kPlainOnly));
+    EXPECT_TRUE(login(client_knowing("pencil"), other_salt, kPlainOnly));
+}
+
 TEST(ScramLogin, PassThroughWithTheClientsKeys) {
     const auto keys = login(client_with("pencil", ""), server_with(""), kPlainOnly);
     ASSERT_TRUE(keys);

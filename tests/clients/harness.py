@@ -53,7 +53,10 @@ def command(driver: str) -> list[str]:
 
 def run(driver: str, uri: str, names: list[str]) -> dict[str, dict]:
     """Runs the driver's program; what it printed for each scenario, or why it did not."""
-    line = [*command(driver), *names]
+    try:
+        line = [*command(driver), *names]
+    except shell.Failed as error:  # said once for all its scenarios, not tried for each again
+        return {name: {"error": f"{driver} cannot start: {error}; {error.rerun}"} for name in names}
     again = f"DATABASE_URL={uri} {shell.quote(line[:-len(names)])}"
     try:
         done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True,

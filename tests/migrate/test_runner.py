@@ -82,12 +82,19 @@ def test_transaction_pooler_is_refused(sandbox, cluster, run_folder):
             process.stop(bouncer)
 
 
+def grow_old(project, name):
+    """Waits until a transaction is so old that it counts as being in the way."""
+    wait_until(lambda: project.sql("select count(*) from pg_stat_activity where application_name = "
+                                   f"'{name}' and now() - xact_start > interval '1.2 s'") != "0",
+               20, "a transaction of some age")
+
+
 def test_blocker_is_named_and_waited_for(plain):
     """A long transaction in the way is named; nobody queues behind the migration meanwhile."""
     plain.write("migrations/0002_alter.sql", "alter table users add column nick text;\n")
     with session(plain, "long-report") as holder:
         holder.execute("select count(*) from users where email <> 'secret-literal'")
-        time.sleep(1.2)  # the age from which on a transaction is in the way
+        grow_old(plain, "long-report")
         running = plain.start("migrate", "up")
         seen = []
         reader = threading.Thread(target=lambda: seen.extend(running.stderr))
@@ -113,7 +120,7 @@ def test_lock_timeout_is_short_and_retried(plain):
     with session(plain, "quick-writer") as holder:
         holder.execute("lock table users in access exclusive mode")
         wait_until(lambda: waiting(plain, "%alter table%"), 20, "a waiting ALTER")
-        time.sleep(0.6)
+        wait_until(lambda: not waiting(plain, "%alter table%"), 20, "an ALTER that gave up")
     out, err = running.communicate(timeout=60)
     assert running.returncode == 0, err
     assert "55P03" in err and "attempt 2 of 10" in err
@@ -125,7 +132,7 @@ def test_gives_up_and_leaves_nothing(plain):
                 "alter table users add column nick text;\n")
     with session(plain, "stuck") as holder:
         holder.execute("select 1 from users")
-        time.sleep(1.2)
+        grow_old(plain, "stuck")
         refused = plain.up("--on-block", "fail", status=1)
         assert "stuck" in refused.stderr
         ended = plain.up("--on-block", "cancel")

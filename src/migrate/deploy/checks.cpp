@@ -12,6 +12,7 @@
 #include "migrate/deploy/command.hpp"
 #include "migrate/history/host_table.hpp"
 #include "migrate/lint/lint.hpp"
+#include "migrate/lint/settings.hpp"
 
 namespace howdah::migrate::runner {
 namespace {
@@ -104,7 +105,15 @@ std::string check_command(const SmokeTest& test) {
 
 }  // namespace
 
-Result<GateVerdict> lint_gate(const Project& project, const Plan& plan) {
+Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
+                              const std::filesystem::path& settings_file) {
+    lint::LintConfig lint_settings;
+    if (!settings_file.empty()) {
+        TRY(const std::string text, read_file(settings_file));
+        TRY(lint::Settings settings,
+            lint::read_settings(text, settings_file.string()));
+        lint_settings = std::move(settings.lint);
+    }
     lint::Project linted;
     linted.tool = lint_tool(project.tool);
     linted.folder = project.folder.string();
@@ -119,7 +128,7 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan) {
         linted.files.push_back(
             {.path = path, .name = script.name, .judged = runs, .pending = runs});
     }
-    lint::LintConfig config;
+    lint::LintConfig config = lint_settings;
     config.scope = lint::Scope::kFile;
     config.lock_timeout_by_runner = true;
     const auto read = [&](const lint::MigrationFile& file) -> Result<std::string> {
@@ -133,8 +142,8 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan) {
         verdict.risk = std::max(verdict.risk, finding.risk);
     }
     for (const lint::FileVerdict& file : result.files) {
-        const bool expands =
-            file.order == lint::DeployOrder::kAny || file.order == lint::DeployOrder::kBefore;
+        const bool expands = file.order == lint::DeployOrder::kAny ||
+                             file.order == lint::DeployOrder::kBefore;
         if (expands) {
             verdict.expand_only.push_back(texts.at(file.file)->name);
         }

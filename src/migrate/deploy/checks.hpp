@@ -1,6 +1,7 @@
 // What judges a deploy: the lint gate before it, smoke tests and a watched window after it.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@ struct GateVerdict {
     std::vector<std::string> expand_only;  // migrations that the application before can live with
 };
 
-// Lints what the plan runs, as this runner runs it: a transaction per file, lock_timeout set.
-Result<GateVerdict> lint_gate(const Project& project, const Plan& plan);
+// Lints what the plan runs, as this runner runs it: a transaction per file, lock_timeout set; rules
+// as [lint] of `settings_file` has them (empty: the defaults).
+Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
+                              const std::filesystem::path& settings_file);
 
 struct SmokeResult {
     std::string name;

@@ -213,6 +213,7 @@ Result<> read_project_config(const fs::path& file, ProjectConfig& config) {
                     fmt::format("{}:{}: {}", file.string(), error.source().begin.line,
                                 error.description()));
     }
+    config.file = file;
     const fs::path base = file.parent_path();
     if (const toml::table* table = parsed["migrate"].as_table()) {
         TRY_VOID(read_table(file, *table, migrate_keys(config.migrate, base), "migrate"));

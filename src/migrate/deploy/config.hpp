@@ -64,6 +64,7 @@ struct DeployConfig {
 };
 
 struct ProjectConfig {
+    std::filesystem::path file;  // howdah.toml; empty: there is none
     RunnerSettings migrate;
     DeployConfig deploy;
 };

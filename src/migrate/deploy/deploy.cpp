@@ -112,7 +112,7 @@ Result<std::string> Deploy::gate() {
         }
         return "lint_command passed";
     }
-    TRY(verdict_, lint_gate(runner_->project(), plan_));
+    TRY(verdict_, lint_gate(runner_->project(), plan_, config_.file));
     record_.risk = risk_text(verdict_.risk);
     record_.findings.insert(record_.findings.end(), verdict_.findings.begin(),
                             verdict_.findings.end());

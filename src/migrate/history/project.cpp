@@ -13,6 +13,7 @@
 
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
+#include "migrate/lint/discover.hpp"
 
 namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
@@ -29,11 +30,6 @@ constexpr std::array<std::pair<HostTool, std::string_view>, 8> kNames{{
     {HostTool::kFlyway, "flyway"},
 }};
 
-// Places below a project where the tools keep migrations, most specific first.
-constexpr std::array<std::string_view, 9> kUsualPlaces{
-    "prisma/migrations", "drizzle",    "src/db/migrations", "src/drizzle",        "db/migrations",
-    "db/migration",      "migrations", "sql/migrations",    "supabase/migrations"};
-
 std::vector<fs::path> sql_files(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code ignored;
@@ -46,71 +42,55 @@ std::vector<fs::path> sql_files(const fs::path& folder) {
     return files;
 }
 
-bool any_contains(const std::vector<fs::path>& files, std::string_view mark) {
-    return std::ranges::any_of(files, [&](const fs::path& file) {
-        const auto text = read_file(file);
-        return text && text->find(mark) != std::string::npos;
+// golang-migrate knows pairs and nothing else; a plain folder may have some down scripts.
+bool all_are_pairs(const fs::path& folder) {
+    static const std::regex pair("[0-9]+_.*\\.(up|down)\\.sql");
+    return std::ranges::all_of(sql_files(folder), [](const fs::path& file) {
+        return std::regex_match(file.filename().string(), pair);
     });
 }
 
-std::optional<HostTool> tool_of_subfolders(const fs::path& folder) {
-    bool scripts = false;
-    bool snapshots = false;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-        scripts |= entry.is_directory() && fs::exists(entry.path() / "migration.sql");
-        snapshots |= entry.is_directory() && fs::exists(entry.path() / "snapshot.json");
-    }
-    if (snapshots && !fs::exists(folder / "migration_lock.toml")) {
-        return HostTool::kDrizzle1;
-    }
-    if (scripts || fs::exists(folder / "migration_lock.toml")) {
-        return HostTool::kPrisma;
-    }
-    return std::nullopt;
+std::unexpected<Error> refuse_tool(const fs::path& folder, std::string_view name) {
+    return fail(Error(ErrorCode::kInvalidInput, "",
+                      fmt::format("{} is a {} folder, whose history howdah does not write",
+                                  folder.string(), name),
+                      fmt::format("howdah lint reads it; run it with {}", name)));
 }
 
-std::optional<HostTool> tool_of(const fs::path& folder) {
-    if (fs::exists(folder / "meta" / "_journal.json")) {
-        return HostTool::kDrizzle0;
+// Whose folder it is; nullopt when there is no migration in it. Tools whose history howdah does not
+// write are refused.
+Result<std::optional<HostTool>> tool_of(const fs::path& folder) {
+    if (fs::exists(folder / "atlas.sum")) {
+        return refuse_tool(folder, "atlas");
     }
-    if (const auto tool = tool_of_subfolders(folder)) {
-        return tool;
+    const std::optional<lint::Tool> found = lint::detect_tool(folder);
+    if (!found) {
+        return fs::exists(folder / "migration_lock.toml") ? std::optional(HostTool::kPrisma)
+                                                          : std::nullopt;
     }
-    const std::vector<fs::path> files = sql_files(folder);
-    if (files.empty()) {
-        return std::nullopt;
-    }
-    static const std::regex flyway("[VUR][0-9._]*__.*\\.sql");
-    static const std::regex golang("[0-9]+_.*\\.(up|down)\\.sql");
-    const auto named = [&](const std::regex& pattern) {
-        return std::ranges::any_of(files, [&](const fs::path& file) {
-            return std::regex_match(file.filename().string(), pattern);
-        });
-    };
-    if (named(flyway)) {
-        return HostTool::kFlyway;
-    }
-    if (named(golang)) {
-        return HostTool::kGolangMigrate;
-    }
-    if (any_contains(files, "-- +goose Up")) {
-        return HostTool::kGoose;
-    }
-    return any_contains(files, "-- migrate:up") ? HostTool::kDbmate : HostTool::kPlain;
-}
-
-// Tools whose folders are recognised but whose history howdah does not write.
-std::optional<Error> refused_tool(const fs::path& folder) {
-    const std::array<std::pair<std::string_view, std::string_view>, 3> marks{
-        {{"sqitch.plan", "sqitch"}, {"atlas.sum", "atlas"}, {"committed", "graphile-migrate"}}};
-    for (const auto& [mark, name] : marks) {
-        if (fs::exists(folder / mark)) {
-            return Error(ErrorCode::kInvalidInput, "",
-                         fmt::format("{} is a {} folder, whose history howdah does not write",
-                                     folder.string(), name),
-                         fmt::format("howdah lint reads it; run it with {}", name));
-        }
+    switch (*found) {
+        case lint::Tool::kPlain:
+            return HostTool::kPlain;
+        case lint::Tool::kDrizzle:
+            return HostTool::kDrizzle0;
+        case lint::Tool::kDrizzle1:
+            return HostTool::kDrizzle1;
+        case lint::Tool::kPrisma:
+            return HostTool::kPrisma;
+        case lint::Tool::kFlyway:
+            return HostTool::kFlyway;
+        case lint::Tool::kGoose:
+            return HostTool::kGoose;
+        case lint::Tool::kDbmate:
+            return HostTool::kDbmate;
+        case lint::Tool::kGolangMigrate:
+            return all_are_pairs(folder) ? HostTool::kGolangMigrate : HostTool::kPlain;
+        case lint::Tool::kSqitch:
+            return refuse_tool(folder, "sqitch");
+        case lint::Tool::kGraphile:
+            return refuse_tool(folder, "graphile-migrate");
+        case lint::Tool::kDiesel:
+            return refuse_tool(folder, "diesel");
     }
     return std::nullopt;
 }
@@ -119,7 +99,7 @@ Error not_found(const fs::path& path) {
     return {ErrorCode::kNotFound, "",
             fmt::format("no migrations at {}: looked there and in {} for meta/_journal.json "
                         "(Drizzle), */migration.sql (Prisma, Drizzle 1.0) and *.sql",
-                        path.string(), fmt::join(kUsualPlaces, ", ")),
+                        path.string(), fmt::join(lint::usual_places(), ", ")),
             "give the migrations folder, or set [migrate] folder in howdah.toml"};
 }
 
@@ -204,17 +184,15 @@ Result<Project> read_project(const fs::path& path) {
                           "give the migrations folder, or a project that holds one"));
     }
     std::vector<fs::path> places{path};
-    for (const std::string_view place : kUsualPlaces) {
+    for (const std::string_view place : lint::usual_places()) {
         places.push_back(path / place);
     }
     for (const fs::path& place : places) {
         if (!fs::is_directory(place, ignored)) {
             continue;
         }
-        if (auto refused = refused_tool(place)) {
-            return fail(std::move(*refused));
-        }
-        if (const auto tool = tool_of(place)) {
+        TRY(const std::optional<HostTool> tool, tool_of(place));
+        if (tool) {
             return read_project_as(place, *tool);
         }
     }

@@ -165,6 +165,8 @@ void judge_only(Project& project, const std::vector<std::string>& files) {
 
 }  // namespace
 
+std::span<const std::string_view> usual_places() { return kUsualPlaces; }
+
 Result<std::string> read_whole(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "migrate/lint/lint.hpp"
@@ -17,6 +19,9 @@ Result<Project> discover(const std::vector<std::string>& paths);
 
 // The tool of a folder, by its shape; nullopt when there is no migration in it.
 std::optional<Tool> detect_tool(const std::filesystem::path& folder);
+
+// Where projects keep migrations, looked into in this order.
+std::span<const std::string_view> usual_places();
 
 // Reads a file whole; kIo with its name.
 Result<std::string> read_whole(const std::filesystem::path& path);

@@ -11,7 +11,7 @@ namespace {
 
 void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
-    if (a.kind == ActionKind::kRewriteStorage && !a.fresh) {
+    if (a.kind == ActionKind::kRewriteStorage && !a.fresh && !a.has(kSchemaOnly)) {
         sink.at(a, fmt::format("{} is copied under ACCESS EXCLUSIVE",
                                a.table.empty() ? a.name : a.table));
     }

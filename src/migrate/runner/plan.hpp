@@ -31,8 +31,8 @@ enum class OnSkipped : std::uint8_t { kStop, kRun, kIgnore };
 struct PlanOptions {
     TransactionScope scope = TransactionScope::kFile;
     OnSkipped on_skipped = OnSkipped::kStop;
-    std::string to;         // up: last to run; down: what stays on top ("" = undo `count`)
-    std::size_t count = 1;  // down: how many
+    std::string to;                 // up: last to run; down: what stays on top ("" = undo `count`)
+    std::size_t count = 1;          // down: how many
     std::vector<std::string> only;  // down: these and no others, whatever `to` and `count` say
 };
 

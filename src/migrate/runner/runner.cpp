@@ -15,6 +15,20 @@ namespace {
 
 constexpr std::size_t kEvidenceMax = 2'000;
 
+// Pairs of up and down scripts are golang-migrate's or plain: what has run here decides.
+Result<> settle_tool(pg::Connection& db, const RunnerSettings& settings, Project& project) {
+    if (settings.tool || project.tool != HostTool::kGolangMigrate) {
+        return {};
+    }
+    TRY(const bool ours, make_plain_table({})->exists(db));
+    TRY(const bool theirs,
+        make_version_table(HostTool::kGolangMigrate, settings.names)->exists(db));
+    if (ours && !theirs) {
+        TRY(project, read_project_as(project.folder, HostTool::kPlain));
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string split_prisma_url(const std::string& url, std::string& schema) {
@@ -77,6 +91,7 @@ Result<Runner> Runner::open(RunnerSettings settings, Narrator& narrator, Interru
     if (prisma && !schema.empty()) {
         TRY_VOID(work.execute("set search_path = " + pg::quoted_name(schema)));
     }
+    TRY_VOID(settle_tool(work, settings, project));
     Executor executor(std::move(work), std::move(watch), settings.executor);
     Runner runner(std::move(settings), std::move(project), std::move(executor), narrator);
     runner.interrupt_ = &interrupt;

@@ -1,0 +1,46 @@
+#include "net/tcp_options.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace howdah::net {
+namespace {
+
+void set(int fd, int level, int option, int value) {
+    if (value > 0) {
+        ::setsockopt(fd, level, option, &value, sizeof value);
+    }
+}
+
+bool is_tcp(int fd) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+           (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+}  // namespace
+
+void apply_tcp_options(int fd, const TcpOptions& options) {
+    if (fd < 0 || !is_tcp(fd)) {
+        return;
+    }
+    set(fd, SOL_SOCKET, SO_KEEPALIVE, options.keepalive ? 1 : 0);
+    if (options.keepalive) {
+        set(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_count);
+        set(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);
+        set(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.keepalive_interval_s);
+    }
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
+    set(fd, SOL_SOCKET, SO_SNDBUF, options.socket_buffer);
+    set(fd, SOL_SOCKET, SO_RCVBUF, options.socket_buffer);
+}
+
+void set_defer_accept(int fd, int seconds) {
+    if (is_tcp(fd)) {
+        set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+    }
+}
+
+}  // namespace howdah::net

@@ -1,0 +1,237 @@
+"""howdah deploy: every stage, and the way back from each; what is back is compared as a dump."""
+
+import http.server
+import json
+import shutil
+import threading
+
+import pytest
+
+from tests.migrate.harness import held_to_schema
+
+FIRST = "create table users (id int primary key, email text);\n" \
+        "insert into users select n, 'u' || n from generate_series(1, 100) n;\n"
+EXPAND = "alter table users add column nick text;\n"
+NARROW = "create table extra (id int primary key);\nalter table users rename column email to mail;\n"
+
+
+@pytest.fixture
+def box(sandbox):
+    sandbox.write("migrations/1_first.sql", FIRST)
+    sandbox.up()
+    return sandbox
+
+
+def configure(box, text: str = "", **deploy) -> None:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in deploy.items()]
+    box.write("howdah.toml", "[deploy]\n" + "\n".join(lines) + "\n" + text)
+
+
+def record(box) -> dict:
+    newest = max((box.folder / "howdah-deploys").glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
+    assert newest.with_suffix(".md").read_text().startswith("# Deploy ")
+    return held_to_schema(json.loads(newest.read_text()))
+
+
+def stages(document: dict) -> dict:
+    return {stage["name"]: stage["outcome"] for stage in document["stages"]}
+
+
+def test_all_stages(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box, '[[deploy.smoke]]\nname = "rows"\nsql = "select count(*) = 100 from users"\n'
+              '[[deploy.smoke]]\ncommand = "test -f application"\n',
+              application="echo $HOWDAH_PLAN_HASH > application", watch_seconds=1)
+    document = box.json("deploy")
+    assert stages(document) == {name: "done" for name in (
+        "plan", "lint", "backup", "migrate", "validate", "application", "smoke", "watch")}
+    assert document == record(box)
+    assert (box.folder / "application").read_text().strip() == document["plan_hash"]
+    assert all((box.folder / file).exists() for file in document["backup"]["files"])
+    assert stages(box.json("deploy"))["migrate"] == "skipped"
+
+
+def test_dry_run_changes_nothing(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    before = box.dump(howdah=True, data=True)
+    configure(box, application="touch application")
+    assert "alter table users add column nick text" in box.run("deploy", "--dry-run").stdout
+    assert box.dump(howdah=True, data=True) == before
+    assert not (box.folder / "application").exists()
+    assert not (box.folder / "howdah-deploys").exists()
+
+
+def test_high_risk_needs_this_plans_hash(box):
+    box.write("migrations/2_drop.sql", "drop table users;\n")
+    configure(box)
+    refused = box.json("deploy", status=1)
+    assert refused["outcome"] == "refused" and refused["risk"] == "high"
+    assert f"--approve {refused['plan_hash']}" in refused["hint"]
+    box.run("deploy", "--approve", "0" * 64, status=1)
+    assert box.sql("select count(*) from users") == "100"
+    document = box.json("deploy", "--approve", refused["plan_hash"])
+    assert document["backup"]["tables"] == ["public.users"]
+    assert box.sql("select to_regclass('users')") == ""
+
+
+def test_backup_holds_the_rows_and_can_be_put_back(box):
+    before = box.dump(data=True)
+    configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", backup_scope="full", gate="off")
+    box.write("migrations/2_drop.sql", "delete from users where id > 50; drop table users;\n")
+    failed = box.json("deploy", status=1)
+    assert failed["outcome"] == "failed" and "pg_restore" in failed["hint"]
+    box.recreate()
+    from tools import process
+    from tools.pgcluster import BIN, SUPERUSER
+    dump = box.server.data.parent / "restore.dump"
+    shutil.copy(box.folder / failed["backup"]["files"][0], dump)
+    process.run([BIN / "pg_restore", "-h", box.server.sockets, "-p", str(box.server.port), "-U",
+                 SUPERUSER, "-d", box.name, dump])
+    assert box.dump(data=True) == before
+
+
+def test_restore_by_consent(box):
+    before = box.dump(data=True)
+    configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", backup_scope="full", gate="off")
+    box.write("migrations/2_drop.sql", "drop table users;\n")
+    document = box.json("deploy", "--restore", status=1)
+    assert stages(document)["restore"] == "done" and document["outcome"] == "rolled-back"
+    assert box.dump(data=True) == before
+
+
+def test_failing_smoke_test_keeps_what_only_adds(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box, "[[deploy.smoke]]\ncommand = \"echo it is broken; false\"\n",
+              application="echo new > application", application_rollback="echo old > application")
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back"
+    assert stages(document)["roll back schema"] == "skipped"
+    assert "it is broken" in document["smoke"][0]["detail"]
+    assert (box.folder / "application").read_text() == "old\n"
+    assert box.sql("select count(nick) from users") == "0"
+
+
+@pytest.mark.parametrize("policy", ["when-needed", "always"])
+def test_failing_smoke_test_goes_back(box, policy):
+    before = box.dump(data=True)
+    box.write("migrations/2_narrow.up.sql", NARROW if policy == "when-needed" else EXPAND)
+    if policy == "when-needed":
+        box.write("migrations/2_narrow.down.sql",
+                  "alter table users rename column mail to email; drop table extra;\n")
+    configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", gate="off",
+              application="true", application_rollback="true", roll_back_schema=policy)
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back"
+    assert stages(document)["roll back schema"] == "done"
+    assert box.dump(data=True) == before
+    assert box.json("migrate", "status")["pending"] == 1
+
+
+def test_rollback_never_drops_what_was_written_since(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", roll_back_schema="always",
+              application=f"psql -X '{box.uri}' -c \"update users set nick = 'new' where id = 1\"",
+              application_rollback="true")
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "failed"
+    assert "would destroy data" in json.dumps(document["stages"])
+    assert box.sql("select nick from users where id = 1") == "new"
+
+
+def test_failure_inside_a_transaction_needs_no_way_back(box):
+    before = box.dump(data=True)
+    box.write("migrations/2_bad.sql", EXPAND + "select 1/0;\n")
+    configure(box, application="touch application")
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back" and "22012" in document["error"]
+    assert box.dump(data=True) == before
+    assert not (box.folder / "application").exists()
+
+
+def test_half_a_migration_is_taken_back(box):
+    before = box.dump(data=True)
+    box.write("migrations/2_half.sql", EXPAND + "alter table users add constraint c check (id > 0) "
+              "not valid;\ncreate unique index concurrently k on users ((1));\n")
+    configure(box, gate="off")
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back"
+    assert stages(document)["roll back schema"] == "done"
+    assert box.dump(data=True) == before
+    assert box.json("migrate", "status")["pending"] == 1
+
+
+def test_failing_application_goes_back(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box, application="echo no such image >&2; exit 7",
+              application_rollback="echo old > application")
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back" and "ended with 7: no such image" in document["error"]
+    assert (box.folder / "application").read_text() == "old\n"
+
+
+@pytest.mark.parametrize("settings, words", [
+    (dict(backup="command", backup_command="exit 3"), "ended with 3"),
+    (dict(backup="command", backup_command="true"), "left nothing"),
+    (dict(backup="command", backup_command="echo x > $HOWDAH_BACKUP_FILE", backup_verify="false"),
+     "verification ended with 1"),
+    (dict(backup="restore_point"), "archive_mode is off"),
+])
+def test_no_backup_no_migration(box, settings, words):
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box, **settings)
+    document = box.json("deploy", status=1)
+    assert words in document["error"]
+    assert box.json("migrate", "status")["pending"] == 1
+
+
+def test_drift_stops(box):
+    box.write("migrations/2_expand.sql", EXPAND)
+    box.sql("alter table users add column by_hand int")
+    configure(box)
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "refused" and "users.by_hand" in document["error"]
+    box.run("deploy", "--ignore-drift")
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/good" else 503)
+        self.end_headers()
+        self.wfile.write(b"all is well")
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("path, extra, passes", [
+    ("/good", 'contains = "well"', True), ("/good", 'contains = "bad"', False),
+    ("/down", "", False), ("/down", "status = 503", True)])
+def test_http_smoke_tests(box, path, extra, passes):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        configure(box, f'[[deploy.smoke]]\nurl = "http://127.0.0.1:{server.server_port}{path}"\n'
+                  f"{extra}\n")
+        document = box.json("deploy", status=0 if passes else 1)
+        assert [result["passed"] for result in document["smoke"]] == [passes]
+        server.shutdown()
+
+
+def test_watch_notices_errors(box):
+    """The application that was deployed makes one transaction in two fail."""
+    box.write("migrations/2_expand.sql", EXPAND)
+    loop = "for i in $(seq 40); do psql -X -q '{uri}' -c 'select 1' -c 'select 1/0'; done"
+    configure(box, application="(" + loop.format(uri=box.uri) + ") >/dev/null 2>&1 &",
+              application_rollback="touch back", watch_seconds=15)
+    document = box.json("deploy", status=1)
+    assert "transactions are rolled back" in document["error"]
+    assert document["outcome"] == "rolled-back" and (box.folder / "back").exists()
+
+
+def test_password_is_in_no_record(box):
+    box.server.sql("create role deployer superuser login password 'hush-hush'")
+    box.write("migrations/2_expand.sql", EXPAND)
+    configure(box)
+    uri = f"postgresql://deployer:hush-hush@127.0.0.1:{box.server.port}/{box.name}"
+    done = box.run("deploy", uri=uri)
+    texts = "".join(p.read_text() for p in (box.folder / "howdah-deploys").iterdir())
+    assert "hush" not in texts + done.stdout + done.stderr

@@ -1,0 +1,330 @@
+"""The traps of the protocol that poolers fall into, each by its name, held against PostgreSQL.
+
+Every case sends the same messages to PostgreSQL and through howdah, while another client makes
+howdah's client change servers, and demands the same answers.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+
+import pytest
+
+from tests.proxy import wire_client as wire
+from tests.proxy.wire_client import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, copy_fail,
+                                     describe, execute, parse, query)
+from tools import process
+
+
+@pytest.fixture(scope="module")
+def pooler(start_howdah):
+    return start_howdah("traps", pool_mode="transaction", default_pool_size="3")
+
+
+@pytest.fixture(scope="module")
+def database(new_database):
+    return new_database("traps")
+
+
+@pytest.fixture(scope="module")
+def uris(cluster, pooler, database):
+    return {"direct": cluster.primary.uri("app", "app-secret", database),
+            "howdah": pooler.uri(database)}
+
+
+@pytest.fixture
+def open_client(uris):
+    with contextlib.ExitStack() as stack:
+        def make(where="howdah", **options):
+            client = wire.Client(uris[where], **options)
+            stack.callback(client.close)
+            return client
+        yield make
+
+
+@pytest.fixture
+def same(open_client):
+    """same(step, step, ...): each step's answers are equal; a step is messages, and how many Z."""
+    def run(*steps):
+        direct = open_client("direct")
+        through = open_client("howdah")
+        others = [open_client("howdah") for _ in range(2)]
+        answers = []
+        for number, step in enumerate(steps):
+            messages, ready = step if isinstance(step, tuple) else (step, 1)
+            other = others[number % 2]
+            in_transaction = number and answers[-1][-1][1] != b"I"
+            if not in_transaction:
+                other.ask(query("begin"))
+            expected = wire.normal(direct.ask(*messages, ready=ready))
+            got = wire.normal(through.ask(*messages, ready=ready))
+            if not in_transaction:
+                other.ask(query("rollback"))
+            assert got == expected, f"step {number}"
+            answers.append(expected)
+        return answers
+    return run
+
+
+def test_t1_after_an_error_everything_up_to_sync_is_ignored(same):
+    same([parse("a", "select 1"), SYNC],
+         [bind("", "a"), execute(), parse("bad", "selec 1"), parse("b", "select 2"),
+          close("S", "a"), bind("", "a"), execute(), SYNC],
+         # Neither the Parse of b nor the Close of a happened.
+         [bind("", "a"), execute(), SYNC],
+         [bind("", "b"), execute(), SYNC],
+         [parse("b", "select 3"), SYNC],
+         [bind("", "b"), execute(), SYNC])
+
+
+def test_t2_ready_only_after_sync(open_client):
+    client = open_client()
+    client.send(parse("", "select 1/0"), bind("", ""), execute(), FLUSH)
+    seen = client.until("E")
+    client.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.receive()
+    client.socket.settimeout(20)
+    assert [one.type for one in seen] == ["1", "2", "E"] or [one.type for one in seen][-1] == "E"
+    assert [one.type for one in client.ask(SYNC)] == ["Z"]
+
+
+def test_t3_errors_of_names_are_postgresqls(same):
+    same([bind("", "nobody"), SYNC],
+         [parse("twice", "select 1"), SYNC],
+         [parse("twice", "select 2"), SYNC],
+         [bind("", "twice"), execute(), SYNC],
+         [query("create table if not exists t3(i int)")],
+         # The implicit transaction fails with the error: the insert is undone.
+         [parse("", "insert into t3 values (1)"), bind("", ""), execute(),
+          parse("twice", "select 3"), SYNC],
+         [query("select count(*) from t3")],
+         [describe("S", "nobody"), SYNC], [describe("P", "nobody"), SYNC],
+         [close("S", "nobody"), close("P", "nobody"), SYNC])
+
+
+def test_t4_n_syncs_give_n_readies(same):
+    same(([parse("", "select 1"), bind("", ""), execute(), SYNC, SYNC, SYNC], 3),
+         ([SYNC, SYNC], 2),
+         ([query("select 1"), query("select 2"), parse("p", "select 3"), SYNC, bind("", "p"),
+           execute(), SYNC], 4))
+
+
+def test_t5_one_query_many_statements(same):
+    same([query("select 1; select 2")], [query("")], [query(";;")],
+         [query("create table if not exists t5(i int); insert into t5 values (1); select 1/0; "
+                "insert into t5 values (2)")],
+         [query("select to_regclass('t5') is null")],
+         [query("begin; select 1; commit; select 2")],
+         [query("begin; select 1")], [query("commit; begin; select 1/0")], [query("rollback")],
+         [query("do $$ begin raise notice 'hello'; end $$; select 1")])
+
+
+def test_t5_query_ends_the_unnamed_statement(same):
+    same([parse("", "select 1"), SYNC], [query("select 2")], [bind("", ""), execute(), SYNC])
+
+
+def test_t6_unnamed_statement_survives_a_change_of_server(same):
+    same([parse("", "select $1::int + 1"), describe("S", ""), SYNC],
+         [bind("", "", "41"), execute(), SYNC],
+         [bind("", "", "42"), describe("P", ""), execute(), SYNC])
+
+
+def test_t6_flush_keeps_the_server(open_client):
+    for where in ("direct", "howdah"):
+        client = open_client(where)
+        client.send(parse("", "select $1::int"), describe("S", ""), FLUSH)
+        assert [one.type for one in client.until("T")] == ["1", "t", "T"]
+        client.send(bind("", "", "5"), execute(), SYNC)
+        assert [one.type for one in client.until("Z")] == ["2", "D", "C", "Z"]
+
+
+def test_t7_portals(same):
+    rows = "select generate_series(1, 7)"
+    same([query("begin")],
+         [parse("", rows), bind("c", ""), execute("c", 3), SYNC],
+         [execute("c", 3), SYNC], [execute("c", 3), SYNC], [close("P", "c"), SYNC],
+         [execute("c", 3), SYNC], [query("rollback")],
+         [parse("", rows), bind("", ""), execute("", 2), execute("", 2), SYNC],
+         [execute("", 2), SYNC])
+
+
+def test_t7_cursor_with_hold(open_client):
+    client = open_client()
+    client.ask(query("declare held cursor with hold for select generate_series(1, 5)"))
+    others = [open_client() for _ in range(2)]
+    for other in others:
+        other.ask(query("begin"))
+    assert [one.type for one in client.ask(query("fetch 2 from held"))] == ["T", "D", "D", "C", "Z"]
+    client.ask(query("close held"))
+
+
+def test_t8_copy_in(same):
+    same([query("create table if not exists t8(i int)")], [query("truncate t8")],
+         [query("copy t8 from stdin"), copy_data(b"1\n2\n"), COPY_DONE],
+         [query("copy t8 from stdin"), copy_data(b"x\n"), COPY_DONE],
+         [query("copy t8 from stdin"), copy_data(b"3\n"), copy_fail("changed my mind")],
+         [parse("", "copy t8 from stdin"), bind("", ""), execute(), copy_data(b"4\n"), COPY_DONE,
+          SYNC],
+         [query("select 1; copy t8 from stdin; select 2"), copy_data(b"5\n"), COPY_DONE],
+         [query("select array_agg(i order by i) from t8")])
+
+
+def test_t8_data_after_a_failed_copy_reaches_nobody(open_client):
+    client = open_client()
+    client.ask(query("create table if not exists t8b(i int)"))
+    client.send(query("copy t8b from stdin"), copy_data(b"x\n"), copy_data(b"1\n" * 1000))
+    client.until("Z")
+    client.send(copy_data(b"2\n"), COPY_DONE)
+    assert [one.type for one in client.ask(query("select 7"))] == ["T", "D", "C", "Z"]
+
+
+def test_t8_copy_out(same):
+    same([query("copy (select generate_series(1, 3)) to stdout")],
+         [parse("", "copy (select 1) to stdout"), bind("", ""), execute(), SYNC])
+
+
+def test_t9_function_call(same):
+    # int4pl is oid 177, textlen 1257.
+    def call(oid, *values):
+        body = struct.pack("!ihh", oid, 0, len(values))
+        for value in values:
+            body += struct.pack("!i", len(value)) + value
+        return wire.message("F", body + struct.pack("!h", 0))
+    same([call(177, b"2", b"3")], [call(1257, b"abcdef")], [call(177, b"x", b"1")],
+         [query("begin")], [call(177, b"4", b"5")], [query("commit")])
+
+
+def test_t10_parameters_change_at_any_moment(open_client):
+    client, other = open_client(), open_client()
+    client.ask(query("set application_name = 'first'"))
+    other.ask(query("begin"))
+    statuses = [one.body for one in client.ask(query("select 1")) if one.type == "S"]
+    assert not any(b"application_name" in body and b"first" not in body for body in statuses)
+    answer = client.ask(query("show application_name"))
+    assert any(one.type == "D" and one.body.endswith(b"first") for one in answer)
+
+
+def test_t11_failed_transactions(same):
+    same([query("begin")], [query("select 1/0")], [query("select 1")],
+         [parse("", "select 1"), SYNC], [query("rollback")], [query("select 1")])
+
+
+def wait_for_sleeper(cluster, database):
+    process.wait_until(lambda: int(cluster.primary.sql(
+        "select count(*) from pg_stat_activity where state = 'active' and query = "
+        f"'select pg_sleep(60)' and datname = '{database}'")), 20, "a sleeping server")
+
+
+def test_t11_client_that_vanishes_leaves_no_transaction(open_client, cluster, database):
+    for half in (query("begin; create table t11(i int)"), query("select pg_sleep(60)"),
+                 parse("", "select 1") + bind("", "")):
+        client = open_client()
+        client.send(half)
+        if b"pg_sleep" in half:
+            wait_for_sleeper(cluster, database)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    count = (f"select count(*) from pg_stat_activity where datname = '{database}' and "
+             "(state <> 'idle') and backend_type = 'client backend' and pid <> pg_backend_pid()")
+    process.wait_until(lambda: not int(cluster.primary.sql(count)), 10,
+                       "servers at rest after their clients left")
+    assert wire.normal(open_client().ask(query("select to_regclass('t11') is null")))[1][1][-1:] \
+        == b"t"
+
+
+@pytest.mark.parametrize("nonsense", [
+    b"Q\x00\x00\x00\x03", b"Q\xff\xff\xff\xff", b"Q\x80\x00\x00\x00", b"\x00\x00\x00\x00\x04",
+    b"z\x00\x00\x00\x04", b"B\x00\x00\x00\x05\x01", b"P\x00\x00\x00\x06ab", b"Q\x00\x00\x00\x06ab",
+    b"C\x00\x00\x00\x04", b"S\x00\x00\x00\x08\x00\x00\x00\x00", b"D\x00\x00\x00\x05S",
+], ids=lambda data: data.hex())
+def test_t12_a_broken_client_is_closed_and_nobody_else(open_client, nonsense):
+    bystander = open_client()
+    client = open_client()
+    client.send(nonsense)
+    with pytest.raises((EOFError, ConnectionError)):
+        while True:
+            client.receive()
+    assert [one.type for one in bystander.ask(query("select 1"))] == ["T", "D", "C", "Z"]
+
+
+@pytest.mark.parametrize("packet", [
+    b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x00\x00\x00\x07abc", b"\x7f\xff\xff\xff\x00\x03\x00\x00",
+    struct.pack("!ii", 16, 196608) + b"user\0x\0\0", struct.pack("!ii", 9, 0x20000) + b"\0",
+], ids=lambda data: data.hex())
+def test_t12_a_broken_start_is_closed(uris, open_client, packet):
+    target = open_client()
+    with socket.create_connection((target.host, target.port), 20) as raw:
+        raw.sendall(packet)
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(4096):
+            pass
+    assert [one.type for one in target.ask(query("select 1"))] == ["T", "D", "C", "Z"]
+
+
+def test_t13_both_sides_send_much_at_once(open_client):
+    client = open_client()
+    text_bytes = "x" * 1_000_000
+    messages = b"".join(parse("", f"select length('{text_bytes}'), repeat('y', 1000000)")
+                        + bind("", "") + execute() for _ in range(20)) + SYNC
+    sender = threading.Thread(target=client.send, args=(messages,))
+    sender.start()
+    rows = [one for one in client.until("Z") if one.type == "D"]
+    sender.join()
+    assert len(rows) == 20 and all(len(one.body) > 1_000_000 for one in rows)
+
+
+def test_t13_a_slow_reader_holds_no_memory(open_client, pooler, cluster):
+    def resident():
+        with open(f"/proc/{pooler.process.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * 4096
+    client = open_client()
+    client.ask(query("select 1"))
+    before = resident()
+    client.send(query("select repeat('z', 1000) from generate_series(1, 200000)"))
+    # The server stands still when howdah takes no more: all that will be held is held.
+    process.wait_until(lambda: cluster.primary.sql(
+        "select count(*) from pg_stat_activity where wait_event = 'ClientWrite' and query like "
+        "'select repeat(''z''%'") != "0", 20, "a server that waits for its reader")
+    grown = resident() - before
+    assert grown < 20_000_000, f"{grown} bytes for one slow reader of 200 MB"
+    assert sum(1 for one in client.until("Z") if one.type == "D") == 200_000
+
+
+def test_t14_ssl_and_gss_requests(open_client):
+    target = open_client()
+    with socket.create_connection((target.host, target.port), 20) as raw:
+        raw.sendall(struct.pack("!ii", 8, 80877104))
+        assert raw.recv(1) == b"N"
+        raw.sendall(struct.pack("!ii", 8, 80877103))
+        assert raw.recv(1) == b"N"
+        body = struct.pack("!i", 196608) + b"user\0app\0database\0nowhere_at_all\0\0"
+        raw.sendall(struct.pack("!i", len(body) + 4) + body)
+        assert raw.recv(1) in (b"R", b"E")
+
+
+def test_t15_protocol_3_2(open_client):
+    client = open_client(minor=2)
+    assert len(client.key) > 8
+    assert not any(one.type == "v" for one in client.greeting)
+    newer = open_client(minor=9)
+    assert [one.type for one in newer.greeting].count("v") == 1
+    options = {"_pq_.no_such_option": "1"}
+    asked = open_client(minor=0, **options)
+    assert [one.type for one in asked.greeting].count("v") == 1
+    assert len(open_client(minor=0).key) == 8
+
+
+def test_t16_cancel_needs_the_key_and_hits_only_its_query(open_client, cluster, database):
+    client, other = open_client(), open_client()
+    client.send(query("select pg_sleep(1), 'done'"))
+    other.cancel(client.key[:4] + b"\1\2\3\4")
+    other.cancel()
+    assert [one.type for one in client.until("Z")] == ["T", "D", "C", "Z"]
+    client.send(query("select pg_sleep(60)"))
+    wait_for_sleeper(cluster, database)
+    client.cancel()
+    answer = client.until("Z")
+    assert [wire.fields(one)["C"] for one in answer if one.type == "E"] == ["57014"]
+    assert [one.type for one in client.ask(query("select 1"))] == ["T", "D", "C", "Z"]
