@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "insight/live.hpp"
 #include "insight/sql_analysis.hpp"
 
 namespace howdah::insight {
@@ -42,6 +43,8 @@ struct ProjectOptions {
     std::set<std::string, std::less<>> disabled = {};
     std::map<std::string, Severity, std::less<>> severities = {};
     unsigned threads = 0;  // 0 = as many as the machine has
+    LiveStats live = {};   // real numbers to put beside the verdicts
+    double days = 1;       // that a dump or log among the files covers
 };
 
 struct ProjectResult {

@@ -17,7 +17,11 @@ void merge_columns(Table& into, std::vector<Column> columns) {
             into.columns.push_back(std::move(column));
             continue;
         }
-        known->field = known->field == known->name ? column.field : known->field;
+        if (known->field == known->name) {
+            known->field = column.field;
+        } else if (column.field != known->field && column.field != column.name) {
+            known->other_field = column.field;
+        }
         known->type = known->type == TypeClass::kUnknown ? column.type : known->type;
         known->not_null = known->not_null || column.not_null;
     }
@@ -47,8 +51,16 @@ const Column* Table::column(std::string_view column_name) const {
 }
 
 const Column* Table::field(std::string_view field_name) const {
-    const auto found = std::ranges::find(columns, field_name, &Column::field);
+    const auto found = std::ranges::find_if(columns, [&](const Column& each) {
+        return each.field == field_name ||
+               (!each.other_field.empty() && each.other_field == field_name);
+    });
     return found == columns.end() ? nullptr : &*found;
+}
+
+std::string_view Table::model_name(Origin origin) const {
+    const auto found = std::ranges::find(models, origin, &Model::origin);
+    return found == models.end() ? std::string_view(name) : std::string_view(found->name);
 }
 
 const Relation* Table::relation(std::string_view field_name) const {
@@ -137,11 +149,9 @@ void Schema::rename(const std::string& from, const std::string& to) {
 void Schema::index_models() {
     models_.clear();
     for (const auto& [name, table] : tables_) {
-        if (!table.model.empty()) {
-            models_.emplace(table.model, name);
-        }
-        if (!table.accessor.empty()) {
-            models_.emplace(table.accessor, name);
+        for (const Model& model : table.models) {
+            models_.emplace(model.name, name);
+            models_.emplace(model.accessor, name);
         }
     }
 }
@@ -153,8 +163,7 @@ void Schema::merge(Schema other) {
             continue;
         }
         Table& into = known->second;
-        into.model = into.model.empty() ? table.model : into.model;
-        into.accessor = into.accessor.empty() ? table.accessor : into.accessor;
+        into.models.insert(into.models.end(), table.models.begin(), table.models.end());
         into.rows = into.rows ? into.rows : table.rows;
         merge_columns(into, std::move(table.columns));
         merge_indexes(into, std::move(table.indexes));

@@ -53,7 +53,8 @@ enum class TypeClass : std::uint8_t {
 
 struct Column {
     std::string name = {};
-    std::string field = {};  // as the ORM calls it; the name where there is no other
+    std::string field = {};        // as the ORM calls it; the name where there is no other
+    std::string other_field = {};  // as a second ORM calls it
     TypeClass type = TypeClass::kUnknown;
     bool not_null = false;
 };
@@ -90,10 +91,16 @@ struct Relation {
     std::vector<std::string> columns = {};  // of this table, when it holds the foreign key
 };
 
+// What code calls a table.
+struct Model {
+    std::string name = {};      // Prisma's model, Drizzle's variable
+    std::string accessor = {};  // prisma.<accessor>, db.query.<accessor>
+    Origin origin = Origin::kPrisma;
+};
+
 struct Table {
     std::string name = {};
-    std::string model = {};     // Prisma's model or Drizzle's variable; "" without one
-    std::string accessor = {};  // prisma.<accessor>, db.query.<accessor>
+    std::vector<Model> models = {};
     bool view = false;
     std::vector<Column> columns = {};
     std::vector<Index> indexes = {};
@@ -104,6 +111,8 @@ struct Table {
     const Column* column(std::string_view column_name) const;
     const Column* field(std::string_view field_name) const;
     const Relation* relation(std::string_view field_name) const;
+    // Its model by that origin; the table's own name where there is none.
+    std::string_view model_name(Origin origin) const;
     // True when equality on the columns `tested` finds at most one row.
     bool is_unique(std::span<const std::string> tested) const;
     bool in_primary_key(std::string_view column_name) const;
