@@ -140,9 +140,6 @@ void CodeJudge::check_pagination(const CodeQuery& query) {
         query.by_unique || std::ranges::any_of(query.conditions, &Condition::list)) {
         return;
     }
-    if (query.orm == Orm::kDrizzle && query.table == nullptr && !query.certain) {
-        return;
-    }
     const auto narrow = [&](const Condition& condition) {
         const bool weak =
             condition.table != nullptr && is_boolean(*condition.table, condition.column);

@@ -214,7 +214,12 @@ void QueryReader::read_sides(Query& query, const PgQuery__AExpr& expression, Pre
     }
 }
 
+// A row's first column stands for it: (created_at, id) < ($1, $2) is a range over created_at.
 ColumnUse QueryReader::plain_column(Query& query, const sql::Node* node) {
+    if (node != nullptr && node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
+        node->row_expr->n_args > 0) {
+        node = node->row_expr->args[0];
+    }
     return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
                ? resolve(query, *node->column_ref)
                : ColumnUse{};

@@ -117,7 +117,7 @@ bool only_weak_conditions(const Query& query, int source) {
             return is_weak_type(*from.known, predicate.column.name);
         }
         return predicate.test == Test::kUnequal || predicate.test == Test::kTrue ||
-               predicate.test == Test::kNull || predicate.test == Test::kWildcard;
+               predicate.test == Test::kNull;
     });
 }
 

@@ -155,11 +155,9 @@ void SqlJudge::check_pagination(const Query& query) {
     for (std::size_t i = 0; i < query.sources.size(); ++i) {
         const Source& source = query.sources[i];
         const std::vector<std::string> equal = query.equal_columns(static_cast<int>(i), false);
-        const bool narrowed =
-            source.known != nullptr && !source.known->columns.empty()
-                ? source.known->is_unique(equal) ||
-                      (!equal.empty() && !only_weak_conditions(query, static_cast<int>(i)))
-                : !equal.empty() || !only_weak_conditions(query, static_cast<int>(i));
+        const bool narrowed = (source.known != nullptr && source.known->is_unique(equal)) ||
+                              !only_weak_conditions(query, static_cast<int>(i)) ||
+                              (source.known == nullptr && !equal.empty());
         const bool small = source.known != nullptr && source.known->rows.value_or(1e9) < 1000;
         if (narrowed || small || is_catalog(source.table) || source.one_row) {
             return;

@@ -56,6 +56,39 @@ void blank_copy_data(std::string& text) {
     }
 }
 
+// psql's own: \commands to the end of the line (\g and its kin end a statement), and variables,
+// which become parameters: :name and :'name' -> $1, :"name" -> "name".
+void clean_psql(std::string& text) {
+    const std::string before = text;
+    sql::Lexer lexer(before);
+    int brackets = 0;
+    for (sql::Token token = lexer.next(); token.kind != sql::TokenKind::kEnd;) {
+        brackets += sql::is_punct(token, before, '[')   ? 1
+                    : sql::is_punct(token, before, ']') ? -1
+                                                        : 0;
+        if (sql::is_punct(token, before, '\\')) {
+            const std::size_t end = line_end(before, token.begin);
+            const bool ends = before.compare(token.begin, 2, "\\g") == 0;
+            blank(text, token.begin, end);
+            text[token.begin] = ends ? ';' : ' ';
+            lexer = sql::Lexer(before, end);
+            token = lexer.next();
+            continue;
+        }
+        const sql::Token next = lexer.next();
+        const bool joined = sql::is_punct(token, before, ':') && next.begin == token.end;
+        if (joined && next.kind == sql::TokenKind::kQuotedWord) {
+            text[token.begin] = ' ';
+        } else if (joined && brackets == 0 &&
+                   (next.kind == sql::TokenKind::kWord || next.kind == sql::TokenKind::kString)) {
+            blank(text, token.begin, next.end);
+            text[token.begin] = '$';
+            text[token.begin + 1] = '1';
+        }
+        token = next;
+    }
+}
+
 }  // namespace
 
 std::string clean_script(std::string_view given) {
@@ -67,11 +100,7 @@ std::string clean_script(std::string_view given) {
     if (text.find("stdin") != std::string::npos || text.find("STDIN") != std::string::npos) {
         blank_copy_data(text);
     }
-    for (std::size_t line = 0; line < text.size(); line = line_end(text, line) + 1) {
-        if (text[line] == '\\') {
-            blank(text, line, line_end(text, line));
-        }
-    }
+    clean_psql(text);
     return text;
 }
 
