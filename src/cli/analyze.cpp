@@ -15,6 +15,7 @@
 #include "cli/lint_select.hpp"
 #include "findings/render.hpp"
 #include "insight/project.hpp"
+#include "insight/schema_database.hpp"
 
 namespace howdah::cli {
 namespace {
@@ -37,6 +38,8 @@ struct Options {
     std::vector<std::string> paths;
     std::vector<std::string> schemas;
     std::string database;
+    std::string stats;
+    double days = 1;
     std::string format = "text";
     std::string language = "auto";
     std::string fail_on = "warning";
@@ -61,6 +64,10 @@ void declare(CLI::App& app, Options& options) {
                    "a dump, schema.prisma or pgTable files to hold "
                    "queries against; not judged themselves");
     app.add_option("--database", options.database, "URI or keywords of a server to ask instead");
+    app.add_option("--stats", options.stats,
+                   "dump of pg_stat_statements (CSV, JSON) or log: real numbers for --verdict");
+    app.add_option("--days", options.days, "days that dump or log covers (1)")
+        ->check(CLI::PositiveNumber);
     app.add_option("--fail-on", options.fail_on,
                    "error, warning, info, high, medium, low or never (warning)");
     app.add_option("--baseline", options.baseline, "leave out the findings listed in this file");
@@ -195,14 +202,42 @@ Result<insight::Schema> read_schema(const Options& options) {
         }
         schema.merge(insight::schema_of(files));
     }
+    if (!options.database.empty()) {
+        TRY(insight::Schema live, insight::read_database_schema(options.database));
+        schema.merge(std::move(live));
+    }
     return schema;
+}
+
+Result<insight::LiveStats> read_stats(const Options& options) {
+    if (options.stats.empty()) {
+        return insight::LiveStats{};
+    }
+    std::vector<Finding> skipped;
+    TRY(const std::vector<insight::InputFile> files,
+        insight::collect_files({options.stats}, skipped));
+    if (files.size() != 1) {
+        return fail(ErrorCode::kInvalidInput, "--stats " + options.stats + ": not one text file");
+    }
+    const std::string& text = files.front().text;
+    std::vector<insight::DumpStatement> statements = insight::read_statements_dump(text);
+    if (statements.empty()) {
+        statements = insight::read_log(text);
+    }
+    if (statements.empty()) {
+        return fail(ErrorCode::kInvalidInput,
+                    "--stats " + options.stats + ": no statement in it; CSV needs a header line");
+    }
+    return insight::LiveStats(statements, options.days);
 }
 
 Result<int> run_once(const Options& options, findings::Format format) {
     std::vector<Finding> skipped;
     TRY(std::vector<insight::InputFile> files, read_inputs(options, skipped));
     TRY(insight::Schema schema, read_schema(options));
-    insight::ProjectOptions project_options{.threads = options.threads};
+    insight::ProjectOptions project_options{.threads = options.threads, .days = options.days};
+    TRY(insight::LiveStats live, read_stats(options));
+    project_options.live = std::move(live);
     for (const std::string& name : options.disable) {
         if (insight::find_rule(name) == nullptr) {
             return fail(ErrorCode::kInvalidInput, "--disable: there is no rule " + name);
