@@ -49,11 +49,12 @@ Result<> check_pidfile(const std::string& path) {
     return {};
 }
 
-Result<> write_pidfile(const std::string& path) {
+Result<> write_pidfile(const std::string& path, bool replace) {
     if (path.empty()) {
         return {};
     }
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    const int how = replace ? O_TRUNC : O_EXCL;
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0644);
     if (fd < 0) {
         return failed(fmt::format("could not open pidfile '{}'", path));
     }

@@ -9,7 +9,8 @@ namespace howdah::cli {
 
 // Errors when another instance holds it; removes a stale one.
 [[nodiscard]] Result<> check_pidfile(const std::string& path);
-[[nodiscard]] Result<> write_pidfile(const std::string& path);
+// `replace`: the process that wrote it before is the one we took over from.
+[[nodiscard]] Result<> write_pidfile(const std::string& path, bool replace);
 // Only when it still names this process: after a takeover it is another's.
 void remove_pidfile(const std::string& path);
 

@@ -13,6 +13,7 @@
 #include "cli/observation.hpp"
 #include "cli/process.hpp"
 #include "cli/systemd.hpp"
+#include "cli/takeover.hpp"
 #include "config/config.hpp"
 #include "proxy/proxy.hpp"
 
@@ -89,6 +90,9 @@ Result<> reload(proxy::Proxy& proxy, const ServeOptions& options) {
         return fail(ErrorCode::kInvalidInput,
                     "the configuration has errors: the old one stays in force");
     }
+    if (auto logging = start_log(outcome.config->settings, options); !logging) {
+        log::error("{}", logging.error().message);
+    }
     const config::ConfigPtr old_config = proxy.shared().config();
     return proxy.reconfigure(config::without_restart_changes(*old_config, outcome.config));
 }
@@ -114,7 +118,8 @@ class Service {
             return loop_.post(std::move(work));
         };
         control_.reload = [this] { return reload(proxy_, options_); };
-        control_.apply_config = [this](config::ConfigPtr config) {
+        control_.apply_config = [this](config::ConfigPtr config) -> Result<> {
+            TRY_VOID(start_log(config->settings, options_));
             // PgBouncer's SET takes files one by one: a key and its certificate are set in turn.
             const bool one_by_one = config->pgbouncer;
             return proxy_.reconfigure(std::move(config), one_by_one);
@@ -289,12 +294,22 @@ Result<> prepare_process(const config::Settings& settings, const ServeOptions& o
     }
     TRY_VOID(drop_to_user(settings.user));
     TRY_VOID(start_log(settings, options));
-    TRY_VOID(check_pidfile(settings.pidfile));
+    if (!options.reboot) {
+        if (unix_socket_in_use(settings)) {
+            return fail(ErrorCode::kRefused, "unix socket is in use, cannot continue");
+        }
+        TRY_VOID(check_pidfile(settings.pidfile));
+    }
     if (options.daemon) {
         TRY_VOID(become_daemon());
     }
     raise_descriptor_limit();
     return {};
+}
+
+// Nobody to take over from: a Takeover of no sockets.
+Result<Takeover> begin_takeover(const config::Settings& settings, const ServeOptions& options) {
+    return options.reboot ? Takeover::begin(settings) : Takeover();
 }
 
 int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
@@ -306,16 +321,30 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     proxy::Proxy proxy(config);
     Service service(proxy, **main_loop, options);
     InheritedSockets inherited = take_inherited_sockets();
+    auto takeover = begin_takeover(config->settings, options);
+    if (!takeover) {
+        log::fatal("{}", takeover.error().message);
+        return 3;
+    }
+    const std::vector<int>& taken = takeover->sockets();
+    inherited.proxy.insert(inherited.proxy.end(), taken.begin(), taken.end());
     if (auto started = proxy.start(std::move(inherited.proxy)); !started) {
         log::fatal("{}", started.error().message);
         return 3;
     }
+    if (auto finished = takeover->finish(); !finished) {
+        log::error("{}", finished.error().message);
+    }
     if (auto watched = service.observe(std::move(inherited.http)); !watched) {
-        log::fatal("{}", watched.error().message);
-        return 3;
+        // The process that we took over from has that port until its last client leaves.
+        if (!options.reboot) {
+            log::fatal("{}", watched.error().message);
+            return 3;
+        }
+        log::error("{}: no metrics before the next restart", watched.error().message);
     }
     const std::string& pidfile = config->settings.pidfile;
-    if (auto written = write_pidfile(pidfile); !written) {
+    if (auto written = write_pidfile(pidfile, options.reboot); !written) {
         log::fatal("{}", written.error().message);
         return 3;
     }

@@ -211,6 +211,9 @@ net::Task<void> Console::take_query(std::string text) {
     } else if (command->name.empty()) {
         wire::Encoder answer;
         session_.client_->write(answer.simple('I').ready_for_query('I').view());
+    } else if (command->name == "show_fds") {
+        send_error(Error(ErrorCode::kInvalidInput, "08P01",
+                         fmt::format("invalid command '{}', use SHOW HELP;", text)));
     } else if (command->name == "show" || command->name == "select") {
         co_await show(*command);
     } else {

@@ -34,6 +34,7 @@ class Console {
     Worker& worker() { return worker_; }
     Session& session() { return session_; }
     bool is_admin() const { return session_.console_admin_; }
+    bool is_owner() const { return session_.console_owner(); }
     // SUSPEND was given here: RESUME follows when this session ends.
     void suspends() { suspended_ = true; }
     // Waits until `done` says so on every worker. False when the client left or cancelled first.

@@ -368,7 +368,8 @@ const CommandEntry* find_command(std::string_view name) {
                                                  {"kill_client", true, kill_client},
                                                  {"reload", false, reload},
                                                  {"set", true, set},
-                                                 {"shutdown", true, shut_down}};
+                                                 {"shutdown", true, shut_down},
+                                                 {"show_fds", false, show_fds}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

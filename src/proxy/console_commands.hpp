@@ -18,6 +18,8 @@ struct CommandEntry {
 // Null: there is no such command.
 const CommandEntry* find_command(std::string_view name);
 
+net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand& command);
+
 // Runs `work` on the main thread and continues on the console's loop with its result.
 net::Task<Result<>> on_main(Worker& home, std::function<Result<>()> work);
 

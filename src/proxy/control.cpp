@@ -60,4 +60,24 @@ void Control::set_disabled(const std::string& database, bool disabled) {
     }
 }
 
+std::vector<ListeningSocket> Control::listeners() const {
+    const std::scoped_lock lock(mutex_);
+    return listeners_;
+}
+
+void Control::set_listeners(std::vector<ListeningSocket> listeners) {
+    const std::scoped_lock lock(mutex_);
+    listeners_ = std::move(listeners);
+}
+
+void Control::hand_over() {
+    const std::scoped_lock lock(mutex_);
+    handed_over_ = true;
+}
+
+bool Control::handed_over() const {
+    const std::scoped_lock lock(mutex_);
+    return handed_over_;
+}
+
 }  // namespace howdah::proxy

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "config/config.hpp"
@@ -17,6 +18,12 @@ namespace howdah::proxy {
 
 enum class PauseMode : std::uint8_t { kNone, kPause, kSuspend };
 enum class ShutdownMode : std::uint8_t { kNone, kWaitForServers, kWaitForClients, kImmediate };
+
+struct ListeningSocket {
+    int fd = -1;
+    std::string address;  // "unix" or numeric
+    int port = 0;
+};
 
 class Control {
   public:
@@ -33,6 +40,12 @@ class Control {
     bool disabled(std::string_view database) const;
     void set_disabled(const std::string& database, bool disabled);
 
+    // The sockets we listen on, and whether another process has them now as well.
+    std::vector<ListeningSocket> listeners() const;
+    void set_listeners(std::vector<ListeningSocket> listeners);
+    void hand_over();
+    bool handed_over() const;
+
     // Set once by main before the loops run: work that only its thread may do.
     std::function<bool(std::function<void()>)> post_to_main;  // false: it has ended
     // These are called on the main thread only.
@@ -42,6 +55,8 @@ class Control {
 
   private:
     mutable std::mutex mutex_;
+    std::vector<ListeningSocket> listeners_;
+    bool handed_over_ = false;
     PauseMode pause_mode_ = PauseMode::kNone;
     ShutdownMode shutdown_mode_ = ShutdownMode::kNone;
     std::set<std::string, std::less<>> paused_;

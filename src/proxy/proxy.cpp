@@ -26,12 +26,6 @@ int loop_count(const config::Settings& settings) {
     return 1;
 }
 
-bool is_unix_socket(int fd) {
-    int domain = 0;
-    socklen_t length = sizeof domain;
-    return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
-}
-
 net::Backend backend_of(config::LoopBackend backend) {
     switch (backend) {
         case config::LoopBackend::kIoUring:
@@ -144,6 +138,36 @@ void Proxy::reserve_descriptors(const config::Settings& settings) {
     }
 }
 
+void Proxy::adopt_listener(int fd) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+    const net::Address address =
+        net::Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+    listeners_.push_back({fd, address.is_unix()});
+    listening_on_.push_back(address.to_string());
+    if (address.is_unix() && !address.host().starts_with("@")) {
+        unix_paths_.push_back(address.host());
+    }
+    log::info("listening on {}{}", address.is_unix() ? "unix:" : "", address.to_string());
+}
+
+// What SHOW FDS gives to a process that takes over.
+void Proxy::publish_listeners() {
+    std::vector<ListeningSocket> sockets;
+    for (const Listener& listener : listeners_) {
+        sockaddr_storage storage{};
+        socklen_t length = sizeof storage;
+        ::getsockname(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length);
+        const net::Address address =
+            net::Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+        sockets.push_back(
+            {listener.fd, listener.is_unix ? "unix" : address.host(),
+             listener.is_unix ? shared_.config()->settings.listen_port : int{address.port()}});
+    }
+    shared_.control().set_listeners(std::move(sockets));
+}
+
 Result<> Proxy::start(std::vector<int> inherited_sockets) {
     const config::ConfigPtr config = shared_.config();
     TRY_VOID(load_tls(*config));
@@ -152,13 +176,14 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
         TRY_VOID(listen());
     } else {
         for (const int fd : inherited_sockets) {
-            listeners_.push_back({fd, is_unix_socket(fd)});
+            adopt_listener(fd);
         }
     }
     if (listeners_.empty()) {
         return fail(ErrorCode::kInvalidInput,
                     "nothing to listen on: set listen_addr and listen_port, or unix_socket_dir");
     }
+    publish_listeners();
     const auto count = static_cast<std::size_t>(loop_count(config->settings));
     std::latch ready(static_cast<std::ptrdiff_t>(count));
     std::vector<std::string> failures(count);
@@ -241,6 +266,7 @@ Result<> Proxy::reconfigure(config::ConfigPtr config, bool keep_old_tls) {
     return {};
 }
 void Proxy::stop_listening(bool keep_unix) {
+    keep_unix = keep_unix && !shared_.control().handed_over();
     std::vector<Listener> closing;
     for (const Listener& listener : listeners_) {
         if (!keep_unix || !listener.is_unix) {
@@ -258,7 +284,8 @@ void Proxy::stop_listening(bool keep_unix) {
     for (const Listener& listener : closing) {
         ::close(listener.fd);
     }
-    if (!keep_unix) {
+    // What another process has taken over is its own to remove.
+    if (!keep_unix && !shared_.control().handed_over()) {
         for (const std::string& path : std::exchange(unix_paths_, {})) {
             ::unlink(path.c_str());
         }

@@ -51,6 +51,8 @@ class Proxy {
     Result<> listen();
     Result<> listen_tcp(const std::string& host);
     Result<> listen_unix();
+    void adopt_listener(int fd);
+    void publish_listeners();
     Result<> load_tls(const config::Config& config);
     void reserve_descriptors(const config::Settings& settings);
     void place(net::Accepted accepted);

@@ -31,7 +31,8 @@ Session::~Session() {
 net::Task<void> Session::run() {
     const net::Duration login_max = worker_.settings().client_login_timeout;
     if (login_max.count() > 0) {
-        deadline_.arm(worker_.loop().now() + login_max);
+        login_due_ = worker_.loop().now() + login_max;
+        deadline_.arm(login_due_);
     }
     if (co_await greet() && co_await authenticate() && co_await welcome()) {
         logged_in_ = true;

@@ -141,6 +141,8 @@ class Session {
     void name_application();
     net::Task<bool> welcome();
     void send_welcome();
+    void arm_welcome();
+    Error welcome_timeout() const;
 
     // --- session_auth.cpp: who the client is, and whether it may come in ---
     // What the rules say about this connection.
@@ -354,6 +356,7 @@ class Session {
     net::TimePoint query_started_{};
     net::TimePoint transaction_started_{};
     net::TimePoint wait_started_{};
+    net::TimePoint login_due_ = net::TimePoint::max();
     net::TimePoint idle_since_{};
     net::Duration query_wait_{};
     std::int64_t connected_wall_us_ = 0;

@@ -123,7 +123,8 @@ bool Session::take_client_frame(wire::Frame frame) {
 
 // The client's requests before this one are answered first, as PostgreSQL would.
 bool Session::on_terminate() {
-    if (!requests_.empty()) {
+    // What is being copied in has no end of its own: nothing would be answered.
+    if (!requests_.empty() && !in_copy_ && !copy_both_) {
         return false;
     }
     ending_ = true;

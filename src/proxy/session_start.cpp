@@ -401,6 +401,29 @@ void Session::name_application() {
     application_name_.resize(std::min<std::size_t>(application_name_.size(), 63));
 }
 
+// Waiting for the first server is waiting for a query, too.
+void Session::arm_welcome() {
+    net::TimePoint due = login_due_;
+    for (const net::Duration limit : {pool_->query_timeout, pool_->query_wait_timeout}) {
+        if (limit.count() > 0) {
+            due = std::min(due, wait_started_ + limit);
+        }
+    }
+    if (due != net::TimePoint::max()) {
+        deadline_.arm(due);
+    }
+}
+
+Error Session::welcome_timeout() const {
+    const net::TimePoint now = worker_.loop().now();
+    const bool query =
+        pool_->query_timeout.count() > 0 && now - wait_started_ >= pool_->query_timeout;
+    return Error(ErrorCode::kTimeout, "08P01",
+                 now >= login_due_ ? "client_login_timeout"
+                 : query           ? "query_timeout"
+                                   : "query_wait_timeout");
+}
+
 // After authentication: finds out what the server reports, and says it to the client.
 net::Task<bool> Session::welcome() {
     if (console_) {
@@ -414,6 +437,7 @@ net::Task<bool> Session::welcome() {
         if (pool::Pooled* server = ask_for_server(); server != nullptr) {
             link(server);
         }
+        arm_welcome();
         while (!ending_) {
             if (waiter_.granted != nullptr) {
                 link(std::exchange(waiter_.granted, nullptr));
@@ -431,7 +455,7 @@ net::Task<bool> Session::welcome() {
                 co_return false;
             }
             if (deadline_.expired()) {
-                fatal(Error(ErrorCode::kTimeout, "08P01", "client_login_timeout"));
+                fatal(welcome_timeout());
                 break;
             }
             co_await wake_.wait();

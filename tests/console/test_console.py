@@ -1,0 +1,246 @@
+"""The console, as PgBouncer's scripts and exporters use it, on one loop and on two."""
+
+import contextlib
+import threading
+
+import psycopg
+import pytest
+
+from tools import process
+
+# PgBouncer 1.25's columns, in its order; what is ours comes after them.
+SOCKETS = ("type user database replication state addr port local_addr local_port connect_time "
+           "request_time wait wait_us close_needed ptr link remote_pid tls application_name "
+           "prepared_statements id").split()
+BUFFERS = "recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail".split()
+STATS = ("server_assignment_count xact_count query_count received sent xact_time query_time "
+         "wait_time client_parse_count server_parse_count bind_count client_login_count").split()
+COLUMNS = {
+    "clients": SOCKETS,
+    "servers": SOCKETS,
+    "sockets": SOCKETS + BUFFERS,
+    "active_sockets": SOCKETS + BUFFERS,
+    "pools": ("database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req "
+              "sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login "
+              "maxwait maxwait_us pool_mode load_balance_hosts").split(),
+    "databases": ("name host port database force_user pool_size min_pool_size reserve_pool_size "
+                  "server_lifetime pool_mode load_balance_hosts max_connections "
+                  "current_connections max_client_connections current_client_connections paused "
+                  "disabled").split(),
+    "users": ("name pool_size reserve_pool_size pool_mode max_user_connections "
+              "current_connections max_user_client_connections current_client_connections").split(),
+    "stats": ["database", *(f"total_{name}" for name in STATS),
+              *(f"avg_{'recv' if name == 'received' else name}" for name in STATS)],
+    "totals": ["name", "value"],
+    "lists": ["list", "items"],
+    "mem": ["name", "size", "used", "free", "memtotal"],
+    "config": ["key", "value", "default", "changeable"],
+    "state": ["key", "value"],
+    "version": ["version"],
+    "peers": ["peer_id", "host", "port", "pool_size"],
+    "peer_pools": ["peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req",
+                   "sv_active_cancel", "sv_login"],
+    "dns_hosts": ["hostname", "ttl", "addrs"],
+    "dns_zones": ["zonename", "serial", "count"],
+}
+
+
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one-loop", "two-loops"])
+def pooler(request, start_howdah):
+    return start_howdah(f"console-{request.param}", pool_mode="transaction", loops=request.param)
+
+
+@pytest.fixture(scope="module")
+def database(pooler, new_database):
+    return new_database(f"console_{pooler.port}")
+
+
+@pytest.fixture
+def connect(pooler, database):
+    with contextlib.ExitStack() as stack:
+        def open_one(name=database):
+            return stack.enter_context(psycopg.connect(pooler.uri(name), autocommit=True,
+                                                       prepare_threshold=None))
+        yield open_one
+
+
+@pytest.fixture
+def console(connect):
+    return connect("pgbouncer")
+
+
+def rows(console, what):
+    cursor = console.execute(f"SHOW {what}")
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def of(found, database):
+    return [row for row in found if row["database"] == database]
+
+
+def wait_for(condition, what):
+    process.wait_until(condition, 10, what)
+
+
+@pytest.mark.parametrize("what", sorted(COLUMNS))
+def test_columns_begin_with_pgbouncers(console, what):
+    names = [column.name for column in console.execute(f"SHOW {what}").description]
+    assert names[:len(COLUMNS[what])] == COLUMNS[what]
+
+
+def test_clients_of_all_loops_are_shown(connect, console, database):
+    clients = [connect() for _ in range(4)]
+    for client in clients:
+        client.execute("begin")
+    shown = of(rows(console, "clients"), database)
+    assert len(shown) == 4
+    assert {row["state"] for row in shown} == {"active"}
+    servers = {row["ptr"] for row in of(rows(console, "servers"), database)}
+    assert {row["link"] for row in shown} <= servers
+    assert sum(row["sv_active"] for row in of(rows(console, "pools"), database)) == 4
+    for client in clients:
+        client.execute("rollback")
+
+
+def test_what_pins_a_client_is_shown(connect, console, database):
+    client = connect()
+    client.execute("create temp table kept (i int)")
+    wait_for(lambda: [row["pins"] for row in of(rows(console, "clients"), database)]
+             == ["temporary object"], "the pin")
+    client.execute("drop table kept")
+    wait_for(lambda: [row["pins"] for row in of(rows(console, "clients"), database)] == [""],
+             "no pin")
+    assert client.execute("select 1").fetchone() == (1,)
+
+
+def test_pause_holds_queries_back_and_resume_lets_them_go(connect, console, database):
+    client = connect()
+    client.execute("select 1")
+    assert console.execute(f"PAUSE {database}").statusmessage == "PAUSE"
+    assert of(rows(console, "servers"), database) == []
+    answer = []
+    thread = threading.Thread(target=lambda: answer.append(client.execute("select 7").fetchone()))
+    thread.start()
+    wait_for(lambda: any(row["state"] == "waiting" for row in of(rows(console, "clients"), database)),
+             "a client that waits")
+    assert answer == []
+    assert console.execute(f"RESUME {database}").statusmessage == "RESUME"
+    thread.join(10)
+    assert answer == [(7,)]
+
+
+def test_pause_waits_for_transactions(connect, console, database):
+    client = connect()
+    client.execute("begin")
+    done = threading.Event()
+    other = connect("pgbouncer")
+
+    def pause():
+        other.execute(f"PAUSE {database}")
+        done.set()
+    thread = threading.Thread(target=pause)
+    thread.start()
+    wait_for(lambda: any(row["name"] == database and row["paused"] == 1
+                         for row in rows(console, "databases")), "the database paused")
+    assert client.execute("select 1").fetchone() == (1,)
+    assert not done.is_set()
+    client.execute("commit")
+    assert done.wait(10)
+    thread.join()
+    console.execute(f"RESUME {database}")
+
+
+def test_reconnect_replaces_servers(connect, console, database):
+    client = connect()
+    before = client.execute("select pg_backend_pid()").fetchone()
+    assert console.execute("RECONNECT").statusmessage == "RECONNECT"
+    assert console.execute(f"WAIT_CLOSE {database}").statusmessage == "WAIT_CLOSE"
+    assert client.execute("select pg_backend_pid()").fetchone() != before
+
+
+def test_kill_client_ends_that_one(connect, console, database):
+    clients = {connect(), connect()}
+    for client in clients:
+        client.execute("select 1")
+    victim = of(rows(console, "clients"), database)[0]["id"]
+    assert console.execute(f"KILL_CLIENT {victim}").statusmessage == "KILL_CLIENT"
+    left = of(rows(console, "clients"), database)
+    assert len(left) == 1 and left[0]["id"] != victim
+    failed = 0
+    for client in clients:
+        try:
+            client.execute("select 1")
+        except psycopg.OperationalError as error:
+            failed += 1
+            assert "admin forced disconnect" in str(error)
+    assert failed == 1
+    with pytest.raises(psycopg.errors.ProtocolViolation, match="client not found"):
+        console.execute(f"KILL_CLIENT {victim}")
+
+
+def test_kill_ends_all_of_a_database(connect, console, database):
+    clients = [connect() for _ in range(3)]
+    console.execute(f"KILL {database}")
+    assert of(rows(console, "clients"), database) == []
+    for client in clients:
+        with pytest.raises(psycopg.OperationalError, match="database removed"):
+            client.execute("select 1")
+    console.execute(f"RESUME {database}")
+    assert connect().execute("select 1").fetchone() == (1,)
+
+
+def test_disable_refuses_new_clients_only(connect, console, database):
+    client = connect()
+    console.execute(f"DISABLE {database}")
+    assert client.execute("select 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="is disabled"):
+        connect()
+    console.execute(f"ENABLE {database}")
+    assert connect().execute("select 1").fetchone() == (1,)
+
+
+def test_suspend_stands_still_until_resume(connect, console):
+    client = connect()
+    client.execute("select 1")
+    assert console.execute("SUSPEND").statusmessage == "SUSPEND"
+    answer = []
+    thread = threading.Thread(target=lambda: answer.append(client.execute("select 3").fetchone()))
+    thread.start()
+    assert {row["key"]: row["value"] for row in rows(console, "state")}["suspended"] == "yes"
+    thread.join(0.3)
+    assert answer == []
+    console.execute("RESUME")
+    thread.join(10)
+    assert answer == [(3,)]
+
+
+def test_set_is_seen_and_refused_as_pgbouncer_does(console):
+    assert console.execute("SET query_wait_timeout = 77").statusmessage == "SET query_wait_timeout=77"
+    shown = {row["key"]: row for row in rows(console, "config")}
+    assert shown["query_wait_timeout"]["value"] == "77"
+    with pytest.raises(psycopg.errors.ProtocolViolation, match="SET failed"):
+        console.execute("SET query_wait_timeout = 'soon'")
+    with pytest.raises(psycopg.errors.ProtocolViolation, match="invalid command"):
+        console.execute("SHOW nonsense")
+    console.execute("SET query_wait_timeout = 120")
+
+
+def test_counters_count(connect, console, database):
+    def total():
+        return of(rows(console, "stats"), database)[0]
+    client = connect()
+    before = total()
+    for _ in range(5):
+        client.execute("select 1")
+    after = total()
+    assert after["total_query_count"] - before["total_query_count"] == 5
+    assert after["total_xact_count"] - before["total_xact_count"] == 5
+    assert after["total_received"] > before["total_received"]
+    assert after["total_sent"] > before["total_sent"]
+
+
+def test_extended_protocol_is_refused(connect, console):
+    with pytest.raises(psycopg.errors.ProtocolViolation, match="extended query protocol"):
+        connect("pgbouncer").execute("SHOW POOLS", (), binary=True)
+    assert console.execute("SHOW VERSION").fetchone()[0].startswith("howdah ")

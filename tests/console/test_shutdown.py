@@ -1,0 +1,120 @@
+"""Signals and SHUTDOWN as PgBouncer documents them, the pidfile, and who may use the console."""
+
+import os
+import signal
+
+import psycopg
+import pytest
+
+from tools import process
+
+
+@pytest.fixture
+def pooler(request, start_howdah, run_folder):
+    name = f"shutdown-{request.node.name}"
+    return start_howdah(name, pool_mode="transaction",
+                        pidfile=str(run_folder / f"proxy-{name}" / "howdah.pid"))
+
+
+def connect(pooler, database="postgres"):
+    return psycopg.connect(pooler.uri(database), autocommit=True, prepare_threshold=None)
+
+
+def gone(pooler):
+    return pooler.process.poll() is not None
+
+
+def test_terminate_waits_for_clients(pooler):
+    pidfile = pooler.folder / "howdah.pid"
+    process.wait_until(lambda: pidfile.exists() and pidfile.read_text(), 10, "pidfile")
+    assert int(pidfile.read_text()) == pooler.process.pid
+    with connect(pooler) as client:
+        client.execute("select 1")
+        os.kill(pooler.process.pid, signal.SIGTERM)
+        process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
+        assert client.execute("select 2").fetchone() == (2,)
+        assert not gone(pooler)
+    process.wait_until(lambda: gone(pooler), 10, "the end")
+    assert pooler.process.returncode == 0
+    assert not pidfile.exists()
+
+
+def test_second_terminate_is_immediate(pooler):
+    with connect(pooler) as client:
+        client.execute("begin")
+        os.kill(pooler.process.pid, signal.SIGTERM)
+        process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
+        os.kill(pooler.process.pid, signal.SIGTERM)
+        process.wait_until(lambda: gone(pooler), 10, "the end")
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("select 1")
+
+
+def test_interrupt_waits_for_servers(pooler):
+    client, idle = connect(pooler), connect(pooler)
+    client.execute("begin")
+    os.kill(pooler.process.pid, signal.SIGINT)
+    process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
+    assert client.execute("select 2").fetchone() == (2,)
+    with pytest.raises(psycopg.OperationalError, match="server shutting down"):
+        idle.execute("select 1")
+    client.execute("commit")
+    process.wait_until(lambda: gone(pooler), 10, "the end")
+
+
+def test_usr1_pauses_and_usr2_resumes(pooler):
+    with connect(pooler) as client, connect(pooler, "pgbouncer") as console:
+        client.execute("select 1")
+
+        def state():
+            return dict(console.execute("SHOW STATE").fetchall())
+        os.kill(pooler.process.pid, signal.SIGUSR1)
+        process.wait_until(lambda: state()["paused"] == "yes", 10, "paused")
+        os.kill(pooler.process.pid, signal.SIGUSR2)
+        process.wait_until(lambda: state()["active"] == "yes", 10, "active")
+        assert client.execute("select 1").fetchone() == (1,)
+
+
+def test_a_broken_file_does_not_replace_a_good_one(pooler):
+    with connect(pooler, "pgbouncer") as console:
+        good = pooler.file.read_text()
+        pooler.file.write_text(good + "server_lifetime = soon\n")
+        with pytest.raises(psycopg.errors.ConfigFileError, match="RELOAD failed"):
+            console.execute("RELOAD")
+        pooler.file.write_text(good)
+        assert console.execute("RELOAD").statusmessage == "RELOAD"
+
+
+def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_folder, new_database):
+    folder = run_folder / "proxy-takeover"
+    old = start_howdah("takeover", pool_mode="transaction", unix_socket_dir=str(folder))
+    database = new_database("takeover")
+    with psycopg.connect(old.uri(database), autocommit=True) as client:
+        client.execute("begin")
+        new = process.spawn([*old.command()[:1], "-R", str(old.file)], folder / "new.log",
+                            keep_user=not process.can_reach(old.binary.parent))
+        try:
+            process.wait_until(lambda: "process up" in (folder / "new.log").read_text(), 10,
+                               "new process")
+            assert client.execute("select 1").fetchone() == (1,)
+            with psycopg.connect(old.uri(database)) as fresh:
+                fresh.execute("select 1")
+            assert "login attempt: db=takeover" in (folder / "new.log").read_text()
+            assert not gone(old)
+            client.execute("commit")
+            client.close()
+            process.wait_until(lambda: gone(old), 10, "the old process's end")
+            with psycopg.connect(old.uri(database)) as fresh:
+                fresh.execute("select 1")
+        finally:
+            process.stop(new, signal.SIGQUIT)
+
+
+def test_a_second_process_on_the_same_socket_is_refused(start_howdah, run_folder):
+    folder = run_folder / "proxy-twice"
+    first = start_howdah("twice", unix_socket_dir=str(folder))
+    second = process.spawn([*first.command()[:1], str(first.file)], folder / "second.log",
+                           keep_user=not process.can_reach(first.binary.parent))
+    assert second.wait(10) != 0
+    assert "unix socket is in use" in (folder / "second.log").read_text()
+    assert process.accepts(first.port)
