@@ -22,7 +22,8 @@ LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in mod
 # Who knows whom within one level, each with its reason.
 SIDEWAYS = {("cache", "catalog"): "what is cacheable depends on volatility, triggers, views",
             ("cluster", "pool"): "health probes and balancing look at pools",
-            ("catalog", "pg"): "introspection runs queries"}
+            ("catalog", "pg"): "introspection runs queries",
+            ("monitor", "proxy"): "collectors ask the loops; the proxy knows nothing of them"}
 
 # Only the module named may include it. The pattern is matched against the included path.
 OWNERS = ((r"pg_query", "sql"), (r"sqlite3", "store"), (r"libpq-fe|libpq/|postgres_ext", "pg"),

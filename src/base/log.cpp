@@ -12,6 +12,8 @@
 #include <iterator>
 #include <mutex>
 
+#include "base/utf8.hpp"
+
 namespace howdah::log {
 namespace {
 
@@ -43,7 +45,7 @@ Sinks& sinks() {
 
 void append_json_string(fmt::memory_buffer& out, std::string_view text) {
     out.push_back('"');
-    for (const char c : text) {
+    for (const char c : clean_utf8(text)) {  // names come from clients, in any encoding
         if (c == '"' || c == '\\') {
             out.push_back('\\');
             out.push_back(c);
@@ -56,25 +58,46 @@ void append_json_string(fmt::memory_buffer& out, std::string_view text) {
     out.push_back('"');
 }
 
-void format_line(fmt::memory_buffer& out, Format format, Level level, std::string_view message) {
+void append_fields(fmt::memory_buffer& out, const Fields& fields) {
+    if (fields.session != 0) {
+        fmt::format_to(std::back_inserter(out), R"(,"session":{})", fields.session);
+    }
+    if (!fields.database.empty()) {
+        out.append(std::string_view(R"(,"database":)"));
+        append_json_string(out, fields.database);
+    }
+    if (!fields.user.empty()) {
+        out.append(std::string_view(R"(,"user":)"));
+        append_json_string(out, fields.user);
+    }
+}
+
+struct Line {
+    Level level;
+    std::string_view message;
+    const Fields& fields;
+};
+
+void format_line(fmt::memory_buffer& out, Format format, const Line& line) {
     using std::chrono::system_clock;
     const auto now = system_clock::now();
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
     const std::time_t seconds = system_clock::to_time_t(now);
-    const char* name = kLevelNames[static_cast<std::size_t>(level)].text;
+    const char* name = kLevelNames[static_cast<std::size_t>(line.level)].text;
     if (format == Format::kJson) {
         fmt::format_to(
             std::back_inserter(out),
             R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03d}Z","level":"{}","pid":{},"message":)",
             fmt::gmtime(seconds), ms.count() % 1000, name, ::getpid());
-        append_json_string(out, message);
+        append_json_string(out, line.message);
+        append_fields(out, line.fields);
         out.push_back('}');
     } else {
         std::tm local{};
         ::localtime_r(&seconds, &local);
         fmt::format_to(std::back_inserter(out), "{:%Y-%m-%d %H:%M:%S}.{:03d} {} [{}] {} ", local,
                        ms.count() % 1000, local.tm_zone, ::getpid(), name);
-        for (const char c : message) {
+        for (const char c : line.message) {
             out.push_back(c == '\n' || c == '\r' ? ' ' : c);  // one event, one line
         }
     }
@@ -161,11 +184,11 @@ bool enabled(Level level) {
     return level <= sinks().level.load(std::memory_order_relaxed);
 }
 
-void write(Level level, std::string_view message) {
+void write(Level level, std::string_view message, const Fields& fields) {
     Sinks& s = sinks();
     fmt::memory_buffer line;
     const std::scoped_lock lock(s.mutex);
-    format_line(line, s.options.format, level, message);
+    format_line(line, s.options.format, {level, message, fields});
     if (s.options.to_stderr) {
         write_all(STDERR_FILENO, line);
     }

@@ -34,13 +34,27 @@ struct Options {
 // Closes and opens the log file again (after logrotate moved it).
 void reopen();
 
-void write(Level level, std::string_view message);
+// What a line is about, as members of its own in JSON. Text lines say it in the message, in
+// PgBouncer's way. Empty ones are left out.
+struct Fields {
+    std::uint64_t session = 0;
+    std::string_view database = {};
+    std::string_view user = {};
+};
+
+void write(Level level, std::string_view message, const Fields& fields = {});
 [[nodiscard]] bool enabled(Level level);
 
 template <typename... Args>
 void emit(Level level, fmt::format_string<Args...> format, Args&&... args) {
     if (enabled(level)) {
         write(level, fmt::format(format, std::forward<Args>(args)...));
+    }
+}
+template <typename... Args>
+void emit(Level level, const Fields& fields, fmt::format_string<Args...> format, Args&&... args) {
+    if (enabled(level)) {
+        write(level, fmt::format(format, std::forward<Args>(args)...), fields);
     }
 }
 template <typename... Args>
@@ -66,6 +80,18 @@ void debug(fmt::format_string<Args...> format, Args&&... args) {
 template <typename... Args>
 void noise(fmt::format_string<Args...> format, Args&&... args) {
     emit(Level::kNoise, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void error(const Fields& fields, fmt::format_string<Args...> format, Args&&... args) {
+    emit(Level::kError, fields, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void warning(const Fields& fields, fmt::format_string<Args...> format, Args&&... args) {
+    emit(Level::kWarning, fields, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void info(const Fields& fields, fmt::format_string<Args...> format, Args&&... args) {
+    emit(Level::kInfo, fields, format, std::forward<Args>(args)...);
 }
 
 }  // namespace howdah::log

@@ -10,7 +10,9 @@
 #include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/main_loop.hpp"
+#include "cli/observation.hpp"
 #include "cli/process.hpp"
+#include "cli/systemd.hpp"
 #include "config/config.hpp"
 #include "proxy/proxy.hpp"
 
@@ -103,7 +105,11 @@ using proxy::ShutdownMode;
 class Service {
   public:
     Service(proxy::Proxy& proxy, MainLoop& loop, const ServeOptions& options)
-        : proxy_(proxy), loop_(loop), options_(options), control_(proxy.shared().control()) {
+        : proxy_(proxy),
+          loop_(loop),
+          options_(options),
+          control_(proxy.shared().control()),
+          observation_(proxy) {
         control_.post_to_main = [this](std::function<void()> work) {
             return loop_.post(std::move(work));
         };
@@ -116,15 +122,22 @@ class Service {
         control_.shut_down = [this](ShutdownMode mode) { begin_shutdown(mode); };
     }
 
+    Result<> observe(std::vector<int> inherited_http) {
+        return observation_.start(std::move(inherited_http));
+    }
+
     // Until a shutdown is complete.
     void run() {
+        notify_systemd("READY=1\nSTATUS=serving");
         while (!finished()) {
             const auto nap = control_.shutdown_mode() == ShutdownMode::kNone ? 60'000ms : 50ms;
             if (const auto signal = loop_.wait(nap)) {
                 handle(*signal);
             }
         }
+        notify_systemd("STOPPING=1");
         loop_.close();
+        observation_.stop();
         proxy_.stop();
     }
 
@@ -158,9 +171,11 @@ class Service {
     void on_hangup() {
         log::info("got SIGHUP, re-reading config");
         log::reopen();
+        notify_reloading();
         if (auto done = reload(proxy_, options_); !done) {
             log::error("{}", done.error().message);
         }
+        notify_systemd("READY=1");
     }
 
     // Under a pgbouncer.ini clients may stay as long as they like; else until drain_timeout.
@@ -221,6 +236,7 @@ class Service {
 
     void begin_shutdown(ShutdownMode mode) {
         control_.set_shutdown_mode(mode);
+        notify_systemd("STOPPING=1\nSTATUS=finishing transactions");
         if (mode == ShutdownMode::kImmediate) {
             return;
         }
@@ -262,6 +278,7 @@ class Service {
     MainLoop& loop_;
     const ServeOptions& options_;
     proxy::Control& control_;
+    Observation observation_;
     std::optional<Clock::time_point> cut_off_at_;
 };
 
@@ -288,8 +305,13 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     }
     proxy::Proxy proxy(config);
     Service service(proxy, **main_loop, options);
-    if (auto started = proxy.start(); !started) {
+    InheritedSockets inherited = take_inherited_sockets();
+    if (auto started = proxy.start(std::move(inherited.proxy)); !started) {
         log::fatal("{}", started.error().message);
+        return 3;
+    }
+    if (auto watched = service.observe(std::move(inherited.http)); !watched) {
+        log::fatal("{}", watched.error().message);
         return 3;
     }
     const std::string& pidfile = config->settings.pidfile;

@@ -224,9 +224,16 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Event loop: io_uring where the kernel allows it, or epoll."},
     {OPTION(drain_timeout), .value = "30", .own = true, .group = "Timeouts",
      .help = "After SIGTERM, how long transactions may go on before they are cut."},
+    {OPTION(http_hosts), .value = "", .restart = true, .own = true, .group = "Listening",
+     .help = "Names by which http_listen may be asked for, beside addresses and localhost: other "
+             "Host headers are refused, since a web page could send them."},
     {OPTION(http_listen), .value = "", .howdah_value = "127.0.0.1:6433", .restart = true,
      .own = true, .group = "Listening",
-     .help = "Address and port of /metrics, /healthz and /readyz; empty: none."},
+     .help = "Addresses and ports of /metrics, /healthz and /readyz; empty: none. One that is not "
+             "loopback needs http_token_file."},
+    {OPTION(http_token_file), .value = "", .restart = true, .own = true, .group = "Listening",
+     .help = "File with a token that every request must bring (Authorization: Bearer), except "
+             "/healthz and /readyz."},
     {OPTION(log_format), .value = "text", .own = true, .group = "Log",
      .help = "Lines of text, in PgBouncer's shape, or JSON."},
     {OPTION(loops), .value = "1", .restart = true, .own = true, .high = 1024, .group = "Process",

@@ -127,14 +127,14 @@ struct Settings {
     Duration auth_query_cache_time{};
     LoopBackend backend = LoopBackend::kAuto;
     Duration drain_timeout{};
-    NameList http_listen;
+    NameList http_hosts, http_listen;
+    std::string http_token_file;
     LogFormat log_format = LogFormat::kText;
     int loops = 0;
-    bool pin_sessions = false;
     ProxyProtocol proxy_protocol = ProxyProtocol::kDisable;
     NameList proxy_protocol_networks;
     int query_event_ring = 0;
-    bool retry_changed_plan = false;
+    bool pin_sessions = false, retry_changed_plan = false;
     Binding server_channel_binding = Binding::kPrefer;
     int server_connects_parallel = 0;
     int statement_shapes_max = 0;

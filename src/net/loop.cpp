@@ -42,10 +42,10 @@ void Loop::run() {
 void Loop::turn(TimePoint until_at_most) {
     run_posted();
     run_ready();
+    flush_dirty();
     if (on_turn) {
         on_turn();
     }
-    flush_dirty();
     TimePoint until = std::min(timers_.next_due(), until_at_most);
     if (has_ready() || has_posted_.load(std::memory_order_acquire) || stopping()) {
         until = now_;

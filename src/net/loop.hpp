@@ -82,7 +82,8 @@ class Loop {
     void mark_dirty(Stream& stream) { dirty_.push_back(&stream); }
     void forget_dirty(Stream& stream);
 
-    // Called once a turn before sleeping; for publishing counters. May be empty.
+    // Called once a turn, when what the turn wrote has been handed out and before sleeping; for
+    // publishing counters. May be empty.
     std::function<void()> on_turn;
 
   protected:

@@ -91,6 +91,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
 void Pool::cancel(Waiter& waiter) {
     if (waiter.queued) {
         std::erase(waiters_, &waiter);
+        forget_dedicated(waiter);
         waiter.queued = false;
         publish();
     }
@@ -139,6 +140,10 @@ void Pool::release(Pooled* server) {
     connection.released_at = loop_.now();
     connection.stream->set_listener(&idle_event_);
     server->state = ServerState::kResetting;
+    if (server->dedicated) {
+        close(server, "replication client was closed");
+        return;
+    }
     if (connection.status != 'I' || connection.stream->ended() ||
         connection.stream->buffered() > 0) {
         close(server, "client left it in the middle of work");
@@ -203,6 +208,7 @@ void Pool::forget(Pooled* server) {
     count_quota(-1);
     commons_->give_up();
     publish();
+    launch_dedicated();
     if (const int seat = commons_->longest_waiting(seat_, Commons::kNobody); seat >= 0) {
         host_.ask_neighbour(static_cast<std::size_t>(seat), Plea::kLookAgain);
     }
@@ -260,15 +266,19 @@ void Pool::launch(bool reserve) {
     if (!commons_->reserve(limit(reserve))) {
         return;  // another loop was faster
     }
+    Pooled* server = add_connecting();
+    server->in_reserve = reserve;
+    tasks_.spawn(connect(server));
+}
+
+Pooled* Pool::add_connecting() {
     auto server = std::make_unique<Pooled>();
     server->id = host_.next_id();
-    server->in_reserve = reserve;
     server->started_at = loop_.now();
-    Pooled* raw = server.get();
     servers_.push_back(std::move(server));
     count_quota(+1);
     ++connecting_;
-    tasks_.spawn(connect(raw));
+    return servers_.back().get();
 }
 
 net::Task<void> Pool::connect(Pooled* server) {
@@ -339,6 +349,11 @@ Error Pool::cached_failure() const {
 
 void Pool::refuse_waiters(const Error& error) {
     for (Waiter* waiter : std::exchange(waiters_, {})) {
+        waiter->queued = false;
+        waiter->refused = error;
+        waiter->event->notify();
+    }
+    for (Waiter* waiter : std::exchange(dedicated_waiters_, {})) {
         waiter->queued = false;
         waiter->refused = error;
         waiter->event->notify();
@@ -462,6 +477,7 @@ net::Task<void> Pool::watch_idle() {
 
 void Pool::tick() {
     graveyard_.clear();
+    launch_dedicated();
     const net::TimePoint now = loop_.now();
     const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
     for (Pooled* server : looked_at) {
@@ -552,7 +568,7 @@ net::Task<void> Pool::shut_down() {
 
 Counts Pool::counts() const {
     Counts counts;
-    counts.waiting = static_cast<int>(waiters_.size());
+    counts.waiting = static_cast<int>(waiters_.size() + dedicated_waiters_.size());
     for (const auto& server : servers_) {
         switch (server->state) {
             case ServerState::kConnecting:

@@ -71,6 +71,9 @@ class Pool {
     // A connection now, or null: then `waiter` is queued, and its event tells when `granted` or
     // `refused` is set.
     Pooled* acquire(Waiter& waiter, void* holder);
+    // A connection of the waiter's own, logged in with these parameters, closed when given back.
+    void acquire_dedicated(Waiter& waiter,
+                           std::vector<std::pair<std::string, std::string>> startup);
     // Stops waiting; gives back what was granted meanwhile.
     void cancel(Waiter& waiter);
     // Gives a connection back. It must be at rest, else it is closed.
@@ -111,6 +114,12 @@ class Pool {
     void launch_wanted();
     bool may_launch(bool reserve);
     void launch(bool reserve);
+    Pooled* add_connecting();
+    // pool_dedicated.cpp
+    void launch_dedicated();
+    net::Task<void> connect_dedicated(Pooled* server);
+    void refuse_dedicated(Pooled* server, Waiter* waiter, Error error);
+    void forget_dedicated(Waiter& waiter);
     net::Task<void> connect(Pooled* server);
     void connect_failed(Pooled* server, Error error);
     bool connected_any() const;
@@ -146,6 +155,7 @@ class Pool {
     std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
+    std::deque<Waiter*> dedicated_waiters_;
     std::vector<std::pair<std::string, std::string>> greeting_;
     std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/loop.hpp"
 #include "server/server_connection.hpp"
@@ -40,11 +42,15 @@ enum class ServerState : std::uint8_t {
     kClosed
 };
 
+struct Waiter;
+
 struct Pooled {
     std::unique_ptr<ServerConnection> connection;
     ServerState state = ServerState::kConnecting;
     void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
+    bool dedicated = false;          // to one client: replication
+    Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more
     net::TimePoint started_at{};
     std::uint64_t id = 0;
 };
@@ -59,6 +65,8 @@ struct Waiter {
     bool queued = false;
     // Waits even while logins fail (a client that is just logging in); others are refused at once.
     bool patient = false;
+    // Of a dedicated connection, further start-up parameters.
+    std::vector<std::pair<std::string, std::string>> startup;
 };
 
 struct Counts {

@@ -197,9 +197,13 @@ net::Task<void> Console::take_query(std::string text) {
     session_.requested_wall_us_ = worker_.loop().wall_us();
     session_.cancelled_ = false;
     const net::TimePoint started = worker_.loop().now();
+    PoolStats& stats = worker_.console_stats;
+    ++stats.queries;
+    ++stats.transactions;
     auto command = parse_console_command(text);
     if (text.starts_with("SELECT pg_catalog.set_config(") || text.starts_with("RESET ")) {
-        // A howdah in front of this one makes our parameters its client's: they change nothing here.
+        // A howdah in front of this one makes our parameters its client's: they change nothing
+        // here.
         wire::Encoder answer;
         session_.client_->write(answer.command_complete("SELECT 0").ready_for_query('I').view());
     } else if (!command) {
@@ -212,10 +216,7 @@ net::Task<void> Console::take_query(std::string text) {
     } else {
         co_await execute(*command);
     }
-    PoolStats& stats = worker_.console_stats;
     const auto took = static_cast<std::uint64_t>((worker_.loop().now() - started).count());
-    ++stats.queries;
-    ++stats.transactions;
     stats.query_us += took;
     stats.transaction_us += took;
 }

@@ -75,8 +75,7 @@ pool::Options PoolEntry::pool_options() const {
     options.size = own != nullptr && own->pool_size ? *own->pool_size
                    : settings_.pool_size            ? *settings_.pool_size
                                                     : global.default_pool_size;
-    options.size_min =
-        keeps_minimum_ ? settings_.min_pool_size.value_or(global.min_pool_size) : 0;
+    options.size_min = keeps_minimum_ ? settings_.min_pool_size.value_or(global.min_pool_size) : 0;
     options.reserve_size = own != nullptr && own->reserve_pool_size
                                ? *own->reserve_pool_size
                                : settings_.reserve_pool_size.value_or(global.reserve_pool_size);
@@ -316,8 +315,7 @@ void PoolEntry::keep_house() {
     const net::TimePoint now = worker_.loop().now();
     const bool named = std::any_of(settings_.addresses.begin(), settings_.addresses.end(),
                                    [](const auto& address) { return !is_literal(address.host); });
-    if (named && !following_dns_ && now - dns_followed_at_ >= period &&
-        !pool_->servers().empty()) {
+    if (named && !following_dns_ && now - dns_followed_at_ >= period && !pool_->servers().empty()) {
         following_dns_ = true;
         dns_followed_at_ = now;
         worker_.tasks().spawn(follow_dns());
@@ -372,7 +370,8 @@ void PoolEntry::on_connected(pool::Pooled& server) {
         server.connection->made_keys.reset();
     }
     if (worker_.settings().log_connections) {
-        log::info("S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} new connection to server (from {})", server.id, database_,
                   server_user(), server.connection->address.to_string(),
                   server.connection->stream->peer().local.to_string());
     }
@@ -382,7 +381,7 @@ namespace {
 
 // As PgBouncer's log has it.
 std::string failure_reason(const Error& error) {
-    if (error.message.starts_with("could not resolve host")) {
+    if (error.message.starts_with("server DNS lookup failed")) {
         return "server DNS lookup failed";
     }
     switch (error.code) {
@@ -399,7 +398,8 @@ std::string failure_reason(const Error& error) {
 }  // namespace
 
 void PoolEntry::on_reserve_used() {
-    log::warning("{}/{}: taking connection from reserve_pool", database_, server_user());
+    log::warning({.database = database_, .user = user_},
+                 "{}/{}: taking connection from reserve_pool", database_, server_user());
 }
 
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
@@ -410,11 +410,14 @@ void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error
         worker_.shared().resolver.expire(
             settings_.addresses[attempted_ % settings_.addresses.size()].host);
     }
-    log::warning("server login failed: {}{}", error.code == ErrorCode::kServer ? "FATAL " : "",
-                 error.message);
+    log::warning({.database = database_, .user = user_}, "server login failed: {}{}",
+                 error.code == ErrorCode::kServer ? "FATAL " : "", error.message);
     if (worker_.settings().log_disconnections) {
-        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
-                  server_user(), attempted_host(), failure_reason(error),
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+                  server_user(), attempted_host(),
+                  server.dedicated && error.code == ErrorCode::kServer ? "login failed"
+                                                                       : failure_reason(error),
                   (worker_.loop().now() - server.started_at).count() / 1'000'000);
     }
 }
@@ -429,7 +432,8 @@ std::string PoolEntry::attempted_host() const {
 
 void PoolEntry::on_closed(pool::Pooled& server, const std::string& reason) {
     if (worker_.settings().log_disconnections) {
-        log::info("S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
+        log::info({.database = database_, .user = user_},
+                  "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,
                   server_user(), server.connection->address.to_string(), reason,
                   (worker_.loop().now() - server.connection->connected_at).count() / 1'000'000);
     }

@@ -24,8 +24,7 @@ PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Stateme
     return prepared;
 }
 
-PreparedPtr PreparedRegistry::intern(std::string_view body, const sql::Statement* facts,
-                                     std::uint64_t text_id) {
+PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known) {
     if (const auto found = by_body_.find(body); found != by_body_.end()) {
         return found->second.lock();
     }
@@ -33,8 +32,9 @@ PreparedPtr PreparedRegistry::intern(std::string_view body, const sql::Statement
     prepared->id = std::exchange(next_id_, next_id_ + id_step_);
     prepared->server_name = prefix_ + std::to_string(prepared->id);
     prepared->body = body;
-    prepared->facts = sql::StatementRef(facts);
-    prepared->text_id = text_id;
+    prepared->facts = sql::StatementRef(known.facts);
+    prepared->text_id = known.text_id;
+    prepared->tags_id = known.tags_id;
     prepared->registry = this;
     by_body_.emplace(prepared->body, prepared);
     return prepared;

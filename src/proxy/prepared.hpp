@@ -28,6 +28,7 @@ struct Prepared {
     bool from_sql = false;
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
+    std::uint64_t tags_id = 0;
 
     std::string_view text() const { return from_sql ? std::string_view(body) : body.c_str(); }
     ~Prepared();
@@ -40,6 +41,14 @@ struct Unnamed {
     std::string body;  // as Prepared::body
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
+    std::uint64_t tags_id = 0;
+};
+
+// What is known of a text when it is prepared.
+struct KnownText {
+    const sql::Statement* facts = nullptr;
+    std::uint64_t text_id = 0;
+    std::uint64_t tags_id = 0;
 };
 
 class PreparedRegistry {
@@ -52,7 +61,7 @@ class PreparedRegistry {
     ~PreparedRegistry();
 
     // The shared statement for this body; made if nobody has it.
-    PreparedPtr intern(std::string_view body, const sql::Statement* facts, std::uint64_t text_id);
+    PreparedPtr intern(std::string_view body, const KnownText& known);
     // A statement that SQL's PREPARE makes: never shared, for its name must be free.
     PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
     std::size_t size() const { return by_body_.size(); }

@@ -1,8 +1,8 @@
 #include "proxy/proxy.hpp"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +10,6 @@
 #include <atomic>
 #include <latch>
 #include <mutex>
-#include <set>
 
 #include "base/log.hpp"
 
@@ -232,54 +231,12 @@ void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
     done.wait();
 }
 
-namespace {
-
-// Server connections made before a change that are not what a new one would be.
-class Outdated {
-  public:
-    explicit Outdated(const config::Config& old_config, const config::Config& new_config)
-        : new_config_(new_config) {
-        using What = config::ConfigChange::What;
-        for (const config::ConfigChange& change : config::difference(old_config, new_config)) {
-            if (change.what == What::kOption) {
-                all_ = all_ || (change.reconnect && change.name.starts_with("server_"));
-            } else if (change.what == What::kDatabase && (change.reconnect || change.removed)) {
-                databases_.insert(change.name);
-            }
-        }
-    }
-
-    bool all() const { return all_; }
-    bool contains(const std::string& database) const {
-        return databases_.contains(database) ||
-               (databases_.contains("*") && !new_config_.databases.contains(database));
-    }
-
-  private:
-    const config::Config& new_config_;
-    std::set<std::string> databases_;
-    bool all_ = false;
-};
-
-}  // namespace
-
 Result<> Proxy::reconfigure(config::ConfigPtr config, bool keep_old_tls) {
     if (auto loaded = load_tls(*config); !loaded && !keep_old_tls) {
         return loaded;
     }
-    const config::ConfigPtr old_config = shared_.config();
-    const Outdated outdated(*old_config, *config);
-    shared_.publish(config);
-    on_every_worker([&outdated](Worker& worker) {
-        worker.reconfigure();
-        for (const auto& [key, entry] : worker.pools()) {
-            if (outdated.contains(entry->database())) {
-                entry->pool().reconnect("database configuration changed");
-            } else if (outdated.all()) {
-                entry->pool().reconnect("obsolete connection");
-            }
-        }
-    });
+    shared_.publish(std::move(config));
+    on_every_worker([](Worker& worker) { worker.reconfigure(); });
     log::debug("the new configuration is in force");
     return {};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/assert.hpp"
+#include "net/loop.hpp"
 #include "proxy/prepared.hpp"
 #include "sql/statement.hpp"
 
@@ -63,6 +64,8 @@ struct Request {
     std::string failure;  // an injected query's error
     std::uint64_t text_id = 0;
     std::uint64_t params_hash = 0;
+    std::uint64_t tags_id = 0;
+    net::TimePoint sent_at{};  // Query, Execute, FunctionCall: when it went to the server
     std::uint64_t bytes_in = 0;
     std::uint64_t rows = 0;
     std::array<char, 5> sqlstate{};

@@ -77,13 +77,13 @@ net::Task<void> Session::serve() {
 net::Task<void> Session::part() {
     if (ending_error_ != nullptr && !client_->ended()) {
         if (worker_.settings().log_pooler_errors) {
-            log::warning("{} pooler error: {}", label(), ending_error_->message);
+            log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
     if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
-        log::info("{} closing because: {} (age={}s)", label(),
+        log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"
                                            : "client close request",
@@ -95,6 +95,7 @@ net::Task<void> Session::part() {
         --pool_->clients;
     }
     client_->flush();
+    worker_.recorder().part(*client_, worker_.loop().now());
     co_return;
 }
 
@@ -171,7 +172,8 @@ void Session::arm_deadline() {
         consider(due, waiter_.since, pool_->query_wait_timeout);
         consider(due, waiter_.since, pool_->query_timeout);
         if (!wait_notified_) {
-            consider(due, waiter_.since, std::chrono::seconds(worker_.settings().query_wait_notify));
+            consider(due, waiter_.since,
+                     std::chrono::seconds(worker_.settings().query_wait_notify));
         }
     }
     if (pool_->any_timeout && lease_ != nullptr) {
@@ -236,9 +238,8 @@ void Session::notify_waiting() {
     wait_notified_ = true;
     wire::Encoder notice;
     notice.notice_response(
-        "NOTICE",
-        Error(ErrorCode::kUnavailable, "00000",
-              "No server connection available in postgres backend, client being queued"));
+        "NOTICE", Error(ErrorCode::kUnavailable, "00000",
+                        "No server connection available in postgres backend, client being queued"));
     client_->write(notice.view());
 }
 
@@ -279,6 +280,10 @@ bool Session::quiet() const {
     return console_ || !logged_in_ ||
            (client_body_left_ == 0 && server_body_left_ == 0 && client_->unsent() == 0 &&
             (lease_ == nullptr || lease_->connection->stream->unsent() == 0));
+}
+
+log::Fields Session::log_fields() const {
+    return {.session = id_, .database = database_, .user = user_};
 }
 
 std::string Session::label() const {

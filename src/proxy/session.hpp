@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/log.hpp"
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
@@ -119,6 +120,7 @@ class Session {
     void wake() { wake_.notify(); }
     // "C-1f: db/user@127.0.0.1:4711", as PgBouncer's log lines begin.
     std::string label() const;
+    log::Fields log_fields() const;
     std::size_t heap_bytes() const;
 
   private:
@@ -263,6 +265,9 @@ class Session {
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
+    // The pool's; replication has a server to itself.
+    config::PoolMode mode() const;
+    pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
     void follow_parameters();
     void sync_view();
@@ -276,6 +281,8 @@ class Session {
     void abandon_server();
     void inject_query(Purpose purpose, std::string_view sql);
     void record_query(const Request& request);
+    void record_failure(const Request& failed);
+    void note_application();
 
     Worker& worker_;
     std::unique_ptr<net::Stream> client_;
@@ -310,6 +317,7 @@ class Session {
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
+    std::uint64_t bound_tags_ = 0;
     std::uint64_t bound_params_ = 0;
     std::unique_ptr<Login> login_;
     ClientCounts::Slot database_slot_;
@@ -353,6 +361,10 @@ class Session {
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
     std::uint64_t bytes_in_counted_ = 0;
     std::uint64_t bytes_out_counted_ = 0;
+    std::uint64_t bytes_in_before_ = 0;  // of Parse, Bind and Describe that lead to an Execute
+    net::TimePoint answered_at_{};       // the last statement's end
+    const server::ParameterSet* application_of_ = nullptr;  // vars_ when application_id_ was found
+    std::uint32_t application_id_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
     bool wait_notified_ = false;

@@ -102,7 +102,7 @@ net::Task<Result<>> Session::find_user() {
     const AuthType type = config.settings.auth_type;
     if (type == AuthType::kAny) {
         if (!console_ && (!login_->database || !login_->database->user)) {
-            log::error("{} auth_type=any requires forced user", label());
+            log::error(log_fields(), "{} auth_type=any requires forced user", label());
             co_return fail(config_error());
         }
         if (!console_) {
@@ -128,7 +128,7 @@ net::Task<Result<>> Session::find_user() {
         login_->unknown = true;
     }
     if (login_->unknown) {
-        log::info("{} no such user: {}", label(), user_);
+        log::info(log_fields(), "{} no such user: {}", label(), user_);
     }
     co_return Result<>();
 }
@@ -144,11 +144,13 @@ Result<std::string> Session::auth_database() const {
         name = database_;
     }
     if (is_console_name(name) && !config.databases.contains(name)) {
-        log::error("{} cannot use the reserved \"{}\" database as an auth_dbname", label(), name);
+        log::error(log_fields(), "{} cannot use the reserved \"{}\" database as an auth_dbname",
+                   label(), name);
         return fail(config_error());
     }
     if (named && !config.database(name)) {
-        log::error("{} authentication database \"{}\" is not configured.", label(), name);
+        log::error(log_fields(), "{} authentication database \"{}\" is not configured.", label(),
+                   name);
         return fail(config_error());
     }
     if (worker_.shared().control().disabled(name)) {
@@ -195,7 +197,8 @@ void Session::log_login_attempt() const {
         return;
     }
     const net::TlsSession* tls = client_->tls();
-    log::info("{} login attempt: db={} user={} tls={} replication={}", label(), database_, user_,
+    log::info(log_fields(), "{} login attempt: db={} user={} tls={} replication={}", label(),
+              database_, user_,
               tls != nullptr ? fmt::format("{}/{}", tls->version(), tls->cipher()) : "no",
               replication_.empty()         ? "no"
               : replication_ == "database" ? "database"
@@ -236,7 +239,7 @@ Result<> Session::finish_login() {
     }
     pool_ = login_->database ? worker_.pool_for(database_, user_) : nullptr;
     if (pool_ == nullptr) {
-        log::info("{} login failed: db={} user={}", label(), database_, user_);
+        log::info(log_fields(), "{} login failed: db={} user={}", label(), database_, user_);
         return fail(Error(ErrorCode::kNotFound, "3D000",
                           fmt::format("no such database: {}", database_),
                           "Add it under [databases], or a \"*\" entry for all."));

@@ -1,8 +1,6 @@
 // What the client says: each message is checked, followed, and handed to the server, mostly as the
 // bytes that came.
 
-#include <cstring>
-
 #include "proxy/session.hpp"
 #include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
@@ -138,7 +136,7 @@ bool Session::need_server() {
         return injected_ == Purpose::kNone;
     }
     wait_started_ = worker_.loop().now();
-    pool::Pooled* server = pool_->pool().acquire(waiter_, this);
+    pool::Pooled* server = ask_for_server();
     if (server == nullptr) {
         if (worker_.lends_no_more()) {
             fatal(Error(ErrorCode::kUnavailable, "57P01", "server shutting down"));
@@ -221,7 +219,7 @@ bool Session::on_query(wire::Frame frame) {
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
         if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
-            worker_.settings().track_sql_prepare && pool_->mode() != PoolMode::kSession) {
+            worker_.settings().track_sql_prepare && mode() != PoolMode::kSession) {
             return on_query_with_names(frame, found);
         }
     }
@@ -230,10 +228,15 @@ bool Session::on_query(wire::Frame frame) {
     }
     begin_request();
     Request& request = requests_.push(RequestKind::kQuery);
+    request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     if (found.statement != nullptr) {
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
+        if (found.has_comments) {
+            request.tags_id =
+                worker_.tags().intern(as_text(body(frame)).substr(0, frame.body_bytes - 1));
+        }
         note_effects(found.statement->effects);
         if (found.statement->has(sql::kSetSession)) {
             const std::span<const std::uint8_t> bytes = body(frame);
@@ -294,7 +297,9 @@ bool Session::on_function_call(wire::Frame frame) {
     if (!is_large_object_function(oid)) {
         note_effects(sql::kUnknownCode);
     }
-    requests_.push(RequestKind::kFunctionCall).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kFunctionCall);
+    request.sent_at = worker_.loop().now();
+    request.bytes_in = frame.total_bytes();
     forward_client(frame);
     return true;
 }
@@ -319,6 +324,9 @@ bool Session::on_copy_message(wire::Frame frame) {
     if (lease_ != nullptr && (in_copy_ || copy_may_run())) {
         if (frame.type != 'd') {
             in_copy_ = false;
+        }
+        if (!requests_.empty()) {
+            requests_.front().bytes_in += frame.total_bytes();
         }
         forward_client(frame);
         return true;

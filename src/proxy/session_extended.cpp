@@ -1,9 +1,8 @@
 // The extended protocol's statements: Parse, Bind, Describe, Execute, Close. Named statements go
 // under our names, the unnamed one is the client's own wherever it is bound.
 
-#include <cstring>
-
 #include "base/log.hpp"
+#include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
 #include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
@@ -14,21 +13,6 @@ namespace {
 // A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
 constexpr std::size_t kParseMax = 16 * 1024 * 1024;
 
-std::uint64_t hash_params(std::string_view bytes) {
-    std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
-    while (bytes.size() >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), 8);
-        hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
-        hash ^= hash >> 32;
-        bytes.remove_prefix(8);
-    }
-    std::uint64_t tail = 0;
-    std::memcpy(&tail, bytes.data(), bytes.size());
-    hash = (hash ^ tail) * 0xc4ceb9fe1a85ec53ULL;
-    return hash ^ (hash >> 29);
-}
-
 }  // namespace
 
 void Session::send_parse(std::string_view name, std::string_view body_text) {
@@ -37,7 +21,7 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     header.text(name);
     lease_->connection->stream->write(header.view());
     lease_->connection->stream->write(body_text);
-    ++pool_->stats.server_parses;
+    pool_->stats.server_parses += name.empty() ? 0U : 1U;
 }
 
 // The statement is on the server, or a Parse for it is on the way before what follows.
@@ -82,7 +66,10 @@ void Session::ensure_unnamed() {
 }
 
 const PreparedPtr* Session::find_statement(std::string_view name) const {
-    if (statements_ == nullptr) {
+    // With tracking switched off, PgBouncer's clients are on their own from then on.
+    const bool untracked =
+        worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
+    if (statements_ == nullptr || untracked) {
         return nullptr;
     }
     const auto found = statements_->find(std::string(name));
@@ -110,7 +97,7 @@ bool Session::stream_large(wire::Frame frame) {
 // a statement of that very name is made first, and removed when the pipeline is over.
 void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
     if (worker_.config().pgbouncer) {
-        log::error("{} prepared statement '{}' was already prepared", label(), name);
+        log::error(log_fields(), "{} prepared statement '{}' was already prepared", label(), name);
         fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement name is already in use"));
         return;
     }
@@ -145,8 +132,8 @@ bool Session::on_parse(wire::Frame frame) {
     if (!need_server()) {
         return false;
     }
+    const std::uint64_t tags_id = found.has_comments ? worker_.tags().intern(text) : 0;
     begin_request();
-    ++pool_->stats.client_parses;
     batch_usable_ = false;
     if (name.empty()) {
         Request& request = requests_.push(RequestKind::kParse);
@@ -156,8 +143,8 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->body.assign(rest);
         unnamed_->facts = facts;
         unnamed_->text_id = found.text_id;
+        unnamed_->tags_id = tags_id;
         lease_->connection->unnamed_owner = id_;
-        ++pool_->stats.server_parses;
         forward_client(frame);
         return true;
     }
@@ -168,11 +155,12 @@ bool Session::on_parse(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
+    ++pool_->stats.client_parses;
     if (find_statement(name) != nullptr) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, facts.get(), found.text_id);
+    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags_id});
     const bool known = ensure_prepared(prepared);
     Request& request =
         requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
@@ -191,10 +179,10 @@ bool Session::on_parse(wire::Frame frame) {
 // PgBouncer tracks every statement of its clients, and hangs up on one who names another.
 bool Session::pgbouncer_refuses(std::string_view name) {
     if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
-        pool_->mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
+        mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
         return false;
     }
-    log::error("{} prepared statement '{}' not found", label(), name);
+    log::error(log_fields(), "{} prepared statement '{}' not found", label(), name);
     fatal(Error(ErrorCode::kRefused, "08P01", "prepared statement did not exist"));
     return true;
 }
@@ -207,6 +195,7 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
     if (unnamed && unnamed_ != nullptr) {
         bound_ = unnamed_->facts;
         bound_text_ = unnamed_->text_id;
+        bound_tags_ = unnamed_->tags_id;
         note_effects(bound_->effects);
         if (bound_->has(sql::kSetSession)) {
             note_custom_names(unnamed_->body);
@@ -214,6 +203,8 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         }
     } else {
         bound_ = {};
+        bound_text_ = 0;
+        bound_tags_ = 0;
         note_effects(unnamed ? 0U : std::uint32_t{sql::kUnknownCode});
     }
     requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
@@ -239,9 +230,8 @@ bool Session::on_bind(wire::Frame frame) {
         return false;
     }
     begin_request();
-    ++pool_->stats.binds;
     const std::string_view values = reader.rest();
-    bound_params_ = look == frame.body_bytes ? hash_params(values) : 0;
+    bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     if (prepared == nullptr) {
         if (!name.empty() && pgbouncer_refuses(name)) {
@@ -250,12 +240,14 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values);
         return true;
     }
+    ++pool_->stats.binds;
     if (!ensure_prepared(*prepared)) {
         requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
+    bound_tags_ = statement.tags_id;
     note_effects(bound_->effects);
     if (bound_->has(sql::kSetSession)) {
         note_custom_names(statement.text());
@@ -301,6 +293,9 @@ bool Session::on_describe(wire::Frame frame) {
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
+        return false;
+    }
     if (prepared == nullptr) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();
@@ -331,7 +326,9 @@ bool Session::on_execute(wire::Frame frame) {
     Request& request = requests_.push(RequestKind::kExecute);
     request.facts = bound_;
     request.text_id = bound_text_;
+    request.tags_id = bound_tags_;
     request.params_hash = bound_params_;
+    request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);

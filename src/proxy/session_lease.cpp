@@ -64,6 +64,21 @@ std::string describe_pins(std::uint32_t pins) {
     return text;
 }
 
+config::PoolMode Session::mode() const {
+    return replication_.empty() ? pool_->mode() : PoolMode::kSession;
+}
+
+// A server now, or null: waiter_ knows when.
+pool::Pooled* Session::ask_for_server() {
+    if (replication_.empty()) {
+        return pool_->pool().acquire(waiter_, this);
+    }
+    auto startup = vars_->values;
+    startup.emplace_back("replication", replication_);
+    pool_->pool().acquire_dedicated(waiter_, std::move(startup));
+    return nullptr;
+}
+
 void Session::link(pool::Pooled* server) {
     lease_ = server;
     server->holder = this;
@@ -91,7 +106,8 @@ void Session::link(pool::Pooled* server) {
 void Session::follow_parameters() {
     ServerConnection& connection = *lease_->connection;
     if (connection.applied == nullptr) {
-        connection.applied = worker_.parameters().empty();
+        // A server for replication was logged in with them.
+        connection.applied = replication_.empty() ? worker_.parameters().empty() : vars_;
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
@@ -190,7 +206,7 @@ void Session::transaction_ended() {
     }
     ServerConnection& connection = *lease_->connection;
     if (connection.status != 'I') {
-        if (pool_->mode() == PoolMode::kStatement) {
+        if (mode() == PoolMode::kStatement) {
             fatal(Error(ErrorCode::kRefused, "08P01",
                         "transaction blocks not allowed in statement pooling mode"));
         } else if (pool_->any_timeout) {
@@ -214,8 +230,8 @@ void Session::transaction_ended() {
         connection.tainted_by = id_;
     }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
-        connection.dirty = connection.dirty || pool_->mode() == PoolMode::kSession;
-        if (pool_->mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
+        connection.dirty = connection.dirty || mode() == PoolMode::kSession;
+        if (mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
             start_probe();
             return;
         }
@@ -267,6 +283,9 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
     if (!reader.ok() || fields[0].empty() || fields[1].empty()) {
         probe_->pins |= kPinUnknown;
         return;
+    }
+    if (fields[0] == "v" && fields[1].starts_with("transaction_")) {
+        return;  // of the transaction that the probe itself is
     }
     if (fields[0] == "v") {
         probe_->parameters.emplace_back(fields[1], fields[2]);
@@ -333,7 +352,7 @@ bool Session::may_release() const {
     const ServerConnection& connection = *lease_->connection;
     return connection.status == 'I' && requests_.empty() && !in_copy_ && !copy_both_ &&
            server_body_left_ == 0 && client_body_left_ == 0 && pins_ == 0 &&
-           connection.stream->buffered() == 0 && pool_->mode() != PoolMode::kSession &&
+           connection.stream->buffered() == 0 && mode() != PoolMode::kSession &&
            replication_.empty();
 }
 
@@ -355,7 +374,7 @@ void Session::abandon_server() {
     pool::Pooled* server = std::exchange(lease_, nullptr);
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
-    if (pins_ != 0 || pool_->mode() == PoolMode::kSession) {
+    if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }
     if (client_body_left_ > 0 || in_copy_ || copy_both_ || !replication_.empty()) {
@@ -383,41 +402,97 @@ void Session::abandon_server() {
     worker_.recover(*pool_, server, recovery);
 }
 
+// The name under which the client is counted; it may change with SET.
+void Session::note_application() {
+    if (application_of_ == vars_.get()) {
+        return;
+    }
+    application_of_ = vars_.get();
+    application_id_ = NameTable::kNone;
+    for (const auto& [name, value] : vars_->values) {
+        if (name == "application_name") {
+            application_id_ = worker_.shared().applications.intern(value.substr(0, 64));
+        }
+    }
+}
+
+namespace {
+
+QueryProtocol protocol_of(const Request& request) {
+    if (request.facts && request.facts->has(sql::kCopyIn | sql::kCopyOut)) {
+        return QueryProtocol::kCopy;
+    }
+    switch (request.kind) {
+        case RequestKind::kQuery:
+            return QueryProtocol::kSimple;
+        case RequestKind::kFunctionCall:
+            return QueryProtocol::kFunctionCall;
+        default:
+            return QueryProtocol::kExtended;
+    }
+}
+
+}  // namespace
+
+// A statement is answered. In a pipeline its time begins where the one before it ended.
 void Session::record_query(const Request& request) {
     const net::TimePoint now = worker_.loop().now();
-    const auto server_us = static_cast<std::uint32_t>((now - query_started_).count());
-    if (request.facts) {
-        FingerprintEntry& entry = worker_.fingerprints().entry(*request.facts);
-        ++entry.calls;
-        entry.errors += request.error ? 1U : 0U;
-        entry.rows += request.rows;
-        entry.bytes_in += request.bytes_in;
-        entry.bytes_out += server_bytes_;
-        entry.queue_us += wait_us_;
-        entry.server_us += server_us;
-        entry.server_us_max = std::max<std::uint64_t>(entry.server_us_max, server_us);
-    }
+    const net::TimePoint started = request.sent_at == net::TimePoint()
+                                       ? query_started_
+                                       : std::max(request.sent_at, answered_at_);
+    const auto server_us = std::max<std::int64_t>(0, (now - started).count());
+    answered_at_ = now;
+    note_application();
     QueryEvent event;
     event.fingerprint = request.facts ? request.facts->fingerprint : 0;
     event.text_id = request.text_id;
     event.session_id = id_;
     event.transaction_id = transaction_id_;
     event.params_hash = request.params_hash;
-    event.started_us = requested_wall_us_;
+    event.tags_id = request.tags_id;
     event.queue_us = std::exchange(wait_us_, 0);
-    event.server_us = server_us;
+    event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
+    event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
+    event.application_id = application_id_;
     event.server_pid = lease_->connection->pid;
     event.rows = request.rows;
-    event.bytes_in = request.bytes_in;
+    event.bytes_in = request.bytes_in + std::exchange(bytes_in_before_, 0);
     event.bytes_out = std::exchange(server_bytes_, 0);
     event.sqlstate = request.sqlstate;
-    event.protocol = request.kind == RequestKind::kQuery     ? QueryProtocol::kSimple
-                     : request.kind == RequestKind::kExecute ? QueryProtocol::kExtended
-                                                             : QueryProtocol::kFunctionCall;
+    event.protocol = protocol_of(request);
     event.transaction_status = lease_->connection->status;
-    worker_.events().push(event);
+    worker_.recorder().record(event, request.facts.get(), *client_);
+}
+
+// What failed may be the Parse or the Bind: then it is the Execute behind it that did not come off.
+void Session::record_failure(const Request& failed) {
+    if (failed.kind == RequestKind::kSync || failed.action == RequestAction::kSwallow ||
+        lease_ == nullptr) {
+        return;
+    }
+    const Request* statement = &failed;
+    for (const Request& request : requests_) {
+        if (failed.ends_with_ready() || request.kind == RequestKind::kSync) {
+            break;
+        }
+        if (request.kind == RequestKind::kExecute) {
+            statement = &request;
+            break;
+        }
+    }
+    Request shown;
+    shown.kind = statement->ends_with_ready() ? statement->kind : RequestKind::kExecute;
+    shown.facts = statement->facts;
+    shown.text_id = statement->text_id;
+    shown.tags_id = statement->tags_id;
+    shown.params_hash = statement->params_hash;
+    shown.sent_at = failed.sent_at;
+    shown.bytes_in = failed.bytes_in;
+    shown.rows = failed.rows;
+    shown.sqlstate = failed.sqlstate;
+    record_query(shown);
 }
 
 }  // namespace howdah::proxy

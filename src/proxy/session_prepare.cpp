@@ -93,6 +93,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
 bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found) {
     const sql::StatementRef facts(found.statement);
     const std::uint64_t text_id = found.text_id;
+    const bool has_comments = found.has_comments;
     if (!need_server()) {
         return false;
     }
@@ -106,8 +107,12 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
         return false;
     }
     Request& request = requests_.push(RequestKind::kQuery);
+    request.sent_at = worker_.loop().now();
     request.facts = facts;
     request.text_id = text_id;
+    if (has_comments) {
+        request.tags_id = worker_.tags().intern(text);
+    }
     request.bytes_in = frame.total_bytes();
     std::uint32_t effects = facts->effects;
     unnamed_.reset();

@@ -252,7 +252,7 @@ Result<> Session::authenticate_peer(const config::IdentMap* map) const {
     const std::string name = peer.address.is_unix() ? system_user(peer.uid) : std::string();
     const bool allowed = map != nullptr ? map->allows(name, user_) : name == user_;
     if (map != nullptr && !allowed) {
-        log::error("{} ident map {} cannot be matched", label(), map->name());
+        log::error(log_fields(), "{} ident map {} cannot be matched", label(), map->name());
     }
     if (name.empty() || !allowed || (login_->unknown && worker_.config().pgbouncer)) {
         return fail(Error(ErrorCode::kRefused, "28000", "unix socket login rejected"));
@@ -267,13 +267,13 @@ Result<> Session::authenticate_cert(const config::IdentMap* map) const {
     const bool allowed =
         !name.empty() && (map != nullptr ? map->allows(name, user_) : name == user_);
     if (tls == nullptr) {
-        log::error("{} TLS connection required", label());
+        log::error(log_fields(), "{} TLS connection required", label());
     } else if (!tls->has_peer_certificate()) {
-        log::error("{} TLS client certificate required", label());
+        log::error(log_fields(), "{} TLS client certificate required", label());
     } else if (!allowed && map != nullptr) {
-        log::error("{} ident map: {} does not have a match", label(), map->name());
+        log::error(log_fields(), "{} ident map: {} does not have a match", label(), map->name());
     } else if (!allowed) {
-        log::error("{} TLS certificate name mismatch", label());
+        log::error(log_fields(), "{} TLS certificate name mismatch", label());
     }
     if (!allowed || (login_->unknown && worker_.config().pgbouncer)) {
         return fail(Error(ErrorCode::kRefused, "28000", "certificate authentication failed"));

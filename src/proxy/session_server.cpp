@@ -180,7 +180,6 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
         case 'W':
             copy_both_ = true;
             return usual;
-        case 'N':
         case 'A':
             return Fate::kForward;
         default:
@@ -197,6 +196,8 @@ Session::Fate Session::complete(RequestKind kind) {
     const Fate fate = request.action == RequestAction::kSwallow ? Fate::kDrop : Fate::kForward;
     if (kind == RequestKind::kExecute) {
         record_query(request);
+    } else {
+        bytes_in_before_ += request.bytes_in;
     }
     if (request.replaced != nullptr) {
         spare_ = std::move(request.replaced);
@@ -248,7 +249,9 @@ void Session::undo(std::vector<Request> skipped) {
                 if (request.action != RequestAction::kFake && lease_ != nullptr) {
                     lease_->connection->prepared.remove(request.prepared->id);
                 }
-                if (!request.name.empty() && statements_ != nullptr) {
+                // PgBouncer's clients may come back to a name that they gave.
+                if (!request.name.empty() && statements_ != nullptr &&
+                    !worker_.config().pgbouncer) {
                     statements_->erase(request.name);
                 }
             } else if (request.action == RequestAction::kForward) {
@@ -296,8 +299,8 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         }
         return Fate::kForward;
     }
-    if (request.kind == RequestKind::kExecute) {
-        record_query(request);
+    if (injected_ != Purpose::kReplay) {
+        record_failure(request);
     }
     if (retry_changed_plan(fields)) {
         return Fate::kDrop;
@@ -360,6 +363,7 @@ Session::Fate Session::on_ready(wire::Frame frame) {
     if (request.kind != RequestKind::kSync) {
         record_query(request);
     }
+    bytes_in_before_ = 0;
     requests_.pop();
     const net::TimePoint now = worker_.loop().now();
     if (requests_.empty() && query_active_) {
@@ -384,6 +388,12 @@ void Session::after_ready() {
 
 // The server closed, or cannot be understood any more.
 void Session::on_server_end() {
+    if (!requests_.empty()) {
+        if (!requests_.front().error) {
+            requests_.front().sqlstate = {'0', '8', '0', '0', '6'};  // connection_failure
+        }
+        record_failure(requests_.front());
+    }
     pool::Pooled* server = std::exchange(lease_, nullptr);
     requests_.clear();
     server->connection->stream->set_listener(nullptr);

@@ -88,12 +88,12 @@ net::Task<bool> Session::secure(bool direct) {
                                     : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
-        log::warning("{} TLS handshake failed: {}", label(), secured.error().message);
+        log::warning(log_fields(), "{} TLS handshake failed: {}", label(), secured.error().message);
         ++worker_.protocol_errors;
         co_return false;
     }
     if (direct && client_->tls()->alpn() != "postgresql") {
-        log::warning("{} direct TLS without ALPN \"postgresql\"", label());
+        log::warning(log_fields(), "{} direct TLS without ALPN \"postgresql\"", label());
         co_return false;
     }
     co_return true;
@@ -126,7 +126,7 @@ net::Task<bool> Session::take_proxy_header() {
     if (!present || !proxy_header_trusted()) {
         if (required || present) {
             ++worker_.protocol_errors;
-            log::warning("{} closing because: {}", label(),
+            log::warning(log_fields(), "{} closing because: {}", label(),
                          present ? "PROXY header from an address that is not in "
                                    "proxy_protocol_networks"
                                  : "no PROXY header (proxy_protocol = require)");
@@ -138,7 +138,7 @@ net::Task<bool> Session::take_proxy_header() {
         const auto parsed = wire::parse_proxy_header({client_->peek(n), n});
         if (!parsed) {
             ++worker_.protocol_errors;
-            log::warning("{} closing because: {}", label(), parsed.error().message);
+            log::warning(log_fields(), "{} closing because: {}", label(), parsed.error().message);
             co_return false;
         }
         if (*parsed) {
@@ -308,7 +308,7 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
     if (!where.empty() && settings.ignore_startup_parameters.contains("options")) {
         return false;
     }
-    log::warning("{} unsupported startup parameter{}: {}", label(), where, name);
+    log::warning(log_fields(), "{} unsupported startup parameter{}: {}", label(), where, name);
     return fail(Error(ErrorCode::kInvalidInput, "08P01",
                       fmt::format("unsupported startup parameter{}: {}", where, name),
                       "List it in ignore_startup_parameters or track_extra_parameters."));
@@ -408,17 +408,19 @@ net::Task<bool> Session::welcome() {
         co_return true;
     }
     const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
-    if (pool_->pool().greeting().empty() || validate) {
+    if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
-        if (pool::Pooled* server = pool_->pool().acquire(waiter_, this); server != nullptr) {
+        if (pool::Pooled* server = ask_for_server(); server != nullptr) {
             link(server);
         }
         while (!ending_) {
             if (waiter_.granted != nullptr) {
                 link(std::exchange(waiter_.granted, nullptr));
             } else if (waiter_.refused) {
-                fatal(std::move(*waiter_.refused));
+                const bool hidden = !replication_.empty() && worker_.config().pgbouncer;
+                fatal(hidden ? Error(ErrorCode::kRefused, "08P01", "login failed")
+                             : std::move(*waiter_.refused));
                 break;
             }
             pump_server();

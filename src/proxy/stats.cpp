@@ -1,5 +1,8 @@
 #include "proxy/stats.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace howdah::proxy {
 
 void PoolStats::add(const PoolStats& other) {
@@ -38,31 +41,39 @@ FingerprintEntry& FingerprintStats::entry(const sql::Statement& statement) {
     return made;
 }
 
+void FingerprintStats::add_network(std::uint64_t fingerprint, std::uint64_t us) {
+    const auto found = entries_.find(fingerprint);
+    (found == entries_.end() ? other_ : found->second).network_us += us;
+}
+
+void FingerprintStats::fold(const FingerprintEntry& entry) {
+    other_.calls += entry.calls;
+    other_.errors += entry.errors;
+    other_.rows += entry.rows;
+    other_.bytes_in += entry.bytes_in;
+    other_.bytes_out += entry.bytes_out;
+    other_.queue_us += entry.queue_us;
+    other_.server_us += entry.server_us;
+    other_.network_us += entry.network_us;
+    other_.server_us_max = std::max(other_.server_us_max, entry.server_us_max);
+}
+
+// Those not used since the last time go, a quarter at most; where all were used, any one goes now
+// and the rest are judged by what comes next.
 void FingerprintStats::make_room() {
-    // Those not used since the last time go; where all were used, half of them go next time.
+    const std::size_t gone_max = std::max<std::size_t>(1, entries_max_ / 4);
     std::size_t gone = 0;
-    for (auto it = entries_.begin(); it != entries_.end();) {
-        FingerprintEntry& entry = it->second;
-        if (entry.recent && gone * 10 < entries_max_) {
-            entry.recent = false;
+    for (auto it = entries_.begin(); it != entries_.end() && gone < gone_max;) {
+        if (std::exchange(it->second.recent, false)) {
             ++it;
             continue;
         }
-        if (gone * 4 >= entries_max_) {
-            break;
-        }
-        other_.calls += entry.calls;
-        other_.errors += entry.errors;
-        other_.rows += entry.rows;
-        other_.bytes_in += entry.bytes_in;
-        other_.bytes_out += entry.bytes_out;
-        other_.queue_us += entry.queue_us;
-        other_.server_us += entry.server_us;
-        other_.network_us += entry.network_us;
+        fold(it->second);
         it = entries_.erase(it);
         ++gone;
     }
     if (gone == 0 && !entries_.empty()) {
+        fold(entries_.begin()->second);
         entries_.erase(entries_.begin());
     }
 }

@@ -67,11 +67,15 @@ class FingerprintStats {
   public:
     explicit FingerprintStats(std::size_t entries_max) : entries_max_(entries_max) {}
     FingerprintEntry& entry(const sql::Statement& statement);
+    // Where statements count of which nothing is known, or which made room.
+    FingerprintEntry& other() { return other_; }
+    void add_network(std::uint64_t fingerprint, std::uint64_t us);
     const std::unordered_map<std::uint64_t, FingerprintEntry>& all() const { return entries_; }
     const FingerprintEntry& other() const { return other_; }
 
   private:
     void make_room();
+    void fold(const FingerprintEntry& entry);
     std::size_t entries_max_;
     std::unordered_map<std::uint64_t, FingerprintEntry> entries_;
     FingerprintEntry other_;

@@ -33,6 +33,14 @@ std::size_t ring_capacity(int wanted) {
     return capacity;
 }
 
+std::uint64_t random_number() {
+    std::string bytes(sizeof(std::uint64_t), '\0');
+    Worker::fill_random(bytes);
+    std::uint64_t number = 0;
+    std::memcpy(&number, bytes.data(), sizeof number);
+    return number;
+}
+
 wire::Secret random_secret() {
     std::string bytes(32, '\0');
     Worker::fill_random(bytes);
@@ -41,7 +49,8 @@ wire::Secret random_secret() {
 
 }  // namespace
 
-Shared::Shared(config::ConfigPtr config) : secret(random_secret()), config_(std::move(config)) {}
+Shared::Shared(config::ConfigPtr config)
+    : secret(random_secret()), salt(random_number()), config_(std::move(config)) {}
 
 config::ConfigPtr Shared::config() const {
     const std::scoped_lock lock(mutex_);
@@ -106,10 +115,15 @@ Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
                   kStatementBytesMax),
       fingerprints_(static_cast<std::size_t>(std::max(16, config_->settings.statement_shapes_max))),
       events_(ring_capacity(config_->settings.query_event_ring)),
+      recorder_(fingerprints_, events_),
+      tags_(shared.salt),
       verifiers_(shared.secret),
-      auth_lookups_(*this) {}
+      auth_lookups_(*this) {
+    loop_.on_turn = [this] { recorder_.settle(loop_.now()); };
+}
 
 Worker::~Worker() {
+    loop_.on_turn = nullptr;
     ASSERT(sessions_.empty());
 }
 
@@ -178,10 +192,6 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
     PoolEntry* raw = entry.get();
     pools_.emplace(std::pair(database, user), std::move(entry));
     return raw;
-}
-
-std::uint32_t Worker::intern_name(const std::string& name) {
-    return names_.emplace(name, static_cast<std::uint32_t>(names_.size() + 1)).first->second;
 }
 
 void Worker::reconfigure() {
@@ -594,6 +604,7 @@ net::Task<void> Worker::shut_down() {
         co_await entry->pool().shut_down();
     }
     pools_.clear();
+    recorder_.finish(loop_.now());
 }
 
 }  // namespace howdah::proxy

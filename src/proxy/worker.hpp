@@ -22,10 +22,13 @@
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
+#include "proxy/name_table.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/recorder.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
+#include "proxy/tag_table.hpp"
 #include "proxy/tls_contexts.hpp"
 #include "proxy/verifier_cache.hpp"
 #include "server/parameters.hpp"
@@ -138,7 +141,12 @@ class Shared {
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;  // set before the loops run
+    // What the numbers in QueryEvents stand for.
+    NameTable names{16'384};  // databases and users
+    NameTable applications{4096};
+    const std::uint64_t salt;  // of hashes in QueryEvents
     Control& control() { return control_; }
+    const Control& control() const { return control_; }
 
     // What pools and limits have in common over all loops; made on first use, never taken away.
     std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
@@ -188,6 +196,8 @@ class Worker {
     AuthLookups& auth_lookups() { return auth_lookups_; }
     VerifierCache& verifiers() { return verifiers_; }
     FingerprintStats& fingerprints() { return fingerprints_; }
+    Recorder& recorder() { return recorder_; }
+    TagTable& tags() { return tags_; }
 
     // The pool for a client's database and user; made on first use. Null: no such database.
     PoolEntry* pool_for(const std::string& database, const std::string& user);
@@ -197,7 +207,7 @@ class Worker {
         return pools_;
     }
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
-    std::uint32_t intern_name(const std::string& name);
+    std::uint32_t intern_name(const std::string& name) { return shared_.names.intern(name); }
     void count_client(int change);
 
     // Finds the session a cancel request names, on whatever loop, and cancels it there.
@@ -263,11 +273,12 @@ class Worker {
     sql::StatementCache statements_;
     FingerprintStats fingerprints_;
     SpscRing<QueryEvent> events_;
+    Recorder recorder_;
+    TagTable tags_;
     VerifierCache verifiers_;
     AuthLookups auth_lookups_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
-    std::unordered_map<std::string, std::uint32_t> names_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
     bool lends_no_more_ = false;

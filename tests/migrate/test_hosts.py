@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.migrate.harness import Sandbox, copy_tool, npm_place
+from tests.migrate.harness import NODE_SOURCES, Sandbox, copy_tool, npm_place
 from tools import process
 from tools.pgcluster import SUPERUSER
 
@@ -28,7 +28,8 @@ import { defineConfig } from 'prisma/config';
 import { PrismaPg } from '@prisma/adapter-pg';
 export default defineConfig({ experimental: { adapter: true }, engine: 'js',
   schema: 'prisma/schema.prisma',
-  async adapter() { return new PrismaPg({ connectionString: process.env.DATABASE_URL }); } });
+  async adapter() { return new PrismaPg({ connectionString: process.env.DATABASE_URL,
+    allowExitOnIdle: true }); } });
 """
 PRISMA_SCHEMA = """
 datasource db {
@@ -104,7 +105,8 @@ class Prisma(Host):
         # Both name an engine that is never run: the engine used is the one in WebAssembly.
         return {"PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true",
                 "PRISMA_QUERY_ENGINE_LIBRARY": "/bin/true", "CHECKPOINT_DISABLE": "1",
-                "PRISMA_HIDE_UPDATE_MESSAGE": "1"}
+                "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+                "NODE_OPTIONS": f"--import {NODE_SOURCES / 'prisma' / 'unref.mjs'}"}
 
     def prepare(self):
         copy_tool(self.tool, self.box.folder)
@@ -281,7 +283,7 @@ def test_failure_in_our_hands_does_not_block_prisma(sandbox):
 
 
 def test_npm_lock_files_name_no_registry():
-    for tool in ("drizzle0", "drizzle1", "prisma"):
+    for tool in ("drizzle0", "drizzle1", "prisma", "dbmate"):
         text = (npm_place(tool) / "package-lock.json").read_text()
         assert '"resolved": "http' not in text and "registry" not in text
         assert os.path.exists(npm_place(tool) / "node_modules")

@@ -257,7 +257,7 @@ def test_plan_hash_is_held_to(plain):
 
 
 @pytest.mark.parametrize("files, words", [
-    ({}, "looked there and in prisma/migrations"),
+    ({}, "looked there and in drizzle, prisma/migrations"),
     ({"drizzle/meta/_journal.json": '{\n "entries": [\n  {"tag": "a", "when": 1},\n  {"tag": 2}\n]}'
       , "drizzle/a.sql": ""}, "_journal.json:4: entry 1 needs"),
     ({"drizzle/meta/_journal.json": '{\n "entries": [\n  oops'}, "_journal.json:3: broken JSON"),

@@ -110,8 +110,7 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
     lint::LintConfig lint_settings;
     if (!settings_file.empty()) {
         TRY(const std::string text, read_file(settings_file));
-        TRY(lint::Settings settings,
-            lint::read_settings(text, settings_file.string()));
+        TRY(lint::Settings settings, lint::read_settings(text, settings_file.string()));
         lint_settings = std::move(settings.lint);
     }
     lint::Project linted;
@@ -142,8 +141,8 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
         verdict.risk = std::max(verdict.risk, finding.risk);
     }
     for (const lint::FileVerdict& file : result.files) {
-        const bool expands = file.order == lint::DeployOrder::kAny ||
-                             file.order == lint::DeployOrder::kBefore;
+        const bool expands =
+            file.order == lint::DeployOrder::kAny || file.order == lint::DeployOrder::kBefore;
         if (expands) {
             verdict.expand_only.push_back(texts.at(file.file)->name);
         }

@@ -83,7 +83,7 @@ struct Dialect {
 
 constexpr Dialect kDbmate{
     .table = "schema_migrations",
-    .create = "create table if not exists {0} (version varchar(128) primary key)",
+    .create = "create table if not exists {0} (version varchar not null primary key)",
     .read = "select version, '', false, '' from {0}",
     .begun = "",
     .finished = "insert into {0} (version) values ($1)",

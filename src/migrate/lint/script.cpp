@@ -114,6 +114,13 @@ void clean_psql(std::string& text) {
 
 void clean_copy(std::string& text) {
     for (std::size_t at = 0; at < text.size();) {
+        // A backslash command between statements ends with its line, not with a semicolon.
+        const std::size_t first = text.find_first_not_of(" \t\r\n", at);
+        if (first != std::string::npos && text[first] == '\\') {
+            at = line_end(text, first);
+            blank(text, first, at);
+            continue;
+        }
         const sql::Piece piece = sql::split_one(text, at);
         if (piece.end == piece.begin) {
             return;

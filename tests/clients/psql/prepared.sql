@@ -6,4 +6,3 @@ begin;
 execute double(2);
 commit;
 execute upper_of('b');
-select name, parameter_types, from_sql from pg_prepared_statements order by name;

@@ -1,0 +1,76 @@
+#include "cli/observation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/log.hpp"
+#include "cli/systemd.hpp"
+
+namespace howdah::cli {
+namespace {
+
+constexpr std::size_t kTokenBytesMin = 16;
+
+Result<std::string> read_token(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    std::string token = text.str();
+    while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back())) != 0) {
+        token.pop_back();
+    }
+    if (!file || token.size() < kTokenBytesMin) {
+        return fail(ErrorCode::kInvalidInput,
+                    fmt::format("http_token_file: \"{}\" holds no token of {} characters or more",
+                                path, kTokenBytesMin));
+    }
+    return token;
+}
+
+}  // namespace
+
+Observation::Observation(proxy::Proxy& proxy)
+    : proxy_(proxy), pump_(proxy.shared()), server_(proxy.shared(), totals_) {}
+
+Result<web::ServerOptions> Observation::server_options(const config::Settings& settings) const {
+    web::ServerOptions options;
+    options.listen = settings.http_listen.names;
+    options.host_names = settings.http_hosts.names;
+    options.backend = proxy_.backend_name();
+    if (!settings.http_token_file.empty()) {
+        TRY(options.token, read_token(settings.http_token_file));
+    }
+    return options;
+}
+
+Result<> Observation::start(std::vector<int> inherited_http) {
+    const config::ConfigPtr config = proxy_.shared().config();
+    TRY(web::ServerOptions options, server_options(config->settings));
+    options.inherited = std::move(inherited_http);
+    if (auto started = server_.start(std::move(options)); !started) {
+        if (config->origins.contains("http_listen") || started.error().code != ErrorCode::kIo) {
+            return fail(std::move(started).error());
+        }
+        log::warning("no metrics: {}", started.error().message);
+    }
+    pump_.add_observer([this](std::span<const QueryEvent> events) { totals_.observe(events); });
+    if (watchdog_interval().count() > 0) {
+        pump_.on_beat = [](bool alive) {
+            if (alive) {
+                notify_systemd("WATCHDOG=1");
+            }
+        };
+    }
+    pump_.start();
+    return {};
+}
+
+void Observation::stop() {
+    server_.stop();
+    pump_.stop();
+}
+
+}  // namespace howdah::cli

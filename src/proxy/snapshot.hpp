@@ -1,0 +1,57 @@
+// What one loop has counted, as plain values: made on the loop in one go, read anywhere.
+//
+// Costs the loop a few microseconds a pool; statements() about 0.1 us a statement shape, so it is
+// for people who look, not for every scrape.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/settings.hpp"
+#include "pool/pool.hpp"
+#include "proxy/stats.hpp"
+#include "sql/statement_cache.hpp"
+
+namespace howdah::proxy {
+
+class Worker;
+
+struct PoolSnapshot {
+    std::string database;
+    std::string user;
+    config::PoolMode mode = config::PoolMode::kTransaction;
+    PoolStats stats;
+    pool::Counts servers;
+    int clients = 0;  // logged in or logging in
+    int size = 0;     // server connections it may have
+    int reserve_size = 0;
+    std::int64_t wait_us_max = 0;  // how long the first in the queue has been waiting
+    bool paused = false;
+    bool disabled = false;
+    bool failing = false;  // the last attempt to connect failed
+};
+
+struct WorkerSnapshot {
+    std::uint32_t index = 0;
+    std::vector<PoolSnapshot> pools;
+    sql::StatementCache::Counters statements;
+    std::size_t sessions = 0;
+    std::size_t prepared = 0;
+    std::size_t fingerprints = 0;
+    std::uint64_t sessions_total = 0;
+    std::uint64_t protocol_errors = 0;
+    std::uint64_t events_recorded = 0;
+    std::uint64_t events_dropped = 0;
+};
+
+struct StatementsSnapshot {
+    std::vector<FingerprintEntry> entries;
+    FingerprintEntry other;  // no statement of its own
+};
+
+// On the worker's loop.
+[[nodiscard]] WorkerSnapshot take_snapshot(Worker& worker);
+[[nodiscard]] StatementsSnapshot take_statements(Worker& worker);
+
+}  // namespace howdah::proxy
