@@ -15,7 +15,8 @@ constexpr const char* kHistory =
     "CREATE TABLE p (id bigint PRIMARY KEY, a int) PARTITION BY LIST (a);"
     "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE pd PARTITION OF p DEFAULT;"
     "CREATE DOMAIN d AS int CHECK (VALUE > 0); CREATE TYPE e AS ENUM ('a');"
-    "CREATE TABLE t (id serial PRIMARY KEY, a int REFERENCES t, b varchar(9) CHECK (b <> ''), c d, s e);"
+    "CREATE TABLE t (id serial PRIMARY KEY, a int REFERENCES t, b varchar(9) CHECK (b <> ''), c d, "
+    "s e);"
     "CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT a FROM t;"
     "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin perform f(); drop table t; end';";
 
@@ -27,9 +28,10 @@ void judge(Tool tool, const std::string& text) {
     for (const Rule* rule : all_rules()) {
         config.enabled.insert(std::string(rule->name));
     }
-    const LintInput input{.project = project, .config = config, .read = [&](const MigrationFile& file) {
-                              return Result<std::string>(file.path == "1" ? kHistory : text);
-                          }};
+    const LintInput input{
+        .project = project, .config = config, .read = [&](const MigrationFile& file) {
+            return Result<std::string>(file.path == "1" ? kHistory : text);
+        }};
     const auto result = judge_project(input);
     ASSERT(result.has_value());
     const Script script = read_script(text, tool);

@@ -265,6 +265,15 @@ void visit(const ProtobufCMessage& message, const std::function<void(const Node&
         see(*reinterpret_cast<const Node*>(&message));
     }
     const auto* base = reinterpret_cast<const char*>(&message);
+    if (message.descriptor == &pg_query__node__descriptor) {
+        // One union of 230 pointers: looking at each of its fields took half of the walk's time.
+        const auto* part = *reinterpret_cast<ProtobufCMessage* const*>(
+            base + message.descriptor->fields[0].offset);
+        if (reinterpret_cast<const Node*>(&message)->node_case != PG_QUERY__NODE__NODE__NOT_SET) {
+            visit(*part, see);
+        }
+        return;
+    }
     for (unsigned i = 0; i < message.descriptor->n_fields; ++i) {
         const ProtobufCFieldDescriptor& field = message.descriptor->fields[i];
         if (field.type != PROTOBUF_C_TYPE_MESSAGE) {

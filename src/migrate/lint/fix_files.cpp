@@ -6,8 +6,8 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <random>
 
+#include "base/prng.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/fix.hpp"
 
@@ -111,11 +111,17 @@ std::string name_of(const Name& name, int step, Phase phase) {
                        phase_name(phase));
 }
 
-std::string random_uuid() {
-    std::random_device device;
-    const auto word = [&device] { return static_cast<unsigned>(device()); };
-    return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:08x}{:04x}", word(), word() & 0xffffU,
-                       word() & 0xfffU, word() & 0xfffU, word(), word() & 0xffffU);
+// From the text before it: --diff and --fix give the same.
+std::string uuid_after(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    for (const char c : text) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    }
+    Prng prng(hash);
+    const std::uint64_t high = prng.next();
+    const std::uint64_t low = prng.next();
+    return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", high >> 32U,
+                       (high >> 16U) & 0xffffU, high & 0xfffU, low >> 52U, low & 0xffffffffffffULL);
 }
 
 // The snapshot before, as the new migration's own: the schema that drizzle-kit compares with stays.
@@ -131,7 +137,7 @@ std::string next_snapshot(const std::string& text) {
     } else if (object->contains("prevIds")) {
         (*object)["prevIds"] = json::array{object->at("id")};
     }
-    (*object)["id"] = random_uuid();
+    (*object)["id"] = uuid_after(text);
     return json::serialize(root) + "\n";
 }
 
