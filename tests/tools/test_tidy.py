@@ -50,6 +50,7 @@ def test_what_layers_allow(path, text):
     ("src/a/x.cpp", "auto t = std::chrono::steady_clock::now();\n", "from the caller"),
     ("src/a/x.cpp", "int r = rand();\n", "base/prng.hpp"),
     ("src/a/x.cpp", "auto* p = new Thing();\n", "std::make_unique"),
+    ("src/a/x.cpp", "#define TOML_EXCEPTIONS 0\n", "two layouts"),
     ("src/a/x_test.cpp", "std::this_thread::sleep" "_for(1s);\n", "wait for the condition"),
     ("tests/x.py", "time.sle" "ep(1)\n", "wait for the condition"),
     ("docs/x.md", "TO" "DO: more\n", "open an issue"),

@@ -1,11 +1,7 @@
-// Errors of the parser are values here.
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
-
 #include "migrate/lint/settings.hpp"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -149,13 +145,14 @@ bool scope_from_name(std::string_view name, Scope& scope) {
 
 Result<Settings> read_settings(std::string_view text, std::string_view file) {
     Settings settings;
-    const toml::parse_result parsed = toml::parse(text, file);
-    if (!parsed) {
+    toml::table parsed;
+    try {
+        parsed = toml::parse(text, file);
+    } catch (const toml::parse_error& error) {
         return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file, parsed.error().source().begin.line,
-                                parsed.error().description()));
+                    fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
     }
-    if (const toml::table* table = parsed.table()["lint"].as_table()) {
+    if (const toml::table* table = parsed["lint"].as_table()) {
         TRY_VOID(Reader(file, settings).read(*table));
     }
     return settings;
