@@ -52,12 +52,13 @@ std::unexpected<Error> connect_error(const Address& address, int error) {
 
 }  // namespace
 
-Result<StartedConnect> start_connect(const Address& address) {
+Result<StartedConnect> start_connect(const Address& address, const TcpOptions& options) {
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return connect_error(address, errno);
     }
     set_no_delay(fd, address);
+    apply_tcp_options(fd, options);
     const int status = ::connect(fd, address.data(), address.size());
     if (status == 0) {
         return StartedConnect{fd, true};

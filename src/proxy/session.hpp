@@ -272,6 +272,9 @@ class Session {
     pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
     void follow_parameters();
+    bool greets_unchecked() const;
+    void log_parameters_set() const;
+    void log_canonical_parameters() const;
     void sync_view();
     void finish_injected(Purpose purpose, bool failed, std::string message);
     void transaction_ended();

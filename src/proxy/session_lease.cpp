@@ -99,7 +99,61 @@ void Session::link(pool::Pooled* server) {
         wake_.notify();
         return;
     }
-    follow_parameters();
+    if (logged_in_ || !greets_unchecked()) {
+        follow_parameters();
+    }
+}
+
+// PgBouncer's clients are let in before a server has seen their parameters: a wrong one is an error
+// of the first query.
+bool Session::greets_unchecked() const {
+    return worker_.config().pgbouncer && replication_.empty();
+}
+
+namespace {
+
+// As the server spells it.
+std::string_view reported_name(const ServerConnection& server, std::string_view name) {
+    for (const auto& entry : server.reported) {
+        if (server::same_name(entry.first, name)) {
+            return entry.first;
+        }
+    }
+    return name;
+}
+
+}  // namespace
+
+// In PgBouncer's words: what a server is about to be told.
+void Session::log_parameters_set() const {
+    if (!worker_.config().pgbouncer || !log::enabled(log::Level::kDebug)) {
+        return;
+    }
+    const ServerConnection& server = *lease_->connection;
+    std::string sql;
+    for (const auto& [name, value] : vars_->values) {
+        if (const std::string* old = server.applied->find(name); old == nullptr || *old != value) {
+            sql += fmt::format("SET {}={};", reported_name(server, name),
+                               server::quote_literal(value));
+        }
+    }
+    log::debug("{} varcache_apply: {}", label(), sql);
+}
+
+// And what the server has made of it.
+void Session::log_canonical_parameters() const {
+    if (!worker_.config().pgbouncer || !log::enabled(log::Level::kDebug)) {
+        return;
+    }
+    const ServerConnection& server = *lease_->connection;
+    for (const auto& [name, value] : vars_->values) {
+        const std::string_view shown = reported_name(server, name);
+        const std::string* now = server.reported_value(shown);
+        if (now != nullptr && *now != value) {
+            log::debug("{} varcache_set_canonical: setting {} to its canonical version {} -> {}",
+                       label(), shown, value, *now);
+        }
+    }
 }
 
 // Makes the server's parameters those of this client.
@@ -118,6 +172,7 @@ void Session::follow_parameters() {
         sync_view();
         return;
     }
+    log_parameters_set();
     inject_query(Purpose::kParameters, server::transition_sql(*connection.applied, *vars_));
 }
 
@@ -170,6 +225,7 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 return;
             }
             connection.applied = vars_;
+            log_canonical_parameters();
             sync_view();
             if (ending_ || !logged_in_) {
                 return;

@@ -119,6 +119,7 @@ Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
       tags_(shared.salt),
       verifiers_(shared.secret),
       auth_lookups_(*this) {
+    loop_.set_tcp_options(tcp_options(config_->settings));
     loop_.on_turn = [this] { recorder_.settle(loop_.now()); };
 }
 
@@ -196,6 +197,7 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
 
 void Worker::reconfigure() {
     const config::ConfigPtr old = std::exchange(config_, shared_.config());
+    loop_.set_tcp_options(tcp_options(config_->settings));
     std::set<std::string> changed;
     bool tls_changed = false;
     for (const config::ConfigChange& change : config::difference(*old, *config_)) {
