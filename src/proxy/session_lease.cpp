@@ -81,6 +81,7 @@ pool::Pooled* Session::ask_for_server() {
 
 void Session::link(pool::Pooled* server) {
     lease_ = server;
+    renames_ = renames_ || mode() != PoolMode::kSession;
     server->holder = this;
     ServerConnection& connection = *server->connection;
     const net::TimePoint now = worker_.loop().now();
@@ -276,9 +277,8 @@ void Session::transaction_ended() {
             static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
-    if (!leftover_name_.empty()) {
-        inject_query(Purpose::kPrepare,
-                     "DEALLOCATE " + server::quote_identifier(std::exchange(leftover_name_, {})));
+    if (!leftover_names_.empty()) {
+        close_leftovers();
         return;
     }
     const std::uint32_t effects = std::exchange(effects_, 0);
@@ -302,6 +302,18 @@ void Session::transaction_ended() {
     if (may_release()) {
         release();
     }
+}
+
+// Closing cannot fail, whether the names came to be or not.
+void Session::close_leftovers() {
+    wire::Encoder closing;
+    for (const std::string& name : std::exchange(leftover_names_, {})) {
+        closing.close_statement(name);
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    }
+    lease_->connection->stream->write(closing.simple('S').view());
+    requests_.push(RequestKind::kSync, RequestAction::kSwallow).purpose = Purpose::kPrepare;
+    injected_ = Purpose::kPrepare;
 }
 
 void Session::start_probe() {
@@ -439,8 +451,11 @@ void Session::abandon_server() {
         requests_.clear();
         return;
     }
-    if (requests_.empty() && connection.status == 'I' && connection.stream->buffered() == 0 &&
-        server_body_left_ == 0) {
+    // Answered up to here, but a Sync is missing: the implicit transaction is open still.
+    const bool half_said =
+        query_active_ && (requests_.empty() || !requests_.back().ends_with_ready());
+    if (requests_.empty() && !half_said && connection.status == 'I' &&
+        connection.stream->buffered() == 0 && server_body_left_ == 0) {
         if ((effects_ & (kTouchesParameters | kMayPin)) != 0) {
             connection.dirty = true;
         }
@@ -453,6 +468,7 @@ void Session::abandon_server() {
         recovery.answers += request.ends_with_ready() ? 1 : 0;
     }
     recovery.cancel = query_active_;
+    recovery.half_said = half_said;
     connection.dirty = true;
     requests_.clear();
     worker_.recover(*pool_, server, recovery);

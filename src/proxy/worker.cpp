@@ -420,6 +420,10 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
     deadline.arm(loop_.now() + kRecoveryMax);
     stream.set_listener(&event);
     wire::Encoder ending;
+    if (recovery.half_said) {
+        // A Sync would commit what the client left half said: an error rolls it back instead.
+        ending.begin('D').u8('S').text("HOWDAH gone").end();
+    }
     ending.simple('S').query("ROLLBACK");
     stream.write(ending.view());
     std::size_t answers = recovery.answers + 2;
