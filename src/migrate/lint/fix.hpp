@@ -16,9 +16,13 @@ namespace howdah::migrate::lint {
 enum class Phase : std::uint8_t { kExpand, kIndex, kBackfill, kValidate, kContract };
 std::string_view phase_name(Phase phase);
 
+// Phases follow each other within a round; what relies on an earlier round's last phase is in the
+// next one.
 struct FixStep {
+    int round = 0;
     Phase phase = Phase::kExpand;
     std::string sql;
+    bool in_block = false;  // the migration had BEGIN ... COMMIT around it
 };
 
 struct PlannedFile {
