@@ -14,7 +14,8 @@ namespace {
 // Puts one statement's safe steps together.
 class Splitter {
   public:
-    Splitter(const Script& script, const Schema& schema) : script_(script), schema_(schema) {}
+    explicit Splitter(const FixInput& input)
+        : script_(input.script), schema_(input.schema), tool_(input.tool) {}
 
     // Statement `number`; `actions`: all of it.
     void split(std::size_t number, const std::vector<const Action*>& actions);
@@ -50,11 +51,13 @@ class Splitter {
 
     const Script& script_;
     const Schema& schema_;
+    Tool tool_;
     std::vector<FixStep> steps_;
     Deferred deferred_;
     int round_ = 0;
     std::string comment_;  // above the statement, with its line ends
     std::string remark_;   // behind it, on its line
+    std::string after_backfill_;
     bool changed_ = false;
     bool changes_rows_ = false;
     bool changes_tables_ = false;
@@ -78,10 +81,6 @@ std::string plain_name(std::string_view dotted) {
 
 std::string backfill_name(const Action& action) {
     return sql_name(cut("howdah_backfill_" + plain_name(action.table) + "_" + action.name));
-}
-
-std::string drop_backfill(const Action& action) {
-    return fmt::format("DROP PROCEDURE {}()", backfill_name(action));
 }
 
 // CREATE [UNIQUE] INDEX, DROP INDEX, REINDEX TABLE, ...: CONCURRENTLY behind `word`.
@@ -132,14 +131,23 @@ bool Splitter::split_key(const Action& action) {
     return true;
 }
 
-// A procedure that commits each batch and begins where NULLs are left, so that it may be cut off
-// and called again. By key range where there is one key column; by row address otherwise.
+// Old rows, so that it may be cut off and run again. For howdah migrate and the tools whose files
+// cannot hold a procedure (Prisma cuts at every semicolon, drizzle-kit has one transaction): an
+// UPDATE that howdah runs in batches by key. For the others a procedure that commits each batch and
+// begins where NULLs are left, by key range where there is one key column, by row address
+// otherwise.
 void Splitter::backfill(const Action& action, const std::string& expression) {
     const Table* table = schema_.find(action.table);
     const TableConstraint* key = table == nullptr ? nullptr : table->primary_key();
-    const std::string name = backfill_name(action);
     const std::string target = sql_name(action.table);
     const std::string column = sql_name(action.name);
+    const bool update = tool_ == Tool::kDrizzle || tool_ == Tool::kDrizzle1 ||
+                        tool_ == Tool::kPrisma || (tool_ == Tool::kPlain && key != nullptr);
+    if (update) {
+        return step(Phase::kBackfill, fmt::format("{0}UPDATE {1} SET {2} = {3} WHERE {2} IS NULL",
+                                                  key != nullptr ? "-- howdah:backfill\n" : "",
+                                                  target, column, expression));
+    }
     std::string body;
     if (key != nullptr && key->columns.size() == 1) {
         const std::string id = sql_name(key->columns.front());
@@ -160,10 +168,12 @@ void Splitter::backfill(const Action& action, const std::string& expression) {
             "    EXIT WHEN NOT FOUND;\n    COMMIT;\n    PERFORM pg_sleep(0.05);\n  END LOOP;\nEND",
             target, column, expression);
     }
+    const std::string name = backfill_name(action);
     step(Phase::kExpand, fmt::format("CREATE OR REPLACE PROCEDURE {}() LANGUAGE plpgsql AS $body$\n"
                                      "{};\n$body$",
                                      name, body));
     step(Phase::kBackfill, fmt::format("CALL {}()", name));
+    after_backfill_ = fmt::format("DROP PROCEDURE {}()", name);
 }
 
 // ADD COLUMN with a volatile default: the column, its default for new rows, old rows in batches.
@@ -207,7 +217,9 @@ bool Splitter::split_column(const Action& action) {
     // A CHECK that is not valid still holds for each row that is written: before the backfill is
     // through, it would refuse the application's updates of old rows.
     next_round();
-    step(Phase::kContract, drop_backfill(action));
+    if (!after_backfill_.empty()) {
+        step(Phase::kContract, std::exchange(after_backfill_, {}));
+    }
     if (action.has(kNotNull)) {
         prove_not_null(action, action.name);
     }
@@ -265,7 +277,8 @@ void Splitter::read_comments(std::size_t number) {
         std::string_view line = gap.substr(0, end);
         line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
         const bool mark = line.starts_with("-->") || line.starts_with("-- +goose") ||
-                          line.starts_with("-- migrate:") || line.starts_with("-- howdah:");
+                          line.starts_with("-- migrate:") ||
+                          line.starts_with("-- howdah:no-transaction");
         if (line.starts_with("--") && !mark && line.ends_with('\n')) {
             comment_ += line;
         }
@@ -321,7 +334,8 @@ bool Splitter::split_rows(const Action& first, const std::string& text) {
             : false;
     const Table* table = schema_.find(first.table);
     const bool keyed = table != nullptr && table->primary_key() != nullptr;
-    comment_ += simple && keyed ? "-- howdah:backfill\n" : "";
+    const bool marked = comment_.find("howdah:backfill") != std::string::npos;
+    comment_ += simple && keyed && !marked ? "-- howdah:backfill\n" : "";
     add(Phase::kBackfill, text);
     deferred_.put_off(first.table, kRowsLater);
     changes_rows_ = true;
@@ -416,14 +430,13 @@ std::string_view phase_name(Phase phase) {
     return "expand";
 }
 
-std::vector<FixStep> split_steps(const Script& script, const std::vector<Action>& actions,
-                                 const Schema& schema) {
+std::vector<FixStep> split_steps(const FixInput& input) {
     std::map<std::size_t, std::vector<const Action*>> by_statement;
-    for (const Action& action : actions) {
+    for (const Action& action : input.actions) {
         by_statement[action.statement].push_back(&action);
     }
-    Splitter splitter(script, schema);
-    for (std::size_t i = 0; i < script.statements.size(); ++i) {
+    Splitter splitter(input);
+    for (std::size_t i = 0; i < input.script.statements.size(); ++i) {
         splitter.split(i, by_statement[i]);
     }
     return splitter.changed() ? splitter.take() : std::vector<FixStep>();
@@ -460,7 +473,8 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
         if (!file.judged || broken) {
             continue;
         }
-        std::vector<FixStep> steps = split_steps(script, actions, before);
+        std::vector<FixStep> steps = split_steps(
+            {.script = script, .actions = actions, .schema = before, .tool = input.project.tool});
         if (steps.empty()) {
             continue;
         }

@@ -36,9 +36,15 @@ struct FixPlan {
     std::vector<std::string> left;  // migrations that could not be split, and why
 };
 
+// A file as it stands in its history.
+struct FixInput {
+    const Script& script;
+    const std::vector<Action>& actions;
+    const Schema& schema;  // before it
+    Tool tool = Tool::kPlain;
+};
 // The steps of one file, in order; empty when nothing in it needs splitting.
-std::vector<FixStep> split_steps(const Script& script, const std::vector<Action>& actions,
-                                 const Schema& schema);
+std::vector<FixStep> split_steps(const FixInput& input);
 
 Result<FixPlan> plan_fixes(const LintInput& input);
 // A unified diff of each file.

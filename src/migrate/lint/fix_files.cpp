@@ -80,9 +80,10 @@ std::string body_of(const Group& group, Tool tool) {
             break;
         case Tool::kDrizzle:
         case Tool::kDrizzle1:
-            head = group.transactional ? ""
-                                       : "-- howdah:no-transaction\n-- Run it with howdah migrate: "
-                                         "drizzle-kit puts every file into one transaction.\n";
+            head = group.transactional || group.phase == Phase::kBackfill
+                       ? ""
+                       : "-- howdah:no-transaction\n-- Run it with howdah migrate: "
+                         "drizzle-kit puts every file into one transaction.\n";
             break;
         default:
             // CREATE INDEX CONCURRENTLY is known for what it is; a procedure that commits is not.

@@ -123,7 +123,21 @@ void FileJudge::deliver(const Rule& rule, Report&& report) {
     findings_.push_back(std::move(finding));
 }
 
+// "-- howdah:backfill" in front of the statement: the runner cuts it into batches.
+bool is_batched(const Script& script, const Action& action) {
+    if ((action.kind != ActionKind::kUpdate && action.kind != ActionKind::kDelete) ||
+        action.nested || action.statement >= script.statements.size()) {
+        return false;
+    }
+    const std::size_t from =
+        action.statement == 0 ? 0 : script.statements[action.statement - 1].end;
+    const std::size_t to = script.statements[action.statement].begin;
+    return std::string_view(script.text).substr(from, to - from).find("-- howdah:backfill") !=
+           std::string_view::npos;
+}
+
 void FileJudge::see(Action& action) {
+    action.traits |= is_batched(*script_, action) ? kBatched : 0U;
     if (action.kind == ActionKind::kSet && action.name == "lock_timeout") {
         lock_timeout_ = action.other != "0";
     }
