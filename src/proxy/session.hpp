@@ -61,6 +61,7 @@ enum Pin : std::uint32_t {
     kPinSequence = 1U << 5,    // currval, lastval
     kPinUnknown = 1U << 6,     // the probe failed: nothing is known
     kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
+    kPinAsked = 1U << 8,       // SET howdah.pin = 'on'
 };
 std::string describe_pins(std::uint32_t pins);
 

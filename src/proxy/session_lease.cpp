@@ -53,7 +53,8 @@ std::string describe_pins(std::uint32_t pins) {
         {kPinPrepared, "PREPARE"},
         {kPinSequence, "currval/lastval"},
         {kPinUnknown, "unknown state"},
-        {kPinLargeParse, "large statement"}};
+        {kPinLargeParse, "large statement"},
+        {kPinAsked, "howdah.pin"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
         if ((pins & bit) != 0) {
@@ -356,6 +357,9 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         return;  // of the transaction that the probe itself is
     }
     if (fields[0] == "v") {
+        if (fields[1] == "howdah.pin" && fields[2] == "on") {
+            probe_->pins |= kPinAsked;
+        }
         probe_->parameters.emplace_back(fields[1], fields[2]);
     } else if (fields[0] == "a") {
         if (fields[2] != pool_->server_user()) {
