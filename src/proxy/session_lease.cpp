@@ -209,6 +209,7 @@ void Session::sync_view() {
 // Runs a query of ours; nothing of the client's goes out before it is answered.
 void Session::inject_query(Purpose purpose, std::string_view sql) {
     wire::Encoder query;
+    lease_->connection->unnamed_stamp = 0;  // a simple query ends it
     lease_->connection->stream->write(query.query(sql).view());
     Request& request = requests_.push(RequestKind::kQuery, RequestAction::kSwallow);
     request.purpose = purpose;
