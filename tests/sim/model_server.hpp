@@ -38,6 +38,8 @@ enum class Sabotage : std::uint8_t {
     kSwapRow,        // a row now and then has the value of another backend's last one
     kTwoBackends,    // a row now and then comes from another backend's transaction
     kLoseAnswer,     // a CommandComplete is never sent
+    kSwapStatement,  // a Bind now and then binds another prepared statement
+    kKeepOpen,       // a ROLLBACK now and then does not end the transaction, and says that it did
 };
 
 struct ModelOptions {

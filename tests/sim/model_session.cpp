@@ -322,6 +322,9 @@ void ModelSession::bind(const std::string& body) {
     }
     Portal made;
     made.sql = found->second;
+    if (server_.sabotaged(Sabotage::kSwapStatement, 20)) {
+        made.sql = statements_.rbegin()->second;
+    }
     for (std::uint32_t count = fields.int16(); count > 0 && !fields.bad(); --count) {
         made.parameters.push_back(fields.counted());
     }

@@ -63,7 +63,8 @@ TEST_P(Canary, IsCaught) {
 
 INSTANTIATE_TEST_SUITE_P(ProxySim, Canary,
                          testing::Values(Sabotage::kLeakParameter, Sabotage::kSwapRow,
-                                         Sabotage::kTwoBackends, Sabotage::kLoseAnswer));
+                                         Sabotage::kTwoBackends, Sabotage::kLoseAnswer,
+                                         Sabotage::kSwapStatement, Sabotage::kKeepOpen));
 
 }  // namespace
 }  // namespace howdah::sim
