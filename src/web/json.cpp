@@ -119,7 +119,7 @@ std::string_view kind_name(sql::StatementKind kind) {
 json::object statement_of(const FingerprintEntry& entry) {
     json::object object = sums_of(entry);
     const std::string& text = entry.statement->normalized;
-    object["fingerprint"] = fmt::format("{:016x}", entry.statement->fingerprint);
+    object["fingerprint"] = fmt::format("{:016x}", entry.statement->key());
     object["kind"] = kind_name(entry.statement->kind);
     object["text"] = clean_utf8(text, kTextMax);
     object["text_cut"] = text.size() > kTextMax;
@@ -205,7 +205,7 @@ std::string queries_json(std::vector<FingerprintEntry> statements, const Fingerp
         if (left != right) {
             return page.ascending ? left < right : left > right;
         }
-        return a.statement->fingerprint < b.statement->fingerprint;
+        return a.statement->key() < b.statement->key();
     });
     json::array rows;
     const std::size_t begin = std::min(page.offset, statements.size());
