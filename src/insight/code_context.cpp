@@ -1,0 +1,201 @@
+#include "insight/code_context.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace howdah::insight {
+namespace {
+
+constexpr auto kIterators = std::to_array<std::string_view>(
+    {"map",       "forEach", "flatMap",   "filter",       "some",     "every",       "find",
+     "findIndex", "reduce",  "mapSeries", "eachSeries",   "each",     "pMap",        "mapLimit",
+     "eachLimit", "pEach",   "mapAsync",  "forEachAsync", "asyncMap", "asyncForEach"});
+
+// Callbacks that run some other time, not where they stand.
+constexpr auto kRegistrars = std::to_array<std::string_view>({"on",
+                                                              "once",
+                                                              "get",
+                                                              "post",
+                                                              "put",
+                                                              "patch",
+                                                              "delete",
+                                                              "use",
+                                                              "all",
+                                                              "route",
+                                                              "addEventListener",
+                                                              "setTimeout",
+                                                              "setInterval",
+                                                              "setImmediate",
+                                                              "describe",
+                                                              "it",
+                                                              "test",
+                                                              "beforeEach",
+                                                              "afterEach",
+                                                              "beforeAll",
+                                                              "afterAll",
+                                                              "subscribe",
+                                                              "handle",
+                                                              "handler",
+                                                              "query",
+                                                              "mutation",
+                                                              "input",
+                                                              "useEffect",
+                                                              "useCallback",
+                                                              "useMemo",
+                                                              "schedule",
+                                                              "process",
+                                                              "nextTick"});
+
+template <typename List>
+bool is_one_of(const List& list, std::string_view name) {
+    return std::ranges::find(list, name) != list.end();
+}
+
+bool is_literal_list(const Module& module, NodeId iterable) {
+    const Syntax& syntax = module.syntax();
+    const NodeId value = iterable == kNoNode ? kNoNode : module.value_of(iterable);
+    if (!syntax.is(value, Kind::kArray)) {
+        return false;
+    }
+    const std::vector<NodeId> items = syntax.children(value);
+    return items.size() <= kLiteralMax &&
+           std::ranges::none_of(items, [&](NodeId item) { return syntax.is(item, Kind::kSpread); });
+}
+
+// Promise.all(xs.map(...)), or const jobs = xs.map(...); ... Promise.all(jobs).
+bool is_gathered(const Module& module, NodeId call) {
+    const Syntax& syntax = module.syntax();
+    NodeId up = syntax.parent(call);
+    while (syntax.is(up, Kind::kArray) || syntax.is(up, Kind::kSpread)) {
+        up = syntax.parent(up);
+    }
+    if (syntax.is(up, Kind::kArguments)) {
+        const NodeId outer = syntax.parent(up);
+        const NodeId function = syntax.bare(syntax.child(outer, Field::kFunction));
+        return syntax.is(function, Kind::kMember) &&
+               syntax.text(syntax.child(function, Field::kObject)) == "Promise";
+    }
+    if (!syntax.is(up, Kind::kDeclarator)) {
+        return false;
+    }
+    const std::string_view name = syntax.text(syntax.child(up, Field::kName));
+    const NodeId function = module.enclosing_function(call);
+    const std::string_view rest = syntax.text(function == kNoNode ? 0 : function);
+    for (const std::string_view method : {"all", "allSettled"}) {
+        if (rest.find("Promise." + std::string(method) + "(" + std::string(name)) !=
+            std::string_view::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The callback `function` of a call: is it a loop's body?
+bool read_callback(const Module& module, NodeId function, CodeContext& context, bool& goes_on) {
+    const Syntax& syntax = module.syntax();
+    const NodeId list = syntax.parent(function);
+    goes_on = false;
+    if (!syntax.is(list, Kind::kArguments)) {
+        // (async () => { ... })() runs where it stands
+        const bool called =
+            syntax.is(list, Kind::kParenthesized) && syntax.is(syntax.parent(list), Kind::kCall);
+        goes_on = called;
+        return false;
+    }
+    const NodeId call = syntax.parent(list);
+    if (!syntax.is(call, Kind::kCall)) {
+        return false;  // new Promise(...), new DataLoader(...)
+    }
+    const std::string_view name = syntax.callee(call);
+    const NodeId callee = syntax.bare(syntax.child(call, Field::kFunction));
+    if (is_one_of(kIterators, name)) {
+        const std::vector<NodeId> arguments = syntax.arguments(call);
+        Loop loop{.node = function, .collection = true};
+        loop.iterable = syntax.is(callee, Kind::kMember) && arguments.front() == function
+                            ? syntax.child(callee, Field::kObject)
+                            : arguments.front();
+        loop.concurrent = name == "forEach" || is_gathered(module, call) || name == "pMap";
+        loop.literal = is_literal_list(module, loop.iterable);
+        context.loops.push_back(loop);
+        goes_on = true;
+        return true;
+    }
+    if (name == "from" && syntax.arguments(call).size() == 2) {  // Array.from(xs, fn)
+        context.loops.push_back({.node = function,
+                                 .iterable = syntax.arguments(call).front(),
+                                 .concurrent = is_gathered(module, call),
+                                 .collection = true});
+        goes_on = true;
+        return true;
+    }
+    if (name == "$transaction" || name == "transaction") {
+        context.transaction = context.transaction == kNoNode ? function : context.transaction;
+        goes_on = true;
+        return false;
+    }
+    goes_on = !is_one_of(kRegistrars, name);
+    return false;
+}
+
+void read_statement(const Module& module, NodeId at, NodeId child, CodeContext& context) {
+    const Syntax& syntax = module.syntax();
+    const Field field = syntax.field(child);
+    switch (syntax.kind(at)) {
+        case Kind::kForIn:
+            if (field == Field::kBody) {
+                const NodeId iterable = syntax.child(at, Field::kRight);
+                context.loops.push_back({.node = at,
+                                         .iterable = iterable,
+                                         .collection = true,
+                                         .literal = is_literal_list(module, iterable)});
+            }
+            break;
+        case Kind::kFor:
+            if (field != Field::kInitializer) {
+                context.loops.push_back({.node = at});
+            }
+            break;
+        case Kind::kWhile:
+        case Kind::kDo:
+            context.loops.push_back({.node = at});
+            break;
+        default:
+            break;
+    }
+}
+
+}  // namespace
+
+CodeContext context_of(const Module& module, NodeId node) {
+    const Syntax& syntax = module.syntax();
+    CodeContext context;
+    NodeId child = node;
+    for (NodeId at = syntax.parent(node); at != kNoNode; child = at, at = syntax.parent(at)) {
+        if (!is_function(syntax.kind(at))) {
+            read_statement(module, at, child, context);
+            continue;
+        }
+        bool goes_on = false;
+        read_callback(module, at, context, goes_on);
+        if (!goes_on) {
+            context.function = at;
+            break;
+        }
+    }
+    return context;
+}
+
+bool is_paced(const Module& module, const Loop& loop) {
+    const Syntax& syntax = module.syntax();
+    if (loop.collection) {
+        return false;
+    }
+    static constexpr auto kWaits = std::to_array<std::string_view>(
+        {"sleep", "delay", "setTimeout", "wait", "backoff", "retry", "attempt", "cursor", "hasMore",
+         "page", "offset", "skip", "lastId", "batch", "chunk"});
+    const std::string_view text = syntax.text(loop.node);
+    return std::ranges::any_of(
+        kWaits, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
+}
+
+}  // namespace howdah::insight
