@@ -90,6 +90,20 @@ bool is_gathered(const Module& module, NodeId call) {
     return false;
 }
 
+// const load = cache(async (id) => ...): a function under another name, not a call of it.
+bool is_wrapped_definition(const Module& module, NodeId function, NodeId call) {
+    const Syntax& syntax = module.syntax();
+    NodeId up = syntax.parent(call);
+    while (syntax.is(up, Kind::kArguments) && syntax.is(syntax.parent(up), Kind::kCall)) {
+        up = syntax.parent(syntax.parent(up));
+    }
+    const bool named = syntax.is(up, Kind::kDeclarator) || syntax.is(up, Kind::kFieldDefinition) ||
+                       syntax.is(up, Kind::kExport);
+    const bool takes = !syntax.children(syntax.child(function, Field::kParameters)).empty() ||
+                       syntax.child(function, Field::kParameter) != kNoNode;
+    return named && (takes || module.enclosing_function(call) == kNoNode);
+}
+
 // The callback `function` of a call: is it a loop's body?
 bool read_callback(const Module& module, NodeId function, CodeContext& context, bool& goes_on) {
     const Syntax& syntax = module.syntax();
@@ -133,8 +147,23 @@ bool read_callback(const Module& module, NodeId function, CodeContext& context, 
         goes_on = true;
         return false;
     }
-    goes_on = !is_one_of(kRegistrars, name);
+    goes_on = !is_one_of(kRegistrars, name) && !is_wrapped_definition(module, function, call);
     return false;
+}
+
+// for (let i = 0; i < xs.length; i++): xs.
+NodeId counted_list(const Syntax& syntax, NodeId loop) {
+    const NodeId condition = syntax.child(loop, Field::kCondition);
+    if (condition == kNoNode || !syntax.is(syntax.child(loop, Field::kIncrement), Kind::kUpdate)) {
+        return kNoNode;
+    }
+    for (NodeId node = condition; node < syntax.after(condition); ++node) {
+        if (syntax.is(node, Kind::kMember) &&
+            syntax.text(syntax.child(node, Field::kProperty)) == "length") {
+            return syntax.child(node, Field::kObject);
+        }
+    }
+    return kNoNode;
 }
 
 void read_statement(const Module& module, NodeId at, NodeId child, CodeContext& context) {
@@ -152,7 +181,9 @@ void read_statement(const Module& module, NodeId at, NodeId child, CodeContext& 
             break;
         case Kind::kFor:
             if (field != Field::kInitializer) {
-                context.loops.push_back({.node = at});
+                const NodeId counted = counted_list(syntax, at);
+                context.loops.push_back(
+                    {.node = at, .iterable = counted, .collection = counted != kNoNode});
             }
             break;
         case Kind::kWhile:
@@ -162,6 +193,42 @@ void read_statement(const Module& module, NodeId at, NodeId child, CodeContext& 
         default:
             break;
     }
+}
+
+// A variable, the name of a called method or an option's key; not prisma.page of
+// prisma.page.count().
+bool is_spoken_name(const Syntax& syntax, NodeId node) {
+    if (syntax.is(node, Kind::kIdentifier) || syntax.is(node, Kind::kShorthand)) {
+        return true;
+    }
+    const NodeId parent = syntax.parent(node);
+    const bool called = syntax.is(parent, Kind::kMember) &&
+                        syntax.field(node) == Field::kProperty &&
+                        syntax.field(parent) == Field::kFunction;
+    const bool key = syntax.is(parent, Kind::kPair) && syntax.field(node) == Field::kKey;
+    return syntax.is(node, Kind::kPropertyName) && (called || key);
+}
+
+// Whether one of the words that make up lastId, page_no, setTimeout speaks of paging or waiting.
+bool has_pace_word(std::string_view name) {
+    static constexpr auto kWords = std::to_array<std::string_view>(
+        {"sleep", "delay", "timeout", "wait", "backoff", "retry", "retries", "attempt", "attempts",
+         "cursor", "more", "next", "page", "pages", "offset", "skip", "last", "batch", "chunk"});
+    std::string word;
+    for (std::size_t i = 0; i <= name.size(); ++i) {
+        const char each = i < name.size() ? name[i] : '_';
+        const bool upper = each >= 'A' && each <= 'Z';
+        if (upper || each == '_') {
+            if (is_one_of(kWords, word)) {
+                return true;
+            }
+            word.clear();
+        }
+        if (each != '_') {
+            word += upper ? static_cast<char>(each - 'A' + 'a') : each;
+        }
+    }
+    return false;
 }
 
 }  // namespace
@@ -187,15 +254,15 @@ CodeContext context_of(const Module& module, NodeId node) {
 
 bool is_paced(const Module& module, const Loop& loop) {
     const Syntax& syntax = module.syntax();
-    if (loop.collection) {
+    if (loop.collection || loop.node == kNoNode) {
         return false;
     }
-    static constexpr auto kWaits = std::to_array<std::string_view>(
-        {"sleep", "delay", "setTimeout", "wait", "backoff", "retry", "attempt", "cursor", "hasMore",
-         "page", "offset", "skip", "lastId", "batch", "chunk"});
-    const std::string_view text = syntax.text(loop.node);
-    return std::ranges::any_of(
-        kWaits, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
+    for (NodeId node = loop.node; node < syntax.after(loop.node); ++node) {
+        if (is_spoken_name(syntax, node) && has_pace_word(syntax.text(node))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace howdah::insight
