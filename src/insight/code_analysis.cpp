@@ -136,13 +136,20 @@ Analysis CodeProject::judge(const Module& module, const SourceText& source) cons
 }
 
 bool is_side_code(std::string_view path) {
-    for (const std::string_view part : {".test.", ".spec.", "__tests__/", "/tests/", "/test/",
-                                        "seed", "/scripts/", "fixtures/", "e2e/", ".stories."}) {
+    for (const std::string_view part :
+         {".test.", ".spec.", "seed", "fixtures/", "e2e/", ".stories."}) {
         if (path.find(part) != std::string_view::npos) {
             return true;
         }
     }
-    return path.starts_with("tests/") || path.starts_with("test/") || path.starts_with("scripts/");
+    for (const std::string_view folder : {"__tests__/", "tests/", "test/", "__test__/", "scripts/",
+                                          "script/", "migrations/", "migration/"}) {
+        const std::size_t at = path.find(folder);
+        if (at != std::string_view::npos && (at == 0 || path[at - 1] == '/')) {
+            return true;
+        }
+    }
+    return path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos;
 }
 
 }  // namespace howdah::insight

@@ -58,7 +58,7 @@ class CodeProject {
     std::map<std::string, Known, std::less<>> files_;
 };
 
-// Files whose findings matter less: tests, seeds, scripts.
+// Files whose findings matter less: tests, seeds, scripts, migrations.
 bool is_side_code(std::string_view path);
 
 // Definitions by pgTable() and relations(): into `schema`, foreign keys with their places.

@@ -51,6 +51,18 @@ bool is_one_of(const List& list, std::string_view name) {
     return std::ranges::find(list, name) != list.end();
 }
 
+bool is_registrar(std::string_view name) {
+    static constexpr auto kParts = std::to_array<std::string_view>(
+        {"schedule", "Schedule", "cron", "Cron", "ubscribe", "register", "enqueue", "defer",
+         "listen", "Listen", "Job"});
+    const bool event =
+        name.size() > 2 && name.starts_with("on") && name[2] >= 'A' && name[2] <= 'Z';
+    return event || is_one_of(kRegistrars, name) ||
+           std::ranges::any_of(kParts, [&](std::string_view part) {
+               return name.find(part) != std::string_view::npos;
+           });
+}
+
 bool is_literal_list(const Module& module, NodeId iterable) {
     const Syntax& syntax = module.syntax();
     const NodeId value = iterable == kNoNode ? kNoNode : module.value_of(iterable);
@@ -147,7 +159,7 @@ bool read_callback(const Module& module, NodeId function, CodeContext& context, 
         goes_on = true;
         return false;
     }
-    goes_on = !is_one_of(kRegistrars, name) && !is_wrapped_definition(module, function, call);
+    goes_on = !is_registrar(name) && !is_wrapped_definition(module, function, call);
     return false;
 }
 

@@ -134,6 +134,10 @@ void OptionReader::read_field(NodeId pair, Where at) {
     const std::string_view field = syntax_.key(pair);
     const NodeId value = syntax_.value(pair);
     if (is_relation(at.table, field, value)) {
+        const Relation* relation = at.table == nullptr ? nullptr : at.table->relation(field);
+        if (relation != nullptr && !at.relation && at.alternative == 0) {
+            query_.filtered.push_back(relation);
+        }
         Where inner = at;
         inner.table = related(at.table, field);
         inner.relation = true;
@@ -240,6 +244,9 @@ void OptionReader::read_includes(NodeId includes, const Table* table, int depth,
 void OptionReader::read_include(NodeId pair, const Table* table, int depth, bool select) {
     const std::string_view field = syntax_.key(pair);
     const NodeId value = module_.value_of(syntax_.value(pair));
+    if (field == "_count" && depth > 1 && query_.nested_count == kNoNode) {
+        query_.nested_count = pair;
+    }
     if (field.empty() || field == "_count" || syntax_.is(value, Kind::kFalse)) {
         return;
     }

@@ -89,13 +89,16 @@ struct CodeQuery {
     std::vector<OrderUse> order = {};
     std::vector<Include> includes = {};
     int include_depth = 0;
-    NodeId deepest = kNoNode;   // the include at the third level
-    NodeId negation = kNoNode;  // NOT
+    NodeId deepest = kNoNode;                    // the include at the third level
+    NodeId nested_count = kNoNode;               // _count inside an include
+    NodeId negation = kNoNode;                   // NOT
+    std::vector<const Relation*> filtered = {};  // relations that the conditions go through
     // Raw SQL: the statement's text with $n for values, and where its bytes come from.
     std::string sql = {};
     std::vector<std::pair<std::size_t, Range>> pieces = {};  // offset in sql -> bytes of the file
-    bool pasted = false;                                     // a value is part of the text
-    bool sql_certain = false;                                // all of it is in sight
+    bool pasted_suspected = false;  // as a name, or as text that code put together
+    bool pasted = false;            // a value is part of the text
+    bool sql_certain = false;       // all of it is in sight
     NodeId pasted_node = kNoNode;
 };
 

@@ -43,6 +43,10 @@ class SqlText {
     void add_template(NodeId node);
     void add_substitution(NodeId node);
     void add_piece(Range range);
+    bool add_constant(NodeId node);
+    void paste(NodeId node, bool suspected);
+    bool is_assembled(NodeId node) const;
+    bool is_constant(NodeId node, int depth) const;
     // A table or column of Drizzle by its SQL name; "" for anything else.
     std::string sql_name(NodeId node) const;
 
@@ -92,13 +96,99 @@ void SqlText::add_substitution(NodeId substitution) {
             return;
         }
     }
+    if (node != kNoNode && add_constant(node)) {
+        return;
+    }
     // sql.raw(x), Prisma.join(ids), sql(rows): text or lists that only the run knows
     if (syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary)) {
         query_.sql_certain = false;
     }
+    const bool quoted = query_.sql.ends_with('"');  // update "${table}": a name
+    query_.sql_certain = query_.sql_certain && !quoted;
     query_.sql += "$" + std::to_string(++parameters_);
+    paste(substitution, quoted || is_assembled(node));
+}
+
+void SqlText::paste(NodeId node, bool suspected) {
+    const bool first = !query_.pasted;
+    if (first || (query_.pasted_suspected && !suspected)) {
+        query_.pasted_node = node;
+        query_.pasted_suspected = suspected;
+    }
     query_.pasted = true;
-    query_.pasted_node = query_.pasted_node == kNoNode ? substitution : query_.pasted_node;
+}
+
+// parts.join(', '), cond ? a : b, build(x): a piece of SQL rather than a value.
+bool SqlText::is_assembled(NodeId node) const {
+    return syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary);
+}
+
+// What only the program's own text decides: literals, and choices among them.
+bool SqlText::is_constant(NodeId node, int depth) const {
+    node = syntax_.bare(node);
+    if (node == kNoNode || depth > 8) {
+        return false;
+    }
+    const auto all = [&](NodeId list) {
+        const std::vector<NodeId> items = syntax_.children(list);
+        return !items.empty() && std::ranges::all_of(items, [&](NodeId item) {
+            return is_constant(syntax_.is(item, Kind::kPair) ? syntax_.value(item) : item,
+                               depth + 1);
+        });
+    };
+    switch (syntax_.kind(node)) {
+        case Kind::kString:
+        case Kind::kNumber:
+            return true;
+        case Kind::kTernary: {
+            const std::vector<NodeId> parts = syntax_.children(node);
+            return parts.size() == 3 && is_constant(parts[1], depth + 1) &&
+                   is_constant(parts[2], depth + 1);
+        }
+        case Kind::kBinary:
+        case Kind::kArray:
+        case Kind::kObject:
+            return all(node);
+        case Kind::kMember:
+        case Kind::kSubscript:  // ORDERS[key]
+            return is_constant(module_.value_of(syntax_.child(node, Field::kObject)), depth + 1);
+        case Kind::kIdentifier: {
+            const Binding* binding = module_.resolve(node);
+            if (binding == nullptr) {
+                return false;
+            }
+            const NodeId value = module_.value_of(node);
+            const NodeId loop = binding->scope;
+            return value != kNoNode
+                       ? is_constant(value, depth + 1)
+                       : syntax_.is(loop, Kind::kForIn) &&
+                             is_constant(module_.value_of(syntax_.child(loop, Field::kRight)),
+                                         depth + 1);
+        }
+        default:
+            return false;
+    }
+}
+
+// A constant is part of the statement; the number of a parameter is no value at all.
+bool SqlText::add_constant(NodeId node) {
+    if (query_.sql.ends_with('$')) {  // $${index}
+        query_.sql += std::to_string(++parameters_);
+        return true;
+    }
+    if (!is_constant(node, 0)) {
+        return false;
+    }
+    const NodeId value = module_.value_of(node);
+    if (syntax_.is(value, Kind::kString)) {
+        query_.sql += syntax_.string(value);
+    } else if (syntax_.is(value, Kind::kNumber)) {
+        query_.sql += syntax_.text(value);
+    } else {
+        query_.sql += "$" + std::to_string(++parameters_);
+        query_.sql_certain = false;
+    }
+    return true;
 }
 
 void SqlText::add_template(NodeId node) {
@@ -142,10 +232,11 @@ bool SqlText::add(NodeId node, int depth) {
             return add(right, depth + 1);
         }
         query_.pieces.emplace_back(query_.sql.size(), syntax_.range(right));
-        query_.sql += "$" + std::to_string(++parameters_);
-        query_.sql_certain = false;
-        query_.pasted = true;
-        query_.pasted_node = query_.pasted_node == kNoNode ? right : query_.pasted_node;
+        if (!add_constant(right)) {
+            query_.sql += "$" + std::to_string(++parameters_);
+            query_.sql_certain = false;
+            paste(right, is_assembled(right));
+        }
         return true;
     }
     return false;

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 namespace howdah::insight {
 namespace {
 
 constexpr std::size_t kWideColumns = 15;
 constexpr long kDeepOffset = 1000;
+constexpr std::size_t kIndexColumnsMax = 3;  // by equality, in an index that is proposed
 
 bool is_heavy(const Column& column) {
     return column.type == TypeClass::kJson || column.type == TypeClass::kBytes;
@@ -46,6 +48,12 @@ std::string_view statement_kind(Verb verb) {
 std::string field_of(const Table& table, std::string_view column) {
     const Column* found = table.column(column);
     return found == nullptr || found->field.empty() ? std::string(column) : found->field;
+}
+
+// deletedAt: null holds for nearly every row.
+bool is_soft_delete(std::string_view column) {
+    return column.find("delete") != std::string_view::npos ||
+           column.find("archive") != std::string_view::npos;
 }
 
 Range mapped(const CodeQuery& query, Range range) {
@@ -109,7 +117,11 @@ void CodeJudge::judge_raw(const CodeQuery& query) {
     const bool tool = query.method == "raw" || query.method == "any" || query.method == "one" ||
                       query.method == "none" || query.method == "many";
     if (query.pasted && query.pasted_node != kNoNode && !tool) {
-        report("sql-injection", query.pasted_node);
+        const bool suspected = query.pasted_suspected;
+        report("sql-injection", query.pasted_node,
+               {.message = suspected ? "text from outside of the statement is pasted into it" : "",
+                .confidence = suspected ? "suspected" : "certain",
+                .minor = suspected});
     }
     const SqlPlace place{.source = source_,
                          .in_file = [&](Range range) { return mapped(query, range); }};
@@ -190,8 +202,16 @@ void CodeJudge::check_offset(const CodeQuery& query) {
 
 void CodeJudge::check_includes(const CodeQuery& query) {
     if (query.deepest != kNoNode) {
+        const auto last = std::ranges::find(query.includes, query.deepest, &Include::node);
+        const bool one = last != query.includes.end() && last->table != nullptr && !last->to_many;
         report("deep-include", query.deepest,
-               {.evidence = fmt::format("{} levels", query.include_depth)});
+               {.evidence = fmt::format("{} levels", query.include_depth), .minor = one});
+    }
+    if (query.nested_count != kNoNode && query.verb == Verb::kFindMany) {
+        report("deep-include", query.nested_count,
+               {.message = "counts rows for each row of a nested relation",
+                .confidence = "likely",
+                .minor = true});
     }
     for (const Include& include : query.includes) {
         if (include.to_many && !include.limited) {
@@ -324,6 +344,9 @@ bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<s
             is_boolean(table, condition.column)) {
             continue;
         }
+        if (condition.test == Test::kNull && is_soft_delete(condition.column)) {
+            continue;
+        }
         first = first == kNoNode ? condition.node : first;
         served = served || table.has_leading(condition.column, true);
         if (condition.test == Test::kRange) {
@@ -332,6 +355,17 @@ bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<s
             wanted.push_back(condition.column);
         }
     }
+    std::vector<std::string> choices;  // last: few values, each with many rows
+    std::erase_if(wanted, [&](const std::string& column) {
+        const bool choice =
+            table.column(column)->type == TypeClass::kEnum || column.ends_with("type");
+        if (choice) {
+            choices.push_back(column);
+        }
+        return choice;
+    });
+    std::ranges::move(choices, std::back_inserter(wanted));
+    wanted.resize(std::min(wanted.size(), kIndexColumnsMax));
     if (!range.empty()) {
         wanted.push_back(range);
     }
@@ -345,9 +379,13 @@ void CodeJudge::check_index(const CodeQuery& query) {
         query.verb == Verb::kUpsert) {
         return;
     }
+    // The join with the related rows brings its own key.
+    const bool by_relation = std::ranges::any_of(query.filtered, [&](const Relation* relation) {
+        return relation->columns.empty() || table->has_leading(relation->columns.front(), true);
+    });
     std::vector<std::string> wanted;
     NodeId first = kNoNode;
-    if (served(query, *table, wanted, first)) {
+    if (by_relation || served(query, *table, wanted, first)) {
         return;
     }
     if (first == kNoNode) {

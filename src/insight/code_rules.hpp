@@ -37,6 +37,9 @@ class CodeJudge {
     void check_resolver(const CodeQuery& query, const CodeContext& context);
     void check_sequences();
     void check_sequence(const std::vector<NodeId>& statements);
+    bool walks(const std::vector<NodeId>& inputs, NodeId call, const Loop& loop) const;
+    bool comes_along(NodeId node, NodeId call, NodeId scope, int depth) const;
+    bool in_case(NodeId call, const Loop& loop) const;
     bool is_batch(const CodeQuery& query, const Loop& loop) const;
     bool depends(const std::vector<NodeId>& inputs, NodeId scope) const;
     const CodeQuery* awaited_read(NodeId statement) const;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "insight/code_rules.hpp"
@@ -118,6 +119,51 @@ bool CodeJudge::is_batch(const CodeQuery& query, const Loop& loop) const {
            sql.find("unnest($") != std::string::npos;
 }
 
+// Whether `node` gives another element of something, or what `call` gave the turn before.
+bool CodeJudge::comes_along(NodeId node, NodeId call, NodeId scope, int depth) const {
+    static constexpr auto kTakes = std::to_array<std::string_view>(
+        {"shift", "pop", "next", "splice", "dequeue", "take", "at", "read"});
+    for (NodeId at = node; at < syntax_.after(node); ++at) {
+        const Kind kind = syntax_.kind(at);
+        const bool takes =
+            kind == Kind::kCall && std::ranges::find(kTakes, syntax_.callee(at)) != kTakes.end();
+        if (at == call || takes || kind == Kind::kSubscript) {
+            return true;
+        }
+        const bool name = kind == Kind::kIdentifier || kind == Kind::kShorthand;
+        const Binding* binding = name && depth > 0 ? module_.resolve(at) : nullptr;
+        if (binding == nullptr) {
+            continue;
+        }
+        const std::vector<NodeId> origins = module_.origins(*binding, scope);
+        if (std::ranges::any_of(origins, [&](NodeId origin) {
+                return comes_along(origin, call, scope, depth - 1);
+            })) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// while (slug === null) { slug = random(); ... } tries; a walk or a queue goes on to something
+// else.
+bool CodeJudge::walks(const std::vector<NodeId>& inputs, NodeId call, const Loop& loop) const {
+    constexpr int kSteps = 3;
+    return std::ranges::any_of(inputs, [&](NodeId input) {
+        return input != kNoNode && comes_along(input, call, loop.node, kSteps);
+    });
+}
+
+// One arm of a switch inside the loop: for some of the elements, often one of each kind.
+bool CodeJudge::in_case(NodeId call, const Loop& loop) const {
+    for (NodeId at = call; at != kNoNode && at != loop.node; at = syntax_.parent(at)) {
+        if (syntax_.is(at, Kind::kSwitchCase)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void CodeJudge::check_loops(const CodeQuery& query) {
     const CodeContext context = context_of(module_, query.call);
     if (context.loops.empty()) {
@@ -129,8 +175,9 @@ void CodeJudge::check_loops(const CodeQuery& query) {
             continue;
         }
         if (depends(query.inputs, loop.node)) {
-            const bool pages = !loop.collection && (query.limited || is_paced(module_, loop));
-            if (!pages) {
+            const bool pages = !loop.collection && (query.limited || is_paced(module_, loop) ||
+                                                    !walks(query.inputs, query.call, loop));
+            if (!pages && !in_case(query.call, loop)) {
                 report_loop(query, loop, context);
             }
             return;
@@ -206,9 +253,10 @@ void CodeJudge::check_call(NodeId call, NodeId callee, const std::vector<NodeId>
     }
     const CodeContext context = context_of(module_, call);
     for (const Loop& loop : context.loops) {
-        const bool paced = !loop.collection && is_paced(module_, loop);
+        const bool paced =
+            !loop.collection && (is_paced(module_, loop) || !walks(inputs, call, loop));
         const bool chunks = loop.iterable != kNoNode && names_batch(syntax_.text(loop.iterable));
-        if (loop.literal || paced || chunks || !depends(inputs, loop.node)) {
+        if (loop.literal || paced || chunks || in_case(call, loop) || !depends(inputs, loop.node)) {
             continue;
         }
         const std::string what = function->model.empty()
@@ -339,7 +387,11 @@ void CodeJudge::check_sequence(const std::vector<NodeId>& statements) {
             reported = false;
             bound.clear();
         }
-        const bool in_transaction = context_of(module_, query->call).transaction != kNoNode;
+        // One connection: what runs in a transaction runs one after the other anyway.
+        const std::string_view client =
+            query->client == kNoNode ? std::string_view() : syntax_.text(query->client);
+        const bool in_transaction = context_of(module_, query->call).transaction != kNoNode ||
+                                    client == "tx" || client == "trx" || client == "transaction";
         if (independent && !reported && !in_transaction) {
             const bool total = query->verb == Verb::kAggregate || first->verb == Verb::kAggregate;
             report(

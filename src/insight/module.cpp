@@ -256,6 +256,27 @@ bool Module::names_any(NodeId node, const std::vector<const Binding*>& bindings)
     return false;
 }
 
+std::vector<NodeId> Module::origins(const Binding& binding, NodeId scope) const {
+    std::vector<NodeId> found;
+    NodeId declarator = binding.node;
+    while (declarator != kNoNode && !syntax_.is(declarator, Kind::kDeclarator) &&
+           !is_function(syntax_.kind(declarator))) {
+        declarator = syntax_.parent(declarator);
+    }
+    if (syntax_.is(declarator, Kind::kDeclarator) && syntax_.contains(scope, declarator)) {
+        found.push_back(syntax_.child(declarator, Field::kValue));
+    }
+    if (const auto changes = assigned_.find(binding.name); changes != assigned_.end()) {
+        for (const NodeId change : changes->second) {
+            if (syntax_.contains(scope, change) && resolve(binding.name, change) == &binding) {
+                found.push_back(syntax_.child(change, Field::kRight));
+            }
+        }
+    }
+    std::erase(found, kNoNode);
+    return found;
+}
+
 std::vector<const Binding*> Module::bound_in(NodeId node) const {
     std::vector<const Binding*> found;
     for (const Binding& binding : bindings_) {

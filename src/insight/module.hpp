@@ -42,6 +42,8 @@ class Module {
     bool depends_on(NodeId node, NodeId scope) const;
     // Whether anything below `node` names one of these bindings.
     bool names_any(NodeId node, const std::vector<const Binding*>& bindings) const;
+    // Expressions that `binding` is given inside `scope`: initializer and assignments.
+    std::vector<NodeId> origins(const Binding& binding, NodeId scope) const;
     // Bindings made by a pattern or declaration below `node`.
     std::vector<const Binding*> bound_in(NodeId node) const;
     // Name of the function whose node it is; "" without one.

@@ -147,7 +147,10 @@ void judge_code(const Loaded& loaded, const CodeProject& project, FileResult& re
     const Syntax& syntax = loaded.module->syntax();
     result.analysis.add(project.judge(*loaded.module, *loaded.source));
     for (NodeId node = 0; node < syntax.size(); ++node) {
-        if (syntax.is(node, Kind::kError)) {
+        // The grammar refuses a bare & in JSX text, which everybody else accepts.
+        const bool jsx_text =
+            syntax.is(syntax.parent(node), Kind::kJsxElement) && syntax.text(node).starts_with('&');
+        if (syntax.is(node, Kind::kError) && !jsx_text) {
             result.analysis.findings.push_back(
                 loaded.source->finding(rule("syntax-error"), syntax.range(node), {.minor = true}));
             break;
@@ -188,6 +191,12 @@ void analyze_one(Loaded& loaded, const CodeProject& project, const ProjectOption
             source.finding(rule("syntax-error"), {0, 1}, {.message = loaded.trouble}));
     } else if (loaded.language == Language::kSql) {
         judge_script(source, project.schema(), result.analysis);
+        if (is_side_code(loaded.file.path)) {
+            for (Finding& finding : result.analysis.findings) {
+                finding.severity = Severity::kInfo;
+                finding.risk = Risk::kLow;
+            }
+        }
         comments = sql_comments(loaded.file.text);
     } else if (loaded.psl != nullptr) {
         for (const Range error : loaded.psl->errors) {

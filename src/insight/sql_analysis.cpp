@@ -1,11 +1,14 @@
 #include "insight/sql_analysis.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 
 #include "insight/routing.hpp"
 #include "insight/sql_rules.hpp"
 #include "insight/sql_text.hpp"
+#include "sql/tokens.hpp"
 
 namespace howdah::insight {
 namespace {
@@ -123,9 +126,69 @@ void judge_statement(const sql::Node& node, std::string_view text, const SqlJob&
     out.verdicts.push_back(std::move(verdict));
 }
 
+namespace {
+
+// What cannot be parsed, each place once; a file in another database's SQL once as a whole.
+class SyntaxErrors {
+  public:
+    SyntaxErrors(const SourceText& source, Analysis& out) : source_(source), out_(out) {}
+
+    void add(std::size_t begin, std::string_view text, const sql::ParseError& error) {
+        other_ = other_.empty() ? dialect_of(text) : other_;
+        const std::size_t at = begin + error.offset;
+        if (++count_ <= kErrorsMax) {
+            found_.push_back(
+                source_.finding(rule("syntax-error"), {at, at + 1}, {.message = error.message}));
+        }
+    }
+    void report() {
+        if (count_ == 0) {
+            return;
+        }
+        if (!other_.empty()) {
+            found_.resize(1);
+            found_.front().message = other_ + ": this is not PostgreSQL's SQL";
+            found_.front().severity = Severity::kInfo;
+        } else if (count_ > kErrorsMax) {
+            found_.back().message += fmt::format("; {} more below", count_ - kErrorsMax);
+        }
+        std::ranges::move(found_, std::back_inserter(out_.findings));
+    }
+
+  private:
+    static constexpr std::size_t kErrorsMax = 5;
+
+    // "" unless the statement shows by a token that another database is meant.
+    static std::string dialect_of(std::string_view text) {
+        sql::Lexer lexer(text);
+        for (sql::Token token = lexer.next_code(); token.kind != sql::TokenKind::kEnd;
+             token = lexer.next_code()) {
+            if (text[token.begin] == '`') {
+                return "names in backticks";
+            }
+            for (const std::string_view word : {"engine", "codec", "autoincrement",
+                                                "auto_increment", "lowcardinality", "pragma"}) {
+                if (sql::is_word(token, text, word)) {
+                    return std::string(text.substr(token.begin, token.end - token.begin));
+                }
+            }
+        }
+        return {};
+    }
+
+    const SourceText& source_;
+    Analysis& out_;
+    std::vector<Finding> found_ = {};
+    std::size_t count_ = 0;
+    std::string other_ = {};
+};
+
+}  // namespace
+
 void judge_script(const SourceText& source, const Schema& schema, Analysis& out) {
     const std::string clean = clean_script(source.text());
     const std::vector<sql::ScriptStatement> statements = sql::parse_script(clean);
+    SyntaxErrors errors(source, out);
     SqlOptions options;
     for (const sql::ScriptStatement& statement : statements) {
         const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
@@ -139,13 +202,12 @@ void judge_script(const SourceText& source, const Schema& schema, Analysis& out)
         const SqlPlace place{.source = source, .base = statement.begin};
         if (!statement.tree) {
             ++out.statements;
-            const std::size_t at = statement.begin + statement.tree.error().offset;
-            out.findings.push_back(source.finding(rule("syntax-error"), {at, at + 1},
-                                                  {.message = statement.tree.error().message}));
+            errors.add(statement.begin, text, statement.tree.error());
         } else if (const sql::Node* node = statement.tree->first()) {
             judge_statement(*node, text, {place, schema, options}, out);
         }
     }
+    errors.report();
 }
 
 void judge_text(std::string_view text, const SqlJob& job, Analysis& out) {
