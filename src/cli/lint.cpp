@@ -264,7 +264,9 @@ Result<int> run_once(const Options& options, findings::Format format) {
     if (!options.database.empty()) {
         TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options.database));
         live.emplace(std::move(connected));
-        TRY_VOID(live->mark_pending(prepared.project));
+        if (const std::string note = live->mark_pending(prepared.project); !note.empty()) {
+            fmt::print(stderr, "howdah lint: {}\n", note);
+        }
         input.keep_actions = true;
     }
     TRY(ml::LintResult result, ml::judge_project(input));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "migrate/build_table.hpp"
 #include "migrate/interpreter.hpp"
 #include "migrate/lint/read_ahead.hpp"
 #include "migrate/rules/rules.hpp"
@@ -33,6 +34,7 @@ class FileJudge : public Sink {
     bool suppress(const Finding& finding, std::size_t begin);
     void deliver(const Rule& rule, Report&& report);
     void verdict(LintResult& result);
+    void keep_actions(LintResult& result);
     bool active(const Rule& rule) const;
     bool in_transaction() const { return explicit_block_ || tool_block_; }
 
@@ -121,7 +123,21 @@ void FileJudge::deliver(const Rule& rule, Report&& report) {
     findings_.push_back(std::move(finding));
 }
 
+// "-- howdah:backfill" in front of the statement: the runner cuts it into batches.
+bool is_batched(const Script& script, const Action& action) {
+    if ((action.kind != ActionKind::kUpdate && action.kind != ActionKind::kDelete) ||
+        action.nested || action.statement >= script.statements.size()) {
+        return false;
+    }
+    const std::size_t from =
+        action.statement == 0 ? 0 : script.statements[action.statement - 1].end;
+    const std::size_t to = script.statements[action.statement].begin;
+    return std::string_view(script.text).substr(from, to - from).find("-- howdah:backfill") !=
+           std::string_view::npos;
+}
+
 void FileJudge::see(Action& action) {
+    action.traits |= is_batched(*script_, action) ? kBatched : 0U;
     if (action.kind == ActionKind::kSet && action.name == "lock_timeout") {
         lock_timeout_ = action.other != "0";
     }
@@ -267,6 +283,25 @@ void FileJudge::verdict(LintResult& result) {
     result.files.push_back(std::move(verdict));
 }
 
+// Without the nodes, whose trees end here.
+void FileJudge::keep_actions(LintResult& result) {
+    for (Action& action : actions_) {
+        JudgedAction kept{
+            .file = file_index_, .action = {}, .line = script_->line_of(action.begin)};
+        if (!action.nested) {
+            kept.text = script_->clean.substr(action.begin, action.end - action.begin);
+        }
+        if (const PgQuery__Constraint* definition = action.constraint_def) {
+            kept.referenced = strings_of(definition->pk_attrs, definition->n_pk_attrs);
+        }
+        action.node = nullptr;
+        action.column_def = nullptr;
+        action.constraint_def = nullptr;
+        kept.action = action;
+        result.actions.push_back(std::move(kept));
+    }
+}
+
 void FileJudge::judge(const Script& script, LintResult& result) {
     script_ = &script;
     setting_ = {.tool = input_.project.tool,
@@ -291,13 +326,7 @@ void FileJudge::judge(const Script& script, LintResult& result) {
         check_suppressions(result);
         verdict(result);
         if (input_.keep_actions) {
-            for (Action& action : actions_) {
-                action.node = nullptr;
-                action.column_def = nullptr;
-                action.constraint_def = nullptr;
-                result.actions.push_back(
-                    {.file = file_index_, .action = action, .line = script.line_of(action.begin)});
-            }
+            keep_actions(result);
         }
     }
     std::ranges::move(findings_, std::back_inserter(result.findings));

@@ -71,6 +71,8 @@ struct JudgedAction {
     std::size_t file = 0;  // of Project::files
     Action action;         // without nodes
     std::uint32_t line = 0;
+    std::string text = {};                     // the statement, or the subcommand
+    std::vector<std::string> referenced = {};  // foreign keys: the other table's columns
 };
 
 struct LintResult {
