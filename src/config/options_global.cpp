@@ -254,7 +254,7 @@ constexpr Option<Settings> kOptions[] = {
              "nothing has been sent yet."},
     {OPTION(server_channel_binding), .value = "prefer", .own = true, .group = "TLS to servers",
      .help = "SCRAM channel binding to servers."},
-    {OPTION(server_connects_parallel), .value = "100", .own = true, .low = 1, .high = 10000,
+    {OPTION(server_connects_parallel), .value = "256", .own = true, .low = 1, .high = 10000,
      .group = "Pools", .help = "Server connections a pool opens at the same time."},
     {OPTION(statement_shapes_max), .value = "5000", .restart = true, .own = true,
      .group = "Metrics",
