@@ -175,9 +175,11 @@ TEST(NameTable, IsBoundedAndGivesNamesBack) {
 TEST(TagTable, OneNumberForOneSetWhateverTheOrderAndTheTrace) {
     TagTable tags(42);
     const std::uint64_t id =
-        tags.intern("select 1 /*route='%2Fusers',action='show',traceparent='00-aa-bb-01'*/").tags_id;
+        tags.intern("select 1 /*route='%2Fusers',action='show',traceparent='00-aa-bb-01'*/")
+            .tags_id;
     ASSERT_NE(id, 0U);
-    EXPECT_EQ(tags.intern("select 2 /*action='show',route='%2Fusers',traceparent='00-cc-dd-01'*/").tags_id,
+    EXPECT_EQ(tags.intern("select 2 /*action='show',route='%2Fusers',traceparent='00-cc-dd-01'*/")
+                  .tags_id,
               id);
     EXPECT_NE(tags.intern("select 1 /*route='%2Forders',action='show'*/").tags_id, id);
     EXPECT_EQ(tags.intern("select 1 /* words */").tags_id, 0U);

@@ -99,6 +99,11 @@ class Session {
     SessionState state() const;
     bool is_console() const { return console_; }
     bool in_transaction() const { return lease_ != nullptr && lease_->connection->status != 'I'; }
+    net::TimePoint transaction_started() const { return transaction_started_; }
+    // Since when nothing runs; nullopt: something does.
+    std::optional<net::TimePoint> quiet_since() const {
+        return query_active_ ? std::nullopt : std::optional(idle_since_);
+    }
     bool waiting() const { return waiter_.queued; }
     net::TimePoint waiting_since() const { return waiter_.since; }
     const pool::Pooled* lease() const { return lease_; }

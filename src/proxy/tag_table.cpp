@@ -9,7 +9,7 @@ namespace howdah::proxy {
 namespace {
 
 // What names the caller and not the call. Other keys may hold anything: a person's name, a value.
-constexpr std::string_view kKept[] = {"action",    "application", "controller", "db_driver",
+constexpr std::string_view kKept[] = {"action",    "application", "controller",  "db_driver",
                                       "framework", "job",         "prismaQuery", "route"};
 
 bool names_no_caller(std::string_view key) {

@@ -26,8 +26,8 @@ std::uint64_t integer_hash(std::int64_t value, std::uint64_t salt) {
 }
 
 std::uint8_t integer_class(std::int64_t value) {
-    const std::uint64_t size = value < 0 ? 0 - static_cast<std::uint64_t>(value)
-                                         : static_cast<std::uint64_t>(value);
+    const std::uint64_t size =
+        value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
     return bind_class(BindClass::kInteger, static_cast<unsigned>(std::bit_width(size)));
 }
 
@@ -256,8 +256,7 @@ bool Tap::take_sheet(TapSlot& slot) {
 }
 
 void Tap::rows(TapSlot& slot, std::span<const std::uint8_t> messages) {
-    while (messages.size() > wire::kHeaderBytes && !slot.blind &&
-           slot.rows < TapRecord::kRowsMax) {
+    while (messages.size() > wire::kHeaderBytes && !slot.blind && slot.rows < TapRecord::kRowsMax) {
         const std::size_t total = std::size_t{1} + wire::read_u32(messages.data() + 1);
         if (total > messages.size()) {
             return;

@@ -54,7 +54,8 @@ class Tap {
     static constexpr std::uint64_t kRowsAllMax = 10'000;
     static constexpr unsigned kSampleOf = 8;
 
-    Tap(std::uint64_t salt, std::uint32_t loop) : salt_(salt), next_id_(std::uint64_t{loop} << 48U) {}
+    Tap(std::uint64_t salt, std::uint32_t loop)
+        : salt_(salt), next_id_(std::uint64_t{loop} << 48U) {}
     Tap(const Tap&) = delete;
     Tap& operator=(const Tap&) = delete;
 

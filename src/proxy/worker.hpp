@@ -146,7 +146,7 @@ class Shared {
     NameTable names{16'384};  // databases and users
     NameTable applications{4096};
     NameTable addresses{4096};  // of clients, without ports
-    const std::uint64_t salt;  // of hashes in QueryEvents
+    const std::uint64_t salt;   // of hashes in QueryEvents
     Control& control() { return control_; }
     const Control& control() const { return control_; }
 

@@ -145,9 +145,9 @@ void Flow::index_cells() {
         }
     }
     std::ranges::sort(cells_, [](const Cell& a, const Cell& b) {
-        return a.hash != b.hash ? a.hash < b.hash
-                                : (a.execution != b.execution ? a.execution < b.execution
-                                                              : a.row < b.row);
+        return a.hash != b.hash
+                   ? a.hash < b.hash
+                   : (a.execution != b.execution ? a.execution < b.execution : a.row < b.row);
     });
 }
 
@@ -373,8 +373,8 @@ Flow::Verdict Flow::judge(const Question& question) {
     Verdict span;
     for (const std::uint32_t child : question.run->executions) {
         const Execution& execution = window_->executions[child];
-        if (question.slot < execution.binds &&
-            window_->binds(execution)[question.slot] != 0 && assign(question, child)) {
+        if (question.slot < execution.binds && window_->binds(execution)[question.slot] != 0 &&
+            assign(question, child)) {
             span.first = assigned == 0 ? child : span.first;
             span.last = child;
             ++assigned;

@@ -39,9 +39,9 @@ struct Pattern {
     Confidence confidence = Confidence::kSuspected;
     std::uint64_t parent = 0;  // statement key; 0: none known
     std::uint64_t child = 0;
-    std::uint8_t column = 0;  // of the parent's result
-    std::uint8_t slot = 0;    // of the child's parameters
-    std::uint8_t depth = 1;   // levels of the chain
+    std::uint8_t column = 0;               // of the parent's result
+    std::uint8_t slot = 0;                 // of the child's parameters
+    std::uint8_t depth = 1;                // levels of the chain
     std::array<std::uint64_t, 3> chain{};  // statements of deeper levels
     bool parallel = false;                 // executions overlap
     std::uint32_t rounds = 0;

@@ -71,7 +71,7 @@ struct StatementStats {
     Breakdown databases, users, applications, clients, tags;
     std::array<BindSample, kSamples> samples{};
     std::array<std::uint8_t, TapRecord::kBindsMax> widest{};  // of integers, in bits, by slot
-    std::uint64_t recent_calls = 0;  // since room was last made
+    std::uint64_t recent_calls = 0;                           // since room was last made
 
     void add(const QueryEvent& event, const TapRecord* tap);
     void merge(const StatementStats& other);

@@ -149,8 +149,8 @@ Windows::Open::iterator Windows::close(Open::iterator at) {
 }
 
 void Windows::make_room() {
-    const auto oldest = std::ranges::min_element(
-        open_, {}, [](const auto& item) { return item.second->end_us; });
+    const auto oldest =
+        std::ranges::min_element(open_, {}, [](const auto& item) { return item.second->end_us; });
     close(oldest);
 }
 
@@ -158,8 +158,8 @@ void Windows::tick(std::int64_t now_us) {
     for (auto at = open_.begin(); at != open_.end();) {
         const Window& window = *at->second;
         const std::int64_t silence = now_us - window.end_us;
-        const bool over = window.kind == WindowKind::kTransaction ? silence > kTransactionUs
-                                                                  : silence > kLateUs;
+        const bool over =
+            window.kind == WindowKind::kTransaction ? silence > kTransactionUs : silence > kLateUs;
         at = over ? close(at) : std::next(at);
     }
 }

@@ -2,7 +2,8 @@
 //
 //     kTrace        the traceparent in the statement's comment
 //     kTransaction  BEGIN to COMMIT
-//     kGroup        clients of one address, user, application, database and route, for an application
+//     kGroup        clients of one address, user, application, database and route, for an
+//     application
 //                   with a pool scatters one request over several connections; ends after 50 ms of
 //                   silence or 2 s
 //
