@@ -431,6 +431,7 @@ bool Session::may_release() const {
 
 void Session::release() {
     pool::Pooled* server = std::exchange(lease_, nullptr);
+    server->holder = nullptr;  // it may come to rest when this session is no more
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
     worker_.give_back(*pool_, server);
@@ -445,6 +446,7 @@ void Session::abandon_server() {
         return;
     }
     pool::Pooled* server = std::exchange(lease_, nullptr);
+    server->holder = nullptr;  // it may come to rest when this session is no more
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
     if (pins_ != 0 || mode() == PoolMode::kSession) {
