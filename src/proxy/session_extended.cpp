@@ -105,6 +105,17 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
     return false;
 }
 
+// The statement is there when the server gets to what comes next. False: look again later.
+bool Session::bring(const PreparedPtr& prepared) {
+    if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
+        return false;
+    }
+    if (!ensure_prepared(prepared)) {
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
+    }
+    return true;
+}
+
 // The server's unnamed statement is this client's, or there is none.
 void Session::ensure_unnamed() {
     ServerConnection& server = *lease_->connection;
@@ -193,6 +204,20 @@ void Session::parse_as_is(wire::Frame frame, std::string_view name, const Prepar
     forward_client(frame);
 }
 
+void Session::parse_unnamed(wire::Frame frame, std::string_view body_text, const KnownText& known) {
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
+    request.replaced = std::move(unnamed_);
+    unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
+    unnamed_->body.assign(body_text);
+    unnamed_->facts = sql::StatementRef(known.facts);
+    unnamed_->text_id = known.text_id;
+    unnamed_->tags = known.tags;
+    unnamed_->stamp = worker_.prepared().next_stamp();
+    lease_->connection->unnamed_stamp = unnamed_->stamp;
+    forward_client(frame);
+}
+
 bool Session::on_parse(wire::Frame frame) {
     if (frame.body_bytes > kParseMax) {
         return stream_large(frame);
@@ -222,17 +247,7 @@ bool Session::on_parse(wire::Frame frame) {
     batch_usable_ = false;
     (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
     if (name.empty()) {
-        Request& request = requests_.push(RequestKind::kParse);
-        request.bytes_in = frame.total_bytes();
-        request.replaced = std::move(unnamed_);
-        unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
-        unnamed_->body.assign(rest);
-        unnamed_->facts = facts;
-        unnamed_->text_id = found.text_id;
-        unnamed_->tags = tags;
-        unnamed_->stamp = worker_.next_stamp();
-        lease_->connection->unnamed_stamp = unnamed_->stamp;
-        forward_client(frame);
+        parse_unnamed(frame, rest, {facts.get(), found.text_id, tags});
         return true;
     }
     if (worker_.settings().max_prepared_statements == 0) {
@@ -350,13 +365,10 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values, prepared);
         return true;
     }
-    if ((*prepared)->from_sql && requests_.empty() && !replay(*prepared)) {
+    if (!bring(*prepared)) {
         return false;
     }
     ++pool_->stats.binds;
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
-    }
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
@@ -376,17 +388,25 @@ bool Session::on_bind(wire::Frame frame) {
     }
     request.bytes_in = frame.total_bytes();
 
-    const std::size_t names_bytes = portal.size() + 1 + name.size() + 1;
+    forward_bind(frame, portal, name.size(), look == frame.body_bytes);
+    return true;
+}
+
+// The Bind just pushed, with our name in place of the client's.
+void Session::forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
+                           bool recorded) {
+    const std::string& ours = requests_.back().prepared->server_name;
+    const std::size_t names_bytes = portal.size() + 1 + name_bytes + 1;
     const std::size_t values_bytes = frame.body_bytes - names_bytes;
     wire::Encoder head;
-    head.u8('B').i32(static_cast<std::int64_t>(4 + portal.size() + 1 +
-                                               statement.server_name.size() + 1 + values_bytes));
-    head.text(portal).text(statement.server_name);
+    head.u8('B').i32(
+        static_cast<std::int64_t>(4 + portal.size() + 1 + ours.size() + 1 + values_bytes));
+    head.text(portal).text(ours);
     net::Stream& server = *lease_->connection->stream;
     server.write(head.view());
-    if (look == frame.body_bytes) {
+    if (recorded) {
         record(head.view());
-        record(values);
+        record(as_text(body(frame).subspan(names_bytes)));
     } else {
         batch_usable_ = false;
     }
@@ -395,7 +415,6 @@ bool Session::on_bind(wire::Frame frame) {
     client_body_left_ = values_bytes - here;
     client_body_dropped_ = false;
     client_->forward(here, server);
-    return true;
 }
 
 bool Session::on_describe(wire::Frame frame) {
@@ -428,11 +447,8 @@ bool Session::on_describe(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
-    if ((*prepared)->from_sql && requests_.empty() && !replay(*prepared)) {
+    if (!bring(*prepared)) {
         return false;
-    }
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
     requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
     wire::Encoder describe;
