@@ -1,6 +1,8 @@
 // The extended protocol's statements: Parse, Bind, Describe, Execute, Close. Named statements go
 // under our names, the unnamed one is the client's own wherever it is bound.
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
@@ -180,12 +182,14 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
         return;
     }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
-    send_parse(name, kEmptyBody);
-    requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+    if (std::find(leftover_names_.begin(), leftover_names_.end(), name) == leftover_names_.end()) {
+        send_parse(name, kEmptyBody);
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).name = name;
+        leftover_names_.emplace_back(name);
+    }
     Request& request = requests_.push(RequestKind::kParse);
     request.bytes_in = frame.total_bytes();
     request.name = name;
-    leftover_names_.emplace_back(name);
     forward_client(frame);
 }
 
