@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import psycopg
@@ -200,9 +201,15 @@ def hang_up(place: Place, chance: random.Random) -> None:
 
 def scrape(place: Place, chance: random.Random) -> None:
     for path in ("/metrics", "/healthz", "/readyz"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{place.http_port}{path}", timeout=30) as page:
-            if not page.read():
-                raise AssertionError(f"{path} is empty")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{place.http_port}{path}",
+                                        timeout=30) as page:
+                if not page.read():
+                    raise AssertionError(f"{path} is empty")
+        except urllib.error.HTTPError as refusal:
+            text = refusal.read().decode()
+            if path != "/readyz" or '"ready":false' not in text:
+                raise RuntimeError(f"{path}: {refusal.code} {text}") from None
     place.stopping.wait(0.2)
 
 
