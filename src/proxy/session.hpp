@@ -220,6 +220,8 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known);
+    void bind_to(const KnownText& known, std::string_view text, std::string_view values);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                     const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);

@@ -126,6 +126,19 @@ void Session::parse_as_is(wire::Frame frame, std::string_view name, const Prepar
     forward_client(frame);
 }
 
+void Session::parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known) {
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
+    request.replaced = std::move(unnamed_);
+    unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
+    unnamed_->body.assign(body);
+    unnamed_->facts = sql::StatementRef(known.facts);
+    unnamed_->text_id = known.text_id;
+    unnamed_->tags = known.tags;
+    lease_->connection->unnamed_owner = id_;
+    forward_client(frame);
+}
+
 bool Session::on_parse(wire::Frame frame) {
     if (frame.body_bytes > kParseMax) {
         return stream_large(frame);
@@ -153,17 +166,9 @@ bool Session::on_parse(wire::Frame frame) {
         found.has_comments ? worker_.tags().intern(text, found.text_id) : TagTable::Seen();
     begin_request();
     batch_usable_ = false;
+    const KnownText text_known{facts.get(), found.text_id, tags};
     if (name.empty()) {
-        Request& request = requests_.push(RequestKind::kParse);
-        request.bytes_in = frame.total_bytes();
-        request.replaced = std::move(unnamed_);
-        unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
-        unnamed_->body.assign(rest);
-        unnamed_->facts = facts;
-        unnamed_->text_id = found.text_id;
-        unnamed_->tags = tags;
-        lease_->connection->unnamed_owner = id_;
-        forward_client(frame);
+        parse_unnamed(frame, rest, text_known);
         return true;
     }
     if (worker_.settings().max_prepared_statements == 0) {
@@ -180,7 +185,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags});
+    PreparedPtr prepared = worker_.prepared().intern(rest, text_known);
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -211,6 +216,21 @@ bool Session::pgbouncer_refuses(std::string_view name) {
     return true;
 }
 
+// Notes what the Bind bound: what it does to the session, and its values where they are watched.
+void Session::bind_to(const KnownText& known, std::string_view text, std::string_view values) {
+    bound_ = sql::StatementRef(known.facts);
+    bound_text_ = known.text_id;
+    bound_tags_ = known.tags;
+    note_effects(bound_->effects);
+    if (tapped(bound_.get())) {
+        bound_tap_ = worker_.tap().open_bind(values);
+    }
+    if (bound_->has(sql::kSetSession)) {
+        note_custom_names(text);
+        note_custom_names(values);
+    }
+}
+
 // A Bind of the unnamed statement, or of a name that only the server can judge.
 void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                          const PreparedPtr* known) {
@@ -218,29 +238,14 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         ensure_unnamed();
     }
     if (known != nullptr) {
-        bound_ = (*known)->facts;
-        bound_text_ = (*known)->text_id;
-        bound_tags_ = (*known)->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
+        bind_to({(*known)->facts.get(), (*known)->text_id, (*known)->tags}, (*known)->text(),
+                values);
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
         return;
     }
     if (unnamed && unnamed_ != nullptr) {
-        bound_ = unnamed_->facts;
-        bound_text_ = unnamed_->text_id;
-        bound_tags_ = unnamed_->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
-        if (bound_->has(sql::kSetSession)) {
-            note_custom_names(unnamed_->body);
-            note_custom_names(values);
-        }
+        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body, values);
     } else {
         bound_ = {};
         bound_text_ = 0;
@@ -286,17 +291,7 @@ bool Session::on_bind(wire::Frame frame) {
         requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
     const Prepared& statement = **prepared;
-    bound_ = statement.facts;
-    bound_text_ = statement.text_id;
-    bound_tags_ = statement.tags;
-    note_effects(bound_->effects);
-    if (tapped(bound_.get())) {
-        bound_tap_ = worker_.tap().open_bind(values);
-    }
-    if (bound_->has(sql::kSetSession)) {
-        note_custom_names(statement.text());
-        note_custom_names(values);
-    }
+    bind_to({statement.facts.get(), statement.text_id, statement.tags}, statement.text(), values);
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
     request.bytes_in = frame.total_bytes();
