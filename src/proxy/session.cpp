@@ -65,7 +65,7 @@ net::Task<void> Session::serve() {
         if (ending_ || !check_deadlines()) {
             break;
         }
-        const bool nothing_left = client_->buffered() == 0 || waiter_.queued;
+        const bool nothing_left = client_->buffered() == 0 || waiter_.queued || half_frame();
         if (client_->ended() && nothing_left) {
             break;
         }
@@ -76,8 +76,17 @@ net::Task<void> Session::serve() {
     }
 }
 
+// What stands in the input is the beginning of a message; when the client has gone it stays one.
+bool Session::half_frame() {
+    const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
+    wire::Frame frame;
+    return header == nullptr || (wire::read_frame(header, frame) && !whole(frame));
+}
+
 net::Task<void> Session::part() {
-    if (ending_error_ != nullptr && !client_->ended()) {
+    // Behind half a message of the server's, a word of ours would be taken for the rest of it.
+    const bool cut_short = server_body_left_ > 0 && !server_body_dropped_;
+    if (ending_error_ != nullptr && !client_->ended() && !cut_short) {
         if (worker_.settings().log_pooler_errors) {
             log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
         }

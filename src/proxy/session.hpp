@@ -238,9 +238,12 @@ class Session {
     void duplicate_parse(std::string_view name, wire::Frame frame);
     bool stream_large(wire::Frame frame);
     bool whole(wire::Frame frame);
+    bool half_frame();
     std::span<const std::uint8_t> body(wire::Frame frame);
     void forward_client(wire::Frame frame);
     bool need_server();
+    bool settled(std::string_view name);
+    bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
@@ -279,6 +282,7 @@ class Session {
     void answer_fakes();
     void after_ready();
     void undo(std::vector<Request> skipped);
+    void restore_unnamed(std::unique_ptr<Unnamed> before);
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
@@ -408,6 +412,11 @@ class Session {
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;
+    bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way
+    // In a pipeline: which stretch between two Syncs this is, and in which names last changed.
+    std::uint32_t segment_ = 1;
+    std::uint32_t named_changed_in_ = 0;  // 0: all that changed them is answered
+    std::uint32_t unnamed_changed_in_ = 0;
 };
 
 }  // namespace howdah::proxy

@@ -46,6 +46,8 @@ class Worker {
     net::Loop& loop() { return loop_; }
     Shared& shared() { return shared_; }
     std::uint32_t index() const { return index_; }
+    // Never the same again, on any loop.
+    std::uint64_t next_stamp() { return std::uint64_t{index_} << 48 | ++stamps_; }
     const config::Config& config() const { return *config_; }
     const config::Settings& settings() const { return config_->settings; }
     const config::ConfigPtr& config_ptr() const { return config_; }
@@ -128,6 +130,7 @@ class Worker {
     net::Loop& loop_;
     Shared& shared_;
     const std::uint32_t index_;
+    std::uint64_t stamps_ = 0;
     config::ConfigPtr config_;
     server::ParameterInterner parameters_;
     PreparedRegistry prepared_;
