@@ -61,6 +61,7 @@ class PoolEntry final : public pool::Host {
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
+    const server::Credentials& offered() const { return offered_; }
     // Several times a second.
     void keep_house();
 
@@ -145,6 +146,7 @@ class Shared {
     NameTable names{16'384};  // databases and users
     NameTable applications{4096};
     const std::uint64_t salt;  // of hashes in QueryEvents
+    HandoverQueue& handover() { return handover_; }
     Control& control() { return control_; }
     const Control& control() const { return control_; }
 
@@ -164,6 +166,7 @@ class Shared {
     std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
     Control control_;
+    HandoverQueue handover_;
     std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
 };
 
@@ -175,6 +178,11 @@ class Worker {
     // A new connection, on this loop.
     void accept(net::Accepted accepted);
     void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
+    // A client of the process before us.
+    void adopt(ClientState state, int fd);
+    // From now on clients go to the process that takes over, as soon as they hold no server.
+    void set_handing_over(bool on);
+    bool handing_over() const { return handing_over_; }
     // Takes over the configuration that Shared holds now.
     void reconfigure();
     // Ends every session and pool. Suspends until all are gone.
@@ -281,6 +289,7 @@ class Worker {
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
+    bool handing_over_ = false;
     bool lends_no_more_ = false;
     std::map<int, int> peer_cancels_;
     net::TimePoint minimum_kept_at_{};
