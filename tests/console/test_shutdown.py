@@ -29,12 +29,15 @@ def test_terminate_waits_for_clients(pooler):
     pidfile = pooler.folder / "howdah.pid"
     process.wait_until(lambda: pidfile.exists() and pidfile.read_text(), 10, "pidfile")
     assert int(pidfile.read_text()) == pooler.process.pid
-    with connect(pooler) as client:
-        client.execute("select 1")
+    with connect(pooler) as client, connect(pooler) as idle:
+        client.execute("begin")
         os.kill(pooler.process.pid, signal.SIGTERM)
         process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
         assert client.execute("select 2").fetchone() == (2,)
+        with pytest.raises(psycopg.OperationalError, match="the proxy is shutting down"):
+            idle.execute("select 1")
         assert not gone(pooler)
+        client.execute("commit")
     process.wait_until(lambda: gone(pooler), 10, "the end")
     assert pooler.process.returncode == 0
     assert not pidfile.exists()
@@ -115,7 +118,7 @@ def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_fold
 def test_a_second_process_on_the_same_socket_is_refused(start_howdah, run_folder):
     folder = run_folder / "proxy-twice"
     first = start_howdah("twice", unix_socket_dir=str(folder))
-    second = process.spawn([*first.command()[:1], str(first.file)], folder / "second.log",
+    second = process.spawn(first.command(), folder / "second.log",
                            keep_user=not process.can_reach(first.binary.parent))
     assert second.wait(10) != 0
     assert "unix socket is in use" in (folder / "second.log").read_text()
