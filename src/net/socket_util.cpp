@@ -13,10 +13,16 @@ namespace howdah::net {
 
 PeerInfo describe_peer(int fd) {
     PeerInfo peer;
-    peer.address.length = sizeof peer.address.storage;
-    ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer.address.storage), &peer.address.length);
-    peer.local.length = sizeof peer.local.storage;
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&peer.local.storage), &peer.local.length);
+    sockaddr_storage storage{};
+    auto* raw = reinterpret_cast<sockaddr*>(&storage);
+    socklen_t size = sizeof storage;
+    if (::getpeername(fd, raw, &size) == 0) {
+        peer.address = Address::from_sockaddr(raw, size);
+    }
+    size = sizeof storage;
+    if (::getsockname(fd, raw, &size) == 0) {
+        peer.local = Address::from_sockaddr(raw, size);
+    }
     if (peer.address.is_unix()) {
         ucred credentials{};
         socklen_t length = sizeof credentials;
@@ -53,8 +59,7 @@ Result<StartedConnect> start_connect(const Address& address, const TcpOptions& o
     }
     set_no_delay(fd, address);
     apply_tcp_options(fd, options);
-    const int status =
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+    const int status = ::connect(fd, address.data(), address.size());
     if (status == 0) {
         return StartedConnect{fd, true};
     }

@@ -29,6 +29,7 @@
 #include "proxy/handover.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "proxy/tap.hpp"
 #include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
@@ -48,6 +49,7 @@ struct Recovery {
     std::size_t skip_bytes = 0;  // of a message that was half passed on
     std::size_t answers = 0;     // ReadyForQuery messages still to come
     bool cancel = false;         // something is running
+    bool half_said = false;      // its last request has no Sync: it must not be carried through
 };
 
 // Why a session keeps its server between transactions. Bits.
@@ -61,6 +63,7 @@ enum Pin : std::uint32_t {
     kPinSequence = 1U << 5,    // currval, lastval
     kPinUnknown = 1U << 6,     // the probe failed: nothing is known
     kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
+    kPinAsked = 1U << 8,       // SET howdah.pin = 'on'
 };
 std::string describe_pins(std::uint32_t pins);
 
@@ -100,6 +103,11 @@ class Session {
     SessionState state() const;
     bool is_console() const { return console_; }
     bool in_transaction() const { return lease_ != nullptr && lease_->connection->status != 'I'; }
+    net::TimePoint transaction_started() const { return transaction_started_; }
+    // Since when nothing runs; nullopt: something does.
+    std::optional<net::TimePoint> quiet_since() const {
+        return query_active_ ? std::nullopt : std::optional(idle_since_);
+    }
     bool waiting() const { return waiter_.queued; }
     net::TimePoint waiting_since() const { return waiter_.since; }
     const pool::Pooled* lease() const { return lease_; }
@@ -216,10 +224,14 @@ class Session {
     // --- session_client.cpp: what the client says ---
     void pump_client();
     bool take_client_frame(wire::Frame frame);
+    bool skip_client_frame(wire::Frame frame);
+    void drop_client(wire::Frame frame);
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
-    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
+                    const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
@@ -253,6 +265,7 @@ class Session {
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
+    SqlNames client_names(const Request& request) const;
 
     // --- session_retry.cpp: a plan that went stale ---
     void record(std::string_view message);
@@ -288,6 +301,7 @@ class Session {
     void sync_view();
     void finish_injected(Purpose purpose, bool failed, std::string message);
     void transaction_ended();
+    void close_leftovers();
     void start_probe();
     void take_probe_row(std::span<const std::uint8_t> body);
     void finish_probe(bool failed);
@@ -298,6 +312,7 @@ class Session {
     void record_query(const Request& request);
     void record_failure(const Request& failed);
     void note_application();
+    bool tapped(const sql::Statement* facts);
 
     Worker& worker_;
     std::unique_ptr<net::Stream> client_;
@@ -332,7 +347,8 @@ class Session {
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
-    std::uint64_t bound_tags_ = 0;
+    TagTable::Seen bound_tags_;
+    TapSlotPtr bound_tap_;
     std::uint64_t bound_params_ = 0;
     std::unique_ptr<Login> login_;
     ClientCounts::Slot database_slot_;
@@ -347,7 +363,7 @@ class Session {
     bool batch_described_ = false;
     bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
-    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
+    std::vector<std::string> leftover_names_;  // statements of ours to close after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -381,6 +397,7 @@ class Session {
     net::TimePoint answered_at_{};       // the last statement's end
     const server::ParameterSet* application_of_ = nullptr;  // vars_ when application_id_ was found
     std::uint32_t application_id_ = 0;
+    std::uint32_t client_id_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
     bool wait_notified_ = false;
@@ -393,8 +410,12 @@ class Session {
     bool travelled_ = false;  // to the one after us
     bool ending_ = false;
     bool end_when_idle_ = false;
-    bool skip_to_sync_ = false;  // an error of ours: ignore everything up to Sync
-    bool in_copy_ = false;       // COPY IN under way
+    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
+    bool server_skips_ = false;   // an error of the server's: it ignores everything up to Sync
+    bool server_fatal_ = false;   // the client has heard from the server why it ends
+    bool renames_ = false;        // statements have our names on the servers
+    bool in_copy_ = false;        // COPY IN under way
+    bool copy_end_sent_ = false;  // CopyDone or CopyFail was sent before the COPY began
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;

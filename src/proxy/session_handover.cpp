@@ -96,6 +96,8 @@ void Session::arrive(ClientState state) {
         return;
     }
     ++pool_->clients;
+    const net::Address& address = client_->peer().address;
+    client_id_ = worker_.shared().addresses.intern(address.is_unix() ? "unix" : address.host());
     // Limits are for those who come; these are here already.
     worker_.shared().client_counts.enter(Kind::kDatabase, database_, database_slot_);
     worker_.shared().client_counts.enter(Kind::kUser, user_, user_slot_);

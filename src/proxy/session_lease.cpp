@@ -53,7 +53,8 @@ std::string describe_pins(std::uint32_t pins) {
         {kPinPrepared, "PREPARE"},
         {kPinSequence, "currval/lastval"},
         {kPinUnknown, "unknown state"},
-        {kPinLargeParse, "large statement"}};
+        {kPinLargeParse, "large statement"},
+        {kPinAsked, "howdah.pin"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
         if ((pins & bit) != 0) {
@@ -81,6 +82,7 @@ pool::Pooled* Session::ask_for_server() {
 
 void Session::link(pool::Pooled* server) {
     lease_ = server;
+    renames_ = renames_ || mode() != PoolMode::kSession;
     server->holder = this;
     ServerConnection& connection = *server->connection;
     const net::TimePoint now = worker_.loop().now();
@@ -276,9 +278,8 @@ void Session::transaction_ended() {
             static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
-    if (!leftover_name_.empty()) {
-        inject_query(Purpose::kPrepare,
-                     "DEALLOCATE " + server::quote_identifier(std::exchange(leftover_name_, {})));
+    if (!leftover_names_.empty()) {
+        close_leftovers();
         return;
     }
     const std::uint32_t effects = std::exchange(effects_, 0);
@@ -302,6 +303,18 @@ void Session::transaction_ended() {
     if (may_release()) {
         release();
     }
+}
+
+// Closing cannot fail, whether the names came to be or not.
+void Session::close_leftovers() {
+    wire::Encoder closing;
+    for (const std::string& name : std::exchange(leftover_names_, {})) {
+        closing.close_statement(name);
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    }
+    lease_->connection->stream->write(closing.simple('S').view());
+    requests_.push(RequestKind::kSync, RequestAction::kSwallow).purpose = Purpose::kPrepare;
+    injected_ = Purpose::kPrepare;
 }
 
 void Session::start_probe() {
@@ -344,6 +357,9 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         return;  // of the transaction that the probe itself is
     }
     if (fields[0] == "v") {
+        if (fields[1] == "howdah.pin" && fields[2] == "on") {
+            probe_->pins |= kPinAsked;
+        }
         probe_->parameters.emplace_back(fields[1], fields[2]);
     } else if (fields[0] == "a") {
         if (fields[2] != pool_->server_user()) {
@@ -439,8 +455,11 @@ void Session::abandon_server() {
         requests_.clear();
         return;
     }
-    if (requests_.empty() && connection.status == 'I' && connection.stream->buffered() == 0 &&
-        server_body_left_ == 0) {
+    // Answered up to here, but a Sync is missing: the implicit transaction is open still.
+    const bool half_said =
+        query_active_ && (requests_.empty() || !requests_.back().ends_with_ready());
+    if (requests_.empty() && !half_said && connection.status == 'I' &&
+        connection.stream->buffered() == 0 && server_body_left_ == 0) {
         if ((effects_ & (kTouchesParameters | kMayPin)) != 0) {
             connection.dirty = true;
         }
@@ -453,12 +472,20 @@ void Session::abandon_server() {
         recovery.answers += request.ends_with_ready() ? 1 : 0;
     }
     recovery.cancel = query_active_;
+    recovery.half_said = half_said;
     connection.dirty = true;
     requests_.clear();
     worker_.recover(*pool_, server, recovery);
 }
 
 // The name under which the client is counted; it may change with SET.
+// Whether the values of this statement are to be followed.
+bool Session::tapped(const sql::Statement* facts) {
+    return facts != nullptr && facts->kind >= sql::StatementKind::kSelect &&
+           facts->kind <= sql::StatementKind::kMerge &&
+           worker_.tap().wants(client_id_ ^ pool_->user_id, worker_.loop().now());
+}
+
 void Session::note_application() {
     if (application_of_ == vars_.get()) {
         return;
@@ -500,18 +527,25 @@ void Session::record_query(const Request& request) {
     answered_at_ = now;
     note_application();
     QueryEvent event;
-    event.fingerprint = request.facts ? request.facts->fingerprint : 0;
+    if (request.facts) {
+        event.fingerprint = request.facts->key();
+        event.effects = request.facts->effects;
+        event.kind = static_cast<std::uint8_t>(request.facts->kind);
+    }
     event.text_id = request.text_id;
     event.session_id = id_;
     event.transaction_id = transaction_id_;
     event.params_hash = request.params_hash;
-    event.tags_id = request.tags_id;
+    event.tags_id = request.tags.tags_id;
+    event.trace_id = request.tags.trace_id;
+    event.tap_id = worker_.tap().close(request.tap.get(), request.rows);
     event.queue_us = std::exchange(wait_us_, 0);
     event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
     event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
     event.application_id = application_id_;
+    event.client_id = client_id_;
     event.server_pid = lease_->connection->pid;
     event.rows = request.rows;
     event.bytes_in = request.bytes_in + std::exchange(bytes_in_before_, 0);
@@ -542,7 +576,7 @@ void Session::record_failure(const Request& failed) {
     shown.kind = statement->ends_with_ready() ? statement->kind : RequestKind::kExecute;
     shown.facts = statement->facts;
     shown.text_id = statement->text_id;
-    shown.tags_id = statement->tags_id;
+    shown.tags = statement->tags;
     shown.params_hash = statement->params_hash;
     shown.sent_at = failed.sent_at;
     shown.bytes_in = failed.bytes_in;
