@@ -39,6 +39,8 @@ class PoolEntry final : public pool::Host {
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
+    const server::Credentials& offered() const { return offered_; }
+    const server::Credentials& offered() const { return offered_; }
     // Several times a second.
     void keep_house();
 

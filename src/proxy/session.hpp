@@ -26,6 +26,7 @@
 #include "pool/pool.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
+#include "proxy/handover.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
@@ -77,6 +78,9 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     net::Task<void> run();
+
+    // Before run(), for a client that comes from the process before us: it is logged in.
+    void arrive(ClientState state);
 
     // --- Told by others on this loop ---
     // Ends the session with a FATAL error as soon as it looks. `message` may be empty: just close.
@@ -210,6 +214,12 @@ class Session {
     void fatal(Error error);
     // An error of ours at this place in the client's requests; the session goes on.
     void fail_request(Error error);
+
+    // --- session_handover.cpp: to the process that takes over ---
+    bool may_travel() const;
+    bool travel();
+    ClientState describe() const;
+    void arrive_statements(const ClientState& state);
 
     // --- session_client.cpp: what the client says ---
     void pump_client();
@@ -401,6 +411,9 @@ class Session {
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;
     bool logged_in_ = false;
+    bool proxied_ = false;    // client_'s peer is what a PROXY header said
+    bool arrived_ = false;    // from the process before us
+    bool travelled_ = false;  // to the one after us
     bool ending_ = false;
     bool end_when_idle_ = false;
     bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync

@@ -163,6 +163,7 @@ void Session::take_proxied_peer(const wire::ProxyHeader& header) {
     peer.address = address_of(*header.source);
     peer.local = address_of(*header.destination);
     client_->set_peer(std::move(peer));
+    proxied_ = true;
 }
 
 net::Task<bool> Session::greet() {

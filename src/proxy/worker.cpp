@@ -79,6 +79,28 @@ void Worker::accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors
     tasks_.spawn(run_session(raw));
 }
 
+void Worker::adopt(ClientState state, int fd) {
+    net::Detached client;
+    client.fd = fd;
+    client.peer = net::describe_peer(fd);
+    client.input = std::move(state.input);
+    const std::uint64_t id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
+    ++sessions_total;
+    count_client(+1);
+    auto session = std::make_unique<Session>(*this, net::attach(loop_, std::move(client)), id);
+    Session* raw = session.get();
+    sessions_.emplace(id, std::move(session));
+    raw->arrive(std::move(state));
+    tasks_.spawn(run_session(raw));
+}
+
+void Worker::set_handing_over(bool on) {
+    handing_over_ = on;
+    for (const auto& [id, session] : sessions_) {
+        session->wake();
+    }
+}
+
 void Worker::count_client(int change) {
     shared_.clients.fetch_add(change, std::memory_order_relaxed);
 }

@@ -36,6 +36,11 @@ class Worker {
     // A new connection, on this loop.
     void accept(net::Accepted accepted);
     void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
+    // A client of the process before us.
+    void adopt(ClientState state, int fd);
+    // From now on clients go to the process that takes over, as soon as they hold no server.
+    void set_handing_over(bool on);
+    bool handing_over() const { return handing_over_; }
     // Takes over the configuration that Shared holds now.
     void reconfigure();
     // Ends every session and pool. Suspends until all are gone.
@@ -146,6 +151,7 @@ class Worker {
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
+    bool handing_over_ = false;
     bool lends_no_more_ = false;
     std::map<int, int> peer_cancels_;
     net::TimePoint minimum_kept_at_{};
