@@ -68,7 +68,7 @@ struct Report {
 struct Look {
     Format format = Format::kText;
     bool colour = false;
-    bool verbose = false;  // text: why and fix with every finding, not once per rule
+    bool verbose = false;  // text: why and fix with every finding, not once each
 };
 
 std::string render(const Report& report, const Look& look);
