@@ -308,7 +308,8 @@ TEST(Lint, RealHistories) {
 
 // Drizzle runs all pending files in one transaction: what one locks, the next works under.
 TEST(Lint, PendingFilesOfDrizzleAreOneTransaction) {
-    Project project{.tool = Tool::kDrizzle};
+    Project project;
+    project.tool = Tool::kDrizzle;
     const std::map<std::string, std::string> texts = {
         {"0", "CREATE TABLE t (id int PRIMARY KEY, a int, b int);"},
         {"1", "ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0) NOT VALID;"},
