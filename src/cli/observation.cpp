@@ -33,13 +33,17 @@ Result<std::string> read_token(const std::string& path) {
 }  // namespace
 
 Observation::Observation(proxy::Proxy& proxy)
-    : proxy_(proxy), pump_(proxy.shared()), server_(proxy.shared(), totals_) {}
+    : proxy_(proxy),
+      insight_(proxy),
+      pump_(proxy.shared()),
+      server_(proxy.shared(), totals_) {}
 
 Result<web::ServerOptions> Observation::server_options(const config::Settings& settings) const {
     web::ServerOptions options;
     options.listen = settings.http_listen.names;
     options.host_names = settings.http_hosts.names;
     options.backend = proxy_.backend_name();
+    options.insight = &insight_.engine();
     if (!settings.http_token_file.empty()) {
         TRY(options.token, read_token(settings.http_token_file));
     }
@@ -57,6 +61,8 @@ Result<> Observation::start(std::vector<int> inherited_http) {
         log::warning("no metrics: {}", started.error().message);
     }
     pump_.add_observer([this](std::span<const QueryEvent> events) { totals_.observe(events); });
+    pump_.add_observer([this](std::span<const QueryEvent> events) { insight_.observe(events); });
+    pump_.add_tick([this] { insight_.tick(); });
     if (watchdog_interval().count() > 0) {
         pump_.on_beat = [](bool alive) {
             if (alive) {
@@ -71,6 +77,7 @@ Result<> Observation::start(std::vector<int> inherited_http) {
 void Observation::stop() {
     server_.stop();
     pump_.stop();
+    insight_.stop();
 }
 
 }  // namespace howdah::cli

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "cli/insight_feed.hpp"
 #include "monitor/event_totals.hpp"
 #include "monitor/pump.hpp"
 #include "proxy/proxy.hpp"
@@ -25,6 +26,7 @@ class Observation {
 
     proxy::Proxy& proxy_;
     monitor::EventTotals totals_;
+    InsightFeed insight_;
     monitor::Pump pump_;
     web::Server server_;
 };

@@ -234,10 +234,20 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(http_token_file), .value = "", .restart = true, .own = true, .group = "Listening",
      .help = "File with a token that every request must bring (Authorization: Bearer), except "
              "/healthz and /readyz."},
+    {OPTION(insight), .value = "1", .own = true, .group = "Insight",
+     .help = "Statistics by statement and findings from live traffic (docs/insight.md)."},
+    {OPTION(insight_ignore), .value = "", .own = true, .group = "Insight",
+     .help = "Users and application names whose statements make no findings: migrations, say."},
+    {OPTION(insight_sample_above), .value = "5000", .own = true, .group = "Insight",
+     .help = "Statements a second on a loop above which values are followed for one client in "
+             "eight only; 0: always for one in eight."},
     {OPTION(log_format), .value = "text", .own = true, .group = "Log",
      .help = "Lines of text, in PgBouncer's shape, or JSON."},
     {OPTION(loops), .value = "1", .restart = true, .own = true, .high = 1024, .group = "Process",
      .help = "Event loops, a thread each; 0: one for each core."},
+    {OPTION(metrics_top_queries), .value = "0", .own = true, .high = 1000, .group = "Metrics",
+     .help = "Statements with series of their own in /metrics, the slowest in sum; the rest are "
+             "one series. 0: none, for each is a new label value."},
     {OPTION(pin_sessions), .value = "1", .own = true, .group = "Sessions",
      .help = "In transaction mode, keep a client on its server while it has what cannot move: "
              "temporary tables, advisory locks, LISTEN, cursors WITH HOLD."},
@@ -256,6 +266,11 @@ constexpr Option<Settings> kOptions[] = {
      .help = "SCRAM channel binding to servers."},
     {OPTION(server_connects_parallel), .value = "256", .own = true, .low = 1, .high = 10000,
      .group = "Pools", .help = "Server connections a pool opens at the same time."},
+    {OPTION(slow_query_explain), .value = "", .own = true, .group = "Insight",
+     .help = "libpq connection string, without a password, of a connection on which EXPLAIN is run "
+             "for slow statements; its dbname is the statement's database. Empty: no plans."},
+    {OPTION(slow_query_time), .value = "1", .own = true, .group = "Insight",
+     .help = "Statements that take longer are logged, without their values; 0: none."},
     {OPTION(statement_shapes_max), .value = "5000", .restart = true, .own = true,
      .group = "Metrics",
      .help = "Different statements (by fingerprint) with statistics of their own."},

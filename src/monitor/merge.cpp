@@ -75,7 +75,7 @@ std::vector<proxy::FingerprintEntry> merged_statements(std::vector<proxy::Statem
         add(other, loop.other);
         for (proxy::FingerprintEntry& entry : loop.entries) {
             const auto [place, made] =
-                places.try_emplace(entry.statement->fingerprint, merged.size());
+                places.try_emplace(entry.statement->key(), merged.size());
             if (made) {
                 merged.push_back(std::move(entry));
             } else {

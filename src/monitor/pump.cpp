@@ -59,6 +59,9 @@ void Pump::run() {
     while (!stopping_) {
         lock.unlock();
         drain();
+        for (const auto& tick : ticks_) {
+            tick();
+        }
         const Clock::time_point now = Clock::now();
         if (now >= next_beat) {
             beat(now);

@@ -37,6 +37,8 @@ class Pump {
 
     // Before start(). Several at most: each event is handed to every one.
     void add_observer(Observer observer) { observers_.push_back(std::move(observer)); }
+    // Before start(). Called after each look at the rings, 20 times a second.
+    void add_tick(std::function<void()> tick) { ticks_.push_back(std::move(tick)); }
     // Called once a second or so, with whether every loop has answered lately.
     std::function<void(bool alive)> on_beat;
 
@@ -56,6 +58,7 @@ class Pump {
 
     proxy::Shared& shared_;
     std::vector<Observer> observers_;
+    std::vector<std::function<void()>> ticks_;
     std::vector<QueryEvent> batch_;
     std::vector<std::shared_ptr<Pulse>> pulses_;
     std::mutex mutex_;

@@ -46,6 +46,7 @@ constexpr std::string_view kHelp =
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+    "\n\tSHOW QUERIES|FINDINGS"
     "\n\tSET option = value"
     "\n\tRELOAD"
     "\n\tPAUSE [database]"
@@ -320,7 +321,9 @@ const ShowCommand* find_show(std::string_view name) {
                                                 {"state", show_state},
                                                 {"version", show_version},
                                                 {"dns_hosts", show_dns_hosts},
-                                                {"dns_zones", show_dns_zones}};
+                                                {"dns_zones", show_dns_zones},
+                                                {"queries", show_queries},
+                                                {"findings", show_findings}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

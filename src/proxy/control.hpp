@@ -13,6 +13,7 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "proxy/console_table.hpp"
 
 namespace howdah::proxy {
 
@@ -52,6 +53,9 @@ class Control {
     std::function<Result<>()> reload;
     std::function<Result<>(config::ConfigPtr)> apply_config;
     std::function<void(ShutdownMode)> shut_down;
+    // Any thread: a table of live insight ("queries", "findings"), given to `take` on a thread that
+    // is no loop's; always, also at the end (no rows then). Null: there is none.
+    std::function<void(std::string_view what, std::function<void(Table)> take)> ask_insight;
 
   private:
     mutable std::mutex mutex_;

@@ -34,7 +34,7 @@ PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& kno
     prepared->body = body;
     prepared->facts = sql::StatementRef(known.facts);
     prepared->text_id = known.text_id;
-    prepared->tags_id = known.tags_id;
+    prepared->tags.tags_id = known.tags.tags_id;  // a trace is of one call only
     prepared->registry = this;
     by_body_.emplace(prepared->body, prepared);
     return prepared;

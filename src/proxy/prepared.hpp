@@ -13,6 +13,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "proxy/tag_table.hpp"
 #include "sql/statement.hpp"
 
 namespace howdah::proxy {
@@ -28,7 +29,7 @@ struct Prepared {
     bool from_sql = false;
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
-    std::uint64_t tags_id = 0;
+    TagTable::Seen tags;
 
     std::string_view text() const { return from_sql ? std::string_view(body) : body.c_str(); }
     ~Prepared();
@@ -41,14 +42,14 @@ struct Unnamed {
     std::string body;  // as Prepared::body
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
-    std::uint64_t tags_id = 0;
+    TagTable::Seen tags;
 };
 
 // What is known of a text when it is prepared.
 struct KnownText {
     const sql::Statement* facts = nullptr;
     std::uint64_t text_id = 0;
-    std::uint64_t tags_id = 0;
+    TagTable::Seen tags;
 };
 
 class PreparedRegistry {

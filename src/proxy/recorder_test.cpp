@@ -175,26 +175,28 @@ TEST(NameTable, IsBoundedAndGivesNamesBack) {
 TEST(TagTable, OneNumberForOneSetWhateverTheOrderAndTheTrace) {
     TagTable tags(42);
     const std::uint64_t id =
-        tags.intern("select 1 /*route='%2Fusers',action='show',traceparent='00-aa-bb-01'*/");
+        tags.intern("select 1 /*route='%2Fusers',action='show',traceparent='00-aa-bb-01'*/")
+            .tags_id;
     ASSERT_NE(id, 0U);
-    EXPECT_EQ(tags.intern("select 2 /*action='show',route='%2Fusers',traceparent='00-cc-dd-01'*/"),
+    EXPECT_EQ(tags.intern("select 2 /*action='show',route='%2Fusers',traceparent='00-cc-dd-01'*/")
+                  .tags_id,
               id);
-    EXPECT_NE(tags.intern("select 1 /*route='%2Forders',action='show'*/"), id);
-    EXPECT_EQ(tags.intern("select 1 /* words */"), 0U);
-    EXPECT_EQ(tags.intern("select 1 /*traceparent='00-aa-bb-01'*/"), 0U);
+    EXPECT_NE(tags.intern("select 1 /*route='%2Forders',action='show'*/").tags_id, id);
+    EXPECT_EQ(tags.intern("select 1 /* words */").tags_id, 0U);
+    EXPECT_EQ(tags.intern("select 1 /*traceparent='00-aa-bb-01'*/").tags_id, 0U);
     const auto* found = tags.find(id);
     ASSERT_NE(found, nullptr);
     EXPECT_EQ(*found, (std::vector<sql::Tag>{{"action", "show"}, {"route", "/users"}}));
-    EXPECT_NE(TagTable(43).intern("select 1 /*route='%2Fusers',action='show'*/"), id);
+    EXPECT_NE(TagTable(43).intern("select 1 /*route='%2Fusers',action='show'*/").tags_id, id);
 }
 
 TEST(TagTable, IsBounded) {
     TagTable tags(42);
     for (std::size_t i = 0; i < TagTable::kSetsMax + 10; ++i) {
-        EXPECT_NE(tags.intern("select 1 /*route='" + std::to_string(i) + "'*/"), 0U);
+        EXPECT_NE(tags.intern("select 1 /*route='" + std::to_string(i) + "'*/").tags_id, 0U);
     }
     EXPECT_LE(tags.all().size(), TagTable::kSetsMax);
-    EXPECT_EQ(tags.intern("select 1 /*route='" + std::string(2000, 'x') + "'*/"), 0U);
+    EXPECT_EQ(tags.intern("select 1 /*route='" + std::string(2000, 'x') + "'*/").tags_id, 0U);
 }
 
 }  // namespace

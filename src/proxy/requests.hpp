@@ -18,6 +18,7 @@
 #include "base/assert.hpp"
 #include "net/loop.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/tap.hpp"
 #include "sql/statement.hpp"
 
 namespace howdah::proxy {
@@ -64,7 +65,8 @@ struct Request {
     std::string failure;        // an injected query's error
     std::uint64_t text_id = 0;  // Close of ours: the statement that leaves the server
     std::uint64_t params_hash = 0;
-    std::uint64_t tags_id = 0;
+    TagTable::Seen tags;
+    TapSlotPtr tap;
     net::TimePoint sent_at{};  // Query, Execute, FunctionCall: when it went to the server
     std::uint64_t bytes_in = 0;
     std::uint64_t rows = 0;

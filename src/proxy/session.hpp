@@ -28,6 +28,7 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
+#include "proxy/tap.hpp"
 #include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
@@ -98,6 +99,11 @@ class Session {
     SessionState state() const;
     bool is_console() const { return console_; }
     bool in_transaction() const { return lease_ != nullptr && lease_->connection->status != 'I'; }
+    net::TimePoint transaction_started() const { return transaction_started_; }
+    // Since when nothing runs; nullopt: something does.
+    std::optional<net::TimePoint> quiet_since() const {
+        return query_active_ ? std::nullopt : std::optional(idle_since_);
+    }
     bool waiting() const { return waiter_.queued; }
     net::TimePoint waiting_since() const { return waiter_.since; }
     const pool::Pooled* lease() const { return lease_; }
@@ -296,6 +302,7 @@ class Session {
     void record_query(const Request& request);
     void record_failure(const Request& failed);
     void note_application();
+    bool tapped(const sql::Statement* facts);
 
     Worker& worker_;
     std::unique_ptr<net::Stream> client_;
@@ -330,7 +337,8 @@ class Session {
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
     sql::StatementRef bound_;           // what the last Bind bound, for Execute
     std::uint64_t bound_text_ = 0;
-    std::uint64_t bound_tags_ = 0;
+    TagTable::Seen bound_tags_;
+    TapSlotPtr bound_tap_;
     std::uint64_t bound_params_ = 0;
     std::unique_ptr<Login> login_;
     ClientCounts::Slot database_slot_;
@@ -379,6 +387,7 @@ class Session {
     net::TimePoint answered_at_{};       // the last statement's end
     const server::ParameterSet* application_of_ = nullptr;  // vars_ when application_id_ was found
     std::uint32_t application_id_ = 0;
+    std::uint32_t client_id_ = 0;
     bool console_ = false;
     bool console_admin_ = false;
     bool wait_notified_ = false;

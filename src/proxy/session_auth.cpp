@@ -245,6 +245,8 @@ Result<> Session::finish_login() {
                           "Add it under [databases], or a \"*\" entry for all."));
     }
     ++pool_->clients;
+    const net::Address& address = client_->peer().address;
+    client_id_ = worker_.shared().addresses.intern(address.is_unix() ? "unix" : address.host());
     if (worker_.shared().control().disabled(database_)) {
         return fail(Error(ErrorCode::kRefused, "57P03",
                           fmt::format("database \"{}\" is disabled", database_)));

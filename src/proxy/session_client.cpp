@@ -256,8 +256,12 @@ bool Session::on_query(wire::Frame frame) {
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
         if (found.has_comments) {
-            request.tags_id =
-                worker_.tags().intern(as_text(body(frame)).substr(0, frame.body_bytes - 1));
+            request.tags = worker_.tags().intern(
+                as_text(body(frame)).substr(0, frame.body_bytes - 1), found.text_id);
+        }
+        if (tapped(found.statement)) {
+            request.tap =
+                worker_.tap().open_text(as_text(body(frame)).substr(0, frame.body_bytes - 1));
         }
         note_effects(found.statement->effects);
         if (found.statement->has(sql::kSetSession)) {

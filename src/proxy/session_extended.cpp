@@ -149,7 +149,8 @@ bool Session::on_parse(wire::Frame frame) {
     if (!need_server()) {
         return false;
     }
-    const std::uint64_t tags_id = found.has_comments ? worker_.tags().intern(text) : 0;
+    const TagTable::Seen tags =
+        found.has_comments ? worker_.tags().intern(text, found.text_id) : TagTable::Seen();
     begin_request();
     batch_usable_ = false;
     if (name.empty()) {
@@ -160,7 +161,7 @@ bool Session::on_parse(wire::Frame frame) {
         unnamed_->body.assign(rest);
         unnamed_->facts = facts;
         unnamed_->text_id = found.text_id;
-        unnamed_->tags_id = tags_id;
+        unnamed_->tags = tags;
         lease_->connection->unnamed_owner = id_;
         forward_client(frame);
         return true;
@@ -179,7 +180,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags_id});
+    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags});
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -219,8 +220,11 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
     if (known != nullptr) {
         bound_ = (*known)->facts;
         bound_text_ = (*known)->text_id;
-        bound_tags_ = (*known)->tags_id;
+        bound_tags_ = (*known)->tags;
         note_effects(bound_->effects);
+        if (tapped(bound_.get())) {
+            bound_tap_ = worker_.tap().open_bind(values);
+        }
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
         return;
@@ -228,8 +232,11 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
     if (unnamed && unnamed_ != nullptr) {
         bound_ = unnamed_->facts;
         bound_text_ = unnamed_->text_id;
-        bound_tags_ = unnamed_->tags_id;
+        bound_tags_ = unnamed_->tags;
         note_effects(bound_->effects);
+        if (tapped(bound_.get())) {
+            bound_tap_ = worker_.tap().open_bind(values);
+        }
         if (bound_->has(sql::kSetSession)) {
             note_custom_names(unnamed_->body);
             note_custom_names(values);
@@ -237,7 +244,7 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
     } else {
         bound_ = {};
         bound_text_ = 0;
-        bound_tags_ = 0;
+        bound_tags_ = {};
         note_effects(unnamed ? 0U : std::uint32_t{sql::kUnknownCode});
     }
     requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
@@ -266,6 +273,7 @@ bool Session::on_bind(wire::Frame frame) {
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
+    bound_tap_ = nullptr;
     if (prepared == nullptr || !renames_) {
         if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
             return false;
@@ -280,8 +288,11 @@ bool Session::on_bind(wire::Frame frame) {
     const Prepared& statement = **prepared;
     bound_ = statement.facts;
     bound_text_ = statement.text_id;
-    bound_tags_ = statement.tags_id;
+    bound_tags_ = statement.tags;
     note_effects(bound_->effects);
+    if (tapped(bound_.get())) {
+        bound_tap_ = worker_.tap().open_bind(values);
+    }
     if (bound_->has(sql::kSetSession)) {
         note_custom_names(statement.text());
         note_custom_names(values);
@@ -359,7 +370,8 @@ bool Session::on_execute(wire::Frame frame) {
     Request& request = requests_.push(RequestKind::kExecute);
     request.facts = bound_;
     request.text_id = bound_text_;
-    request.tags_id = bound_tags_;
+    request.tags = bound_tags_;
+    request.tap = std::move(bound_tap_);
     request.params_hash = bound_params_;
     request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();

@@ -479,6 +479,13 @@ void Session::abandon_server() {
 }
 
 // The name under which the client is counted; it may change with SET.
+// Whether the values of this statement are to be followed.
+bool Session::tapped(const sql::Statement* facts) {
+    return facts != nullptr && facts->kind >= sql::StatementKind::kSelect &&
+           facts->kind <= sql::StatementKind::kMerge &&
+           worker_.tap().wants(client_id_ ^ pool_->user_id, worker_.loop().now());
+}
+
 void Session::note_application() {
     if (application_of_ == vars_.get()) {
         return;
@@ -520,18 +527,25 @@ void Session::record_query(const Request& request) {
     answered_at_ = now;
     note_application();
     QueryEvent event;
-    event.fingerprint = request.facts ? request.facts->fingerprint : 0;
+    if (request.facts) {
+        event.fingerprint = request.facts->key();
+        event.effects = request.facts->effects;
+        event.kind = static_cast<std::uint8_t>(request.facts->kind);
+    }
     event.text_id = request.text_id;
     event.session_id = id_;
     event.transaction_id = transaction_id_;
     event.params_hash = request.params_hash;
-    event.tags_id = request.tags_id;
+    event.tags_id = request.tags.tags_id;
+    event.trace_id = request.tags.trace_id;
+    event.tap_id = worker_.tap().close(request.tap.get(), request.rows);
     event.queue_us = std::exchange(wait_us_, 0);
     event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
     event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
     event.application_id = application_id_;
+    event.client_id = client_id_;
     event.server_pid = lease_->connection->pid;
     event.rows = request.rows;
     event.bytes_in = request.bytes_in + std::exchange(bytes_in_before_, 0);
@@ -562,7 +576,7 @@ void Session::record_failure(const Request& failed) {
     shown.kind = statement->ends_with_ready() ? statement->kind : RequestKind::kExecute;
     shown.facts = statement->facts;
     shown.text_id = statement->text_id;
-    shown.tags_id = statement->tags_id;
+    shown.tags = statement->tags;
     shown.params_hash = statement->params_hash;
     shown.sent_at = failed.sent_at;
     shown.bytes_in = failed.bytes_in;

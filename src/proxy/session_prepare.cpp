@@ -111,7 +111,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     request.facts = facts;
     request.text_id = text_id;
     if (has_comments) {
-        request.tags_id = worker_.tags().intern(text);
+        request.tags = worker_.tags().intern(text, text_id);
     }
     request.bytes_in = frame.total_bytes();
     std::uint32_t effects = facts->effects;

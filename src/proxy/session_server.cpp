@@ -83,6 +83,9 @@ bool Session::relay_server_front() {
             server_body_left_ = frame.total_bytes() - run;
             server_body_dropped_ = false;
         }
+        if (frame.type == 'D' && !requests_.empty() && requests_.front().tap != nullptr) {
+            worker_.tap().rows(*requests_.front().tap, front.first(std::min(run, front.size())));
+        }
         server_bytes_ += run;
         batch_answered_ = true;
         server.forward(run, *client_);

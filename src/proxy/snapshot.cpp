@@ -50,4 +50,47 @@ StatementsSnapshot take_statements(Worker& worker) {
     return snapshot;
 }
 
+std::vector<TransactionSnapshot> take_transactions(Worker& worker) {
+    std::vector<TransactionSnapshot> open;
+    const net::TimePoint now = worker.loop().now();
+    for (const auto& [id, session] : worker.sessions()) {
+        if (!session->in_transaction() || session->pool() == nullptr) {
+            continue;
+        }
+        const net::Address& address = session->client().peer().address;
+        TransactionSnapshot one;
+        one.database = session->pool()->database();
+        one.user = session->user();
+        one.application = session->application_name();
+        one.client = address.is_unix() ? "unix" : address.host();
+        one.open_us = (now - session->transaction_started()).count();
+        const auto quiet = session->quiet_since();
+        one.idle_us = quiet ? (now - *quiet).count() : 0;
+        open.push_back(std::move(one));
+    }
+    return open;
+}
+
+KnownStatements find_statements(Worker& worker, std::span<const std::uint64_t> keys) {
+    KnownStatements known;
+    const auto& all = worker.fingerprints().all();
+    for (const std::uint64_t key : keys) {
+        const auto found = all.find(key);
+        if (found != all.end()) {
+            known.emplace_back(key, found->second.statement);
+        }
+    }
+    return known;
+}
+
+KnownTags find_tags(Worker& worker, std::span<const std::uint64_t> ids) {
+    KnownTags known;
+    for (const std::uint64_t id : ids) {
+        if (const std::vector<sql::Tag>* tags = worker.tags().find(id)) {
+            known.emplace_back(id, *tags);
+        }
+    }
+    return known;
+}
+
 }  // namespace howdah::proxy

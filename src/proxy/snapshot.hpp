@@ -5,12 +5,15 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/settings.hpp"
 #include "pool/pool.hpp"
 #include "proxy/stats.hpp"
+#include "sql/comments.hpp"
 #include "sql/statement_cache.hpp"
 
 namespace howdah::proxy {
@@ -50,7 +53,21 @@ struct StatementsSnapshot {
     FingerprintEntry other;  // no statement of its own
 };
 
+// A client inside a transaction.
+struct TransactionSnapshot {
+    std::string database, user, application, client;
+    std::int64_t open_us = 0;  // for how long
+    std::int64_t idle_us = 0;  // 0: something runs
+};
+
+// Texts and tags that events named, as far as this loop still has them.
+using KnownStatements = std::vector<std::pair<std::uint64_t, sql::StatementRef>>;
+using KnownTags = std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>>;
+
 // On the worker's loop.
+[[nodiscard]] std::vector<TransactionSnapshot> take_transactions(Worker& worker);
+[[nodiscard]] KnownStatements find_statements(Worker& worker, std::span<const std::uint64_t> keys);
+[[nodiscard]] KnownTags find_tags(Worker& worker, std::span<const std::uint64_t> ids);
 [[nodiscard]] WorkerSnapshot take_snapshot(Worker& worker);
 [[nodiscard]] StatementsSnapshot take_statements(Worker& worker);
 

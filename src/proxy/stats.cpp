@@ -28,7 +28,7 @@ void PoolStats::add(const PoolStats& other) {
 }
 
 FingerprintEntry& FingerprintStats::entry(const sql::Statement& statement) {
-    const auto found = entries_.find(statement.fingerprint);
+    const auto found = entries_.find(statement.key());
     if (found != entries_.end()) {
         found->second.recent = true;
         return found->second;
@@ -36,7 +36,7 @@ FingerprintEntry& FingerprintStats::entry(const sql::Statement& statement) {
     if (entries_.size() >= entries_max_) {
         make_room();
     }
-    FingerprintEntry& made = entries_[statement.fingerprint];
+    FingerprintEntry& made = entries_[statement.key()];
     made.statement = sql::StatementRef(&statement);
     return made;
 }

@@ -117,9 +117,11 @@ Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
       events_(ring_capacity(config_->settings.query_event_ring)),
       recorder_(fingerprints_, events_),
       tags_(shared.salt),
+      tap_(shared.salt, index),
       verifiers_(shared.secret),
       auth_lookups_(*this) {
     loop_.set_tcp_options(tcp_options(config_->settings));
+    tap_.configure(settings().insight, settings().insight_sample_above);
     loop_.on_turn = [this] { recorder_.settle(loop_.now()); };
 }
 
@@ -198,6 +200,7 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
 void Worker::reconfigure() {
     const config::ConfigPtr old = std::exchange(config_, shared_.config());
     loop_.set_tcp_options(tcp_options(config_->settings));
+    tap_.configure(settings().insight, settings().insight_sample_above);
     std::set<std::string> changed;
     bool tls_changed = false;
     for (const config::ConfigChange& change : config::difference(*old, *config_)) {

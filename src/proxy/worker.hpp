@@ -29,6 +29,7 @@
 #include "proxy/session.hpp"
 #include "proxy/stats.hpp"
 #include "proxy/tag_table.hpp"
+#include "proxy/tap.hpp"
 #include "proxy/tls_contexts.hpp"
 #include "proxy/verifier_cache.hpp"
 #include "server/parameters.hpp"
@@ -144,7 +145,8 @@ class Shared {
     // What the numbers in QueryEvents stand for.
     NameTable names{16'384};  // databases and users
     NameTable applications{4096};
-    const std::uint64_t salt;  // of hashes in QueryEvents
+    NameTable addresses{4096};  // of clients, without ports
+    const std::uint64_t salt;   // of hashes in QueryEvents
     Control& control() { return control_; }
     const Control& control() const { return control_; }
 
@@ -198,6 +200,7 @@ class Worker {
     FingerprintStats& fingerprints() { return fingerprints_; }
     Recorder& recorder() { return recorder_; }
     TagTable& tags() { return tags_; }
+    Tap& tap() { return tap_; }
 
     // The pool for a client's database and user; made on first use. Null: no such database.
     PoolEntry* pool_for(const std::string& database, const std::string& user);
@@ -275,6 +278,7 @@ class Worker {
     SpscRing<QueryEvent> events_;
     Recorder recorder_;
     TagTable tags_;
+    Tap tap_;
     VerifierCache verifiers_;
     AuthLookups auth_lookups_;
     std::map<std::pair<std::string, std::string>, std::unique_ptr<PoolEntry>> pools_;

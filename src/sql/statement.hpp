@@ -108,6 +108,10 @@ struct Statement {
     std::vector<Name> functions;       // sorted, each once
 
     [[nodiscard]] bool has(std::uint32_t bits) const { return (effects & bits) != 0; }
+    // What statistics are kept by: `id = $1` and `id = ANY($1)` have one fingerprint, but two keys.
+    [[nodiscard]] std::uint64_t key() const {
+        return has_list ? fingerprint ^ 0x9e3779b97f4a7c15ULL : fingerprint;
+    }
     // What this occupies, strings included; for the cache's limit.
     [[nodiscard]] std::size_t bytes() const;
 

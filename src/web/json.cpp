@@ -6,8 +6,10 @@
 #include <boost/json.hpp>
 #include <boost/url.hpp>
 #include <charconv>
+#include <unordered_set>
 
 #include "base/utf8.hpp"
+#include "web/insight_json.hpp"
 
 namespace howdah::web {
 namespace {
@@ -48,15 +50,6 @@ const SortKey* find_sort_key(std::string_view name) {
     return found == std::end(kSortKeys) ? nullptr : found;
 }
 
-Result<std::size_t> parse_number(std::string_view name, std::string_view text) {
-    std::size_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size()) {
-        return fail(ErrorCode::kInvalidInput, fmt::format("{}: not a number", name));
-    }
-    return number;
-}
-
 Result<std::string> decode(std::string_view encoded) {
     const auto checked = boost::urls::make_pct_string_view({encoded.data(), encoded.size()});
     if (!checked) {
@@ -82,14 +75,16 @@ Result<> take_parameter(QueryPage& page, std::string_view key, const std::string
         TRY(page.offset, parse_number("offset", value));
     } else if (key == "search") {
         page.search = value;
+    } else if (std::string* caller = caller_parameter(page.callers, key)) {
+        *caller = value;
     } else {
         std::string keys;
         for (const SortKey& known : kSortKeys) {
             keys += fmt::format("{}{}", keys.empty() ? "" : ", ", known.name);
         }
         return fail(ErrorCode::kInvalidInput,
-                    fmt::format("parameters are sort ({}), order (asc, desc), limit, offset and "
-                                "search",
+                    fmt::format("parameters are sort ({}), order (asc, desc), limit, offset, "
+                                "search, database, user, application, client and tag",
                                 keys));
     }
     return {};
@@ -119,11 +114,51 @@ std::string_view kind_name(sql::StatementKind kind) {
 json::object statement_of(const FingerprintEntry& entry) {
     json::object object = sums_of(entry);
     const std::string& text = entry.statement->normalized;
-    object["fingerprint"] = fmt::format("{:016x}", entry.statement->fingerprint);
+    object["fingerprint"] = fmt::format("{:016x}", entry.statement->key());
     object["kind"] = kind_name(entry.statement->kind);
     object["text"] = clean_utf8(text, kTextMax);
     object["text_cut"] = text.size() > kTextMax;
     return object;
+}
+
+}  // namespace
+
+std::string* caller_parameter(insight::live::CallerFilter& callers, std::string_view key) {
+    const std::pair<std::string_view, std::string*> known[] = {
+        {"database", &callers.database},
+        {"user", &callers.user},
+        {"application", &callers.application},
+        {"client", &callers.client},
+        {"tag", &callers.tag},
+    };
+    for (const auto& [name, value] : known) {
+        if (name == key) {
+            return value;
+        }
+    }
+    return nullptr;
+}
+
+Result<std::size_t> parse_number(std::string_view name, std::string_view text) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        return fail(ErrorCode::kInvalidInput, fmt::format("{}: not a number", name));
+    }
+    return number;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> parse_parameters(std::string_view query) {
+    std::vector<std::pair<std::string, std::string>> parameters;
+    while (!query.empty()) {
+        const std::size_t end = std::min(query.find('&'), query.size());
+        const std::string_view item = query.substr(0, end);
+        query.remove_prefix(std::min(query.size(), end + 1));
+        const std::size_t equals = std::min(item.find('='), item.size());
+        TRY(std::string value, decode(item.substr(std::min(item.size(), equals + 1))));
+        parameters.emplace_back(item.substr(0, equals), std::move(value));
+    }
+    return parameters;
 }
 
 bool contains_word(std::string_view text, std::string_view word) {
@@ -133,6 +168,8 @@ bool contains_word(std::string_view text, std::string_view word) {
     };
     return !std::ranges::search(text, word, same).empty() || word.empty();
 }
+
+namespace {
 
 const char* mode_name(config::PoolMode mode) {
     switch (mode) {
@@ -180,22 +217,25 @@ json::object pool_of(const PoolSnapshot& pool) {
 
 Result<QueryPage> parse_query_page(std::string_view query) {
     QueryPage page;
-    while (!query.empty()) {
-        const std::size_t end = std::min(query.find('&'), query.size());
-        const std::string_view item = query.substr(0, end);
-        query.remove_prefix(std::min(query.size(), end + 1));
-        const std::size_t equals = std::min(item.find('='), item.size());
-        const std::string_view key = item.substr(0, equals);
-        TRY(const std::string value, decode(item.substr(std::min(item.size(), equals + 1))));
+    TRY(const auto parameters, parse_parameters(query));
+    for (const auto& [key, value] : parameters) {
         TRY_VOID(take_parameter(page, key, value));
     }
     return page;
 }
 
 std::string queries_json(std::vector<FingerprintEntry> statements, const FingerprintEntry& other,
-                         const QueryPage& page) {
+                         const QueryPage& page, const insight::live::Engine* insight) {
+    std::unordered_set<std::uint64_t> sent;
+    const bool filtered = insight != nullptr && !page.callers.empty();
+    if (filtered) {
+        for (const std::uint64_t key : insight->matching(page.callers)) {
+            sent.insert(key);
+        }
+    }
     std::erase_if(statements, [&](const FingerprintEntry& entry) {
-        return !contains_word(entry.statement->normalized, page.search);
+        return (filtered && !sent.contains(entry.statement->key())) ||
+               !contains_word(entry.statement->normalized, page.search);
     });
     const SortKey* key = find_sort_key(page.sort);
     // Equal ones by fingerprint, so that pages do not overlap.
@@ -205,13 +245,17 @@ std::string queries_json(std::vector<FingerprintEntry> statements, const Fingerp
         if (left != right) {
             return page.ascending ? left < right : left > right;
         }
-        return a.statement->fingerprint < b.statement->fingerprint;
+        return a.statement->key() < b.statement->key();
     });
     json::array rows;
     const std::size_t begin = std::min(page.offset, statements.size());
     const std::size_t end = begin + std::min(page.limit, statements.size() - begin);
     for (std::size_t i = begin; i < end; ++i) {
-        rows.push_back(statement_of(statements[i]));
+        json::object row = statement_of(statements[i]);
+        if (insight != nullptr) {
+            add_details(row, *insight, statements[i].statement->key());
+        }
+        rows.push_back(std::move(row));
     }
     return json::serialize(json::object{{"schema", "howdah.queries/1"},
                                         {"total", statements.size()},

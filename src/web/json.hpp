@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "insight/live/engine.hpp"
 #include "proxy/snapshot.hpp"
 
 namespace howdah::web {
@@ -19,13 +20,16 @@ struct QueryPage {
     bool ascending = false;
     std::size_t limit = 50;
     std::size_t offset = 0;
-    std::string search;  // part of the text, any case
+    std::string search;                   // part of the text, any case
+    insight::live::CallerFilter callers;  // database, user, application, client, tag
 };
 // From the part of the target behind '?'. Errors: kInvalidInput, with the parameter's name.
 [[nodiscard]] Result<QueryPage> parse_query_page(std::string_view query);
 
+// insight: null when there is none; else each row has its details as well.
 [[nodiscard]] std::string queries_json(std::vector<proxy::FingerprintEntry> statements,
-                                       const proxy::FingerprintEntry& other, const QueryPage& page);
+                                       const proxy::FingerprintEntry& other, const QueryPage& page,
+                                       const insight::live::Engine* insight);
 [[nodiscard]] std::string pools_json(const std::vector<proxy::PoolSnapshot>& pools, bool draining);
 
 struct DatabaseReadiness {

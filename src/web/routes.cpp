@@ -13,6 +13,7 @@
 #include "monitor/collect.hpp"
 #include "monitor/exposition.hpp"
 #include "web/guard.hpp"
+#include "web/insight_json.hpp"
 
 namespace howdah::web {
 
@@ -22,8 +23,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kLoopDeadline = 1000ms;
-constexpr std::array<std::string_view, 6> kPaths = {"/",       "/metrics",   "/healthz",
-                                                    "/readyz", "/api/pools", "/api/queries"};
+constexpr std::array<std::string_view, 7> kPaths = {
+    "/", "/metrics", "/healthz", "/readyz", "/api/pools", "/api/queries", "/api/findings"};
 constexpr std::string_view kJson = "application/json";
 
 constexpr std::string_view kIndex =
@@ -36,6 +37,7 @@ constexpr std::string_view kIndex =
     "<li><a href=\"/readyz\">/readyz</a>: every configured database can be reached</li>\n"
     "<li><a href=\"/api/pools\">/api/pools</a>: pools now</li>\n"
     "<li><a href=\"/api/queries\">/api/queries</a>: statistics by statement</li>\n"
+    "<li><a href=\"/api/findings\">/api/findings</a>: what live traffic shows</li>\n"
     "</ul></body></html>\n";
 
 Response make(http::status status, std::string_view type, std::string body) {
@@ -158,9 +160,13 @@ asio::awaitable<Response> Routes::route(const Request& request, std::string_view
     if (path == "/api/pools") {
         co_return co_await pools();
     }
+    const std::string_view target = view(request.target());
+    const std::string_view query = target.substr(std::min(target.size(), path.size() + 1));
     if (path == "/api/queries") {
-        const std::string_view target = view(request.target());
-        co_return co_await queries(target.substr(std::min(target.size(), path.size() + 1)));
+        co_return co_await queries(query);
+    }
+    if (path == "/api/findings") {
+        co_return findings(query);
     }
     co_return failure(http::status::not_found, "no such page: / lists them");
 }
@@ -254,6 +260,18 @@ asio::awaitable<Response> Routes::pools() {
                               shared_.control().shutdown_mode() != proxy::ShutdownMode::kNone));
 }
 
+Response Routes::findings(std::string_view query) {
+    const auto page = parse_finding_page(query);
+    if (!page) {
+        return failure(http::status::bad_request, page.error().message);
+    }
+    std::vector<insight::live::LiveFinding> list;
+    if (options_.insight != nullptr) {
+        list = options_.insight->findings();
+    }
+    return make(http::status::ok, kJson, findings_json(list, *page));
+}
+
 asio::awaitable<Response> Routes::queries(std::string_view query) {
     const auto page = parse_query_page(query);
     if (!page) {
@@ -265,7 +283,8 @@ asio::awaitable<Response> Routes::queries(std::string_view query) {
     }
     proxy::FingerprintEntry other;
     auto statements = monitor::merged_statements(std::move(*loops), other);
-    co_return make(http::status::ok, kJson, queries_json(std::move(statements), other, *page));
+    co_return make(http::status::ok, kJson,
+                   queries_json(std::move(statements), other, *page, options_.insight));
 }
 
 }  // namespace howdah::web

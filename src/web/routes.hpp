@@ -37,6 +37,7 @@ class Routes {
     boost::asio::awaitable<Response> readyz(bool detail);
     boost::asio::awaitable<Response> pools();
     boost::asio::awaitable<Response> queries(std::string_view query);
+    Response findings(std::string_view query);
     boost::asio::awaitable<Readiness> readiness();
     void count(std::string_view path, unsigned code);
 

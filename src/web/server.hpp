@@ -5,7 +5,8 @@
 //     GET /healthz      the loops are alive
 //     GET /readyz       every configured database can be reached, and nobody told us to end
 //     GET /api/pools    pools now
-//     GET /api/queries  statistics by statement: sort, order, limit, offset, search
+//     GET /api/queries  statistics by statement: sort, order, limit, offset, search, and callers
+//     GET /api/findings what live traffic shows: limit, offset, search, rule, severity, and callers
 //
 // 1. Only GET and HEAD: nothing changes state.
 // 2. An address that is not loopback is refused unless there is a token; /healthz and /readyz
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "insight/live/engine.hpp"
 #include "monitor/event_totals.hpp"
 #include "proxy/worker.hpp"
 
@@ -30,6 +32,7 @@ struct ServerOptions {
     std::vector<std::string> host_names;  // allowed in Host, beside addresses and localhost
     std::string token;                    // empty: none
     std::string backend;                  // the event loop's kind, for howdah_build_info
+    const insight::live::Engine* insight = nullptr;  // must outlive the server
 };
 
 class Server {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "migrate/interpreter.hpp"
 #include "migrate/lint/fix_order.hpp"
@@ -54,6 +55,7 @@ class Splitter {
     Tool tool_;
     std::vector<FixStep> steps_;
     Deferred deferred_;
+    std::set<std::string> indexed_;  // tables that got an index in a file of its own
     int round_ = 0;
     std::string comment_;  // above the statement, with its line ends
     std::string remark_;   // behind it, on its line
@@ -380,10 +382,13 @@ void Splitter::split(std::size_t number, const std::vector<const Action*>& actio
     changes_tables_ = changes_tables_ || (!first->fresh && blocks_writes(first->strongest()));
     const Table* table = schema_.find(first->table);
     const bool partitioned = table != nullptr && table->kind == TableKind::kPartitioned;
+    // An index of this migration is in use as soon as it has a file of its own.
+    const bool fresh = first->fresh && !indexed_.contains(first->table);
     const bool plain_index = (first->kind == ActionKind::kCreateIndex && first->builds()) ||
-                             (first->kind == ActionKind::kDropIndex && !first->fresh);
+                             (first->kind == ActionKind::kDropIndex && !fresh);
     if (plain_index && !first->has(kConcurrently) && !partitioned && actions.size() == 1) {
         deferred_.put_off(first->table, kIndexLater);
+        indexed_.insert(first->table);
         return step(Phase::kIndex, index_sql(statement, "index"));
     }
     if (first->has(kConcurrently) && first->own_transaction_only) {

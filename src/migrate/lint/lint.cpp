@@ -15,9 +15,15 @@ namespace {
 // Judges one file: walks its statements, keeps its transactions, collects what the rules report.
 class FileJudge : public Sink {
   public:
-    FileJudge(const LintInput& input, Schema& schema, std::size_t file, std::uint32_t migration)
+    // What outlives a file: the schema, and in which order tables were locked.
+    struct History {
+        Schema schema;
+        LockOrder order;
+    };
+    FileJudge(const LintInput& input, History& history, std::size_t file, std::uint32_t migration)
         : input_(input),
-          schema_(schema),
+          schema_(history.schema),
+          order_(history.order),
           file_(input.project.files[file]),
           file_index_(file),
           migration_(migration) {}
@@ -29,6 +35,7 @@ class FileJudge : public Sink {
     void run_statement(std::size_t number);
     void see(Action& action);
     void close_transaction();
+    void keep_ledger(const std::vector<const Action*>& actions);
     void run_file_rules();
     void check_suppressions(LintResult& result);
     bool suppress(const Finding& finding, std::size_t begin);
@@ -40,6 +47,8 @@ class FileJudge : public Sink {
 
     const LintInput& input_;
     Schema& schema_;
+    LockOrder& order_;
+    std::vector<LedgerTransaction> ledger_;
     const MigrationFile& file_;
     std::size_t file_index_;
     std::uint32_t migration_;
@@ -183,6 +192,26 @@ void FileJudge::close_transaction() {
             rule->transaction(run, *this);
         }
     }
+    keep_ledger(run.actions);
+}
+
+void FileJudge::keep_ledger(const std::vector<const Action*>& actions) {
+    LedgerTransaction locked = read_ledger(actions, *script_);
+    if (locked.locks.empty()) {
+        return;
+    }
+    for (const LockOrder::Conflict& conflict : order_.add(locked, file_.name)) {
+        deliver(rule_lock_order_differs,
+                {.begin = conflict.at->begin,
+                 .end = conflict.at->end,
+                 .message = fmt::format("{} is locked after {}; {} locks them the other way round",
+                                        conflict.second, conflict.first, conflict.where),
+                 .action = conflict.at});
+    }
+    for (LedgerLock& lock : locked.locks) {
+        lock.by = nullptr;
+    }
+    ledger_.push_back(std::move(locked));
 }
 
 void FileJudge::run_statement(std::size_t number) {
@@ -280,6 +309,7 @@ void FileJudge::verdict(LintResult& result) {
     for (const Finding& finding : findings_) {
         verdict.risk = std::max(verdict.risk, finding.risk);
     }
+    verdict.transactions = std::move(ledger_);
     result.files.push_back(std::move(verdict));
 }
 
@@ -400,7 +430,7 @@ void sort_findings(std::vector<Finding>& findings) {
 Result<LintResult> judge_project(const LintInput& input) {
     LintResult result;
     result.findings = input.project.findings;
-    Schema schema;
+    FileJudge::History history;
     ReadAhead ahead(input);
     for (std::size_t i = 0; i < input.project.files.size(); ++i) {
         TRY(const Script script, ahead.take(i));
@@ -409,7 +439,7 @@ Result<LintResult> judge_project(const LintInput& input) {
             input.project.files[i].pending &&
             scope_of_file(input, input.project.files[i], script) == Scope::kAllPending;
         const auto number = joined ? 1U : static_cast<std::uint32_t>(i + 2);
-        FileJudge(input, schema, i, number).judge(script, result);
+        FileJudge(input, history, i, number).judge(script, result);
     }
     sort_findings(result.findings);
     return result;

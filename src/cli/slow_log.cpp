@@ -1,0 +1,181 @@
+#include "cli/slow_log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "insight/live/reading.hpp"
+#include "pg/conninfo.hpp"
+#include "sql/redact.hpp"
+
+namespace howdah::cli {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kTextMax = 2000;
+constexpr std::size_t kPlanMax = 4000;
+constexpr auto kConnectMax = 2000ms;
+
+double ms(std::uint32_t us) {
+    return us / 1e3;
+}
+
+}  // namespace
+
+SlowLog::SlowLog() : thread_([this] { run(); }) {}
+
+SlowLog::~SlowLog() {
+    {
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+}
+
+void SlowLog::set_explain(const std::string& conninfo) {
+    const std::scoped_lock lock(mutex_);
+    conninfo_ = conninfo;
+}
+
+void SlowLog::add(SlowLine line) {
+    const std::scoped_lock lock(mutex_);
+    if (waiting_.size() >= kWaitingMax) {
+        ++unwritten_;
+        return;
+    }
+    waiting_.push_back(std::move(line));
+    changed_.notify_one();
+}
+
+void SlowLog::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+        std::vector<SlowLine> lines;
+        lines.swap(waiting_);
+        lock.unlock();
+        for (const SlowLine& line : lines) {
+            if (may_write()) {
+                write(line);
+            }
+        }
+        lock.lock();
+    }
+}
+
+bool SlowLog::may_write() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - second_began_ >= 1s) {
+        std::size_t unwritten = 0;
+        {
+            const std::scoped_lock lock(mutex_);
+            unwritten = std::exchange(unwritten_, 0);
+        }
+        if (unwritten > 0) {
+            log::warning("slow statements not logged, there were too many: {}", unwritten);
+        }
+        second_began_ = now;
+        lines_ = 0;
+    }
+    if (++lines_ <= kLinesASecond) {
+        return true;
+    }
+    const std::scoped_lock lock(mutex_);
+    ++unwritten_;
+    return false;
+}
+
+void SlowLog::write(const SlowLine& line) {
+    const insight::live::SlowQuery& query = line.query;
+    std::string text =
+        fmt::format("slow statement: {:.1f} ms (queue {:.1f}, server {:.1f}, network {:.1f})",
+                    ms(query.queue_us) + ms(query.server_us) + ms(query.network_us),
+                    ms(query.queue_us), ms(query.server_us), ms(query.network_us));
+    text += fmt::format(" db={} user={} rows={} fingerprint={:016x}", line.database, line.user,
+                        query.rows, query.key);
+    const auto add = [&](std::string_view name, std::string_view value) {
+        if (!value.empty()) {
+            text += fmt::format(" {}={}", name, value);
+        }
+    };
+    add("application", line.application);
+    add("client", line.client);
+    add("tags", line.tags);
+    if (query.sqlstate[0] != '\0') {
+        add("sqlstate", {query.sqlstate.data(), query.sqlstate.size()});
+    }
+    if (query.statement) {
+        text += ": " + insight::live::short_text(*query.statement, kTextMax);
+    }
+    log::write(log::Level::kWarning, text, {0, line.database, line.user});
+    const std::string plan = plan_of(line);
+    if (!plan.empty()) {
+        log::write(log::Level::kInfo,
+                   fmt::format("plan of fingerprint={:016x}: {}", query.key, plan),
+                   {0, line.database, line.user});
+    }
+}
+
+// The generic plan, on one line; "" when there is none to be had.
+std::string SlowLog::plan_of(const SlowLine& line) {
+    std::string conninfo;
+    {
+        const std::scoped_lock lock(mutex_);
+        conninfo = conninfo_;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const auto last = explained_.find(line.query.key);
+    if (conninfo.empty() || !line.query.may_explain || !line.query.statement ||
+        (last != explained_.end() && now - last->second < kAgainAfter)) {
+        return "";
+    }
+    if (explained_.size() >= kExplainedMax) {
+        explained_.clear();
+    }
+    explained_[line.query.key] = now;
+    pg::Target target;
+    auto there = pg::with_database(conninfo, line.database);
+    if (!there) {
+        return fmt::format("none: slow_query_explain: {}", there.error().message);
+    }
+    target.conninfo = std::move(*there);
+    target.application_name = "howdah slow_query_explain";
+    target.connect_ms_max = kConnectMax;
+    auto connection = pg::Connection::connect(target);
+    if (!connection) {
+        return fmt::format("none: no connection (SQLSTATE {})", connection.error().sqlstate);
+    }
+    auto plan = explain(*connection, *line.query.statement);
+    // The server's words may hold pieces of the statement: only its code is passed on.
+    return plan ? std::move(*plan) : fmt::format("none: SQLSTATE {}", plan.error().sqlstate);
+}
+
+Result<std::string> SlowLog::explain(pg::Connection& connection, const sql::Statement& statement) {
+    TRY_VOID(connection.execute(
+        "begin read only; set local statement_timeout = '2s'; set local lock_timeout = '200ms'; "
+        "set local plan_cache_mode = force_generic_plan"));
+    TRY_VOID(connection.execute("prepare howdah_slow as " + statement.normalized));
+    TRY(const pg::Rows count,
+        connection.query("select cardinality(parameter_types) from pg_prepared_statements "
+                         "where name = 'howdah_slow'"));
+    std::string nulls;
+    for (std::int64_t i = 0; i < (count.size() == 0 ? 0 : count.integer(0, 0)); ++i) {
+        nulls += i == 0 ? "(null" : ", null";
+    }
+    nulls += nulls.empty() ? "" : ")";
+    TRY(const pg::Rows rows, connection.query("explain execute howdah_slow" + nulls));
+    std::string plan;
+    for (std::size_t i = 0; i < rows.size() && plan.size() < kPlanMax; ++i) {
+        // "(cost=0.28..8.29 rows=1 width=36)": the planner's numbers are no literals of anybody's.
+        std::string row = rows.string(i, 0);
+        const std::size_t cost = std::min(row.find("  (cost="), row.size());
+        plan += (i == 0 ? "" : " | ") + sql::redact(row.substr(0, cost)) + row.substr(cost);
+    }
+    return plan;
+}
+
+}  // namespace howdah::cli

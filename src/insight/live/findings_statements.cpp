@@ -1,0 +1,259 @@
+// Findings about single statements, out of their statistics and texts.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "insight/live/reading.hpp"
+#include "insight/live/state.hpp"
+
+namespace howdah::insight::live {
+namespace {
+
+constexpr std::uint64_t kCallsMin = 5;
+constexpr std::uint64_t kManyRows = 1000;  // a result that nobody reads to the end
+constexpr std::uint64_t kWideRow = 1024;   // bytes
+constexpr unsigned kDeepOffsetBits = 10;   // 2^10 rows skipped
+constexpr std::uint64_t kTextsMin = 100;   // different texts of one statement
+constexpr std::uint64_t kListTextsMin = 10;
+constexpr std::uint64_t kCacheCallsMin = 100;
+constexpr double kCacheShare = 0.5;   // of calls with parameters that came before
+constexpr double kWriteShare = 0.1;   // writes to its tables, of its calls
+constexpr double kWorthShare = 0.01;  // of all server time
+constexpr double kReplicaShare = 0.5;
+constexpr double kBusyShare = 0.1;  // of one core
+
+double ms(double us) {
+    return us / 1e3;
+}
+
+double mean(std::uint64_t sum, std::uint64_t count) {
+    return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
+}
+
+struct Costly {
+    const Engine::State& state;
+    const StatementStats& stats;
+    const sql::Statement& statement;
+    FindingList& to;
+
+    void add(std::string rule, const std::function<void(LiveFinding&)>& fill) const {
+        LiveFinding live = about_statement(state, stats, std::move(rule));
+        fill(live);
+        to.push_back(std::move(live));
+    }
+};
+
+void many_rows_without_limit(const Costly& at) {
+    const double rows = mean(at.stats.rows, at.stats.calls);
+    if (at.statement.kind != sql::StatementKind::kSelect || has_limit(at.statement) ||
+        rows < static_cast<double>(kManyRows)) {
+        return;
+    }
+    at.add("unbounded-result", [&](LiveFinding& live) {
+        live.finding.message = fmt::format("returns {:.0f} rows a call and has no LIMIT: {}", rows,
+                                           short_text(at.statement));
+        live.finding.why = "It grows with the table; all of it is sent and held in memory.";
+        live.finding.evidence = fmt::format(
+            "{} calls, {:.0f} rows and {:.0f} KiB a call, {} rows at most", at.stats.calls, rows,
+            mean(at.stats.bytes_out, at.stats.calls) / 1024, at.stats.rows_max);
+        live.finding.fix =
+            "Add ORDER BY a key and LIMIT, and go on behind the last key; or a cursor "
+            "for what must read everything";
+    });
+}
+
+void star_of_wide_rows(const Costly& at) {
+    const double width = mean(at.stats.bytes_out, at.stats.rows);
+    if (at.statement.kind != sql::StatementKind::kSelect || at.stats.rows < 10 ||
+        width < static_cast<double>(kWideRow) || !selects_star(at.statement)) {
+        return;
+    }
+    at.add("select-star-wide", [&](LiveFinding& live) {
+        live.finding.message = fmt::format("fetches every column of rows of {:.1f} KiB: {}",
+                                           width / 1024, short_text(at.statement));
+        live.finding.why = "Wide columns are read from TOAST, sent and thrown away.";
+        live.finding.evidence =
+            fmt::format("{} calls, {} rows, {:.1f} MiB sent", at.stats.calls, at.stats.rows,
+                        static_cast<double>(at.stats.bytes_out) / 1048576);
+        live.finding.fix = "Name the columns that are used";
+    });
+}
+
+void deep_offset(const Costly& at) {
+    const auto slot = offset_slot(at.statement);
+    if (!slot || *slot >= TapRecord::kBindsMax || at.stats.widest[*slot] <= kDeepOffsetBits) {
+        return;
+    }
+    at.add("deep-offset", [&](LiveFinding& live) {
+        live.finding.message = fmt::format("skips up to {} rows with OFFSET: {}",
+                                           1U << at.stats.widest[*slot], short_text(at.statement));
+        live.finding.why = "The server makes all skipped rows and throws them away.";
+        live.finding.evidence = fmt::format("{} calls, p95 {:.1f} ms, slowest {:.1f} ms",
+                                            at.stats.calls, ms(at.stats.server.percentile(0.95)),
+                                            ms(static_cast<double>(at.stats.server_us_max)));
+        live.finding.fix = "Keyset paging: where (key) > (the last one seen) order by key limit n";
+    });
+}
+
+void inlined_literals(const Costly& at) {
+    const std::uint64_t texts = at.stats.distinct_texts();
+    const bool full = texts * 2 >= std::min<std::uint64_t>(at.stats.calls, 800);
+    if (at.statement.kind < sql::StatementKind::kSelect ||
+        at.statement.kind > sql::StatementKind::kDelete || !full) {
+        return;
+    }
+    if (at.statement.has_list && at.stats.simple * 2 < at.stats.calls && texts >= kListTextsMin) {
+        at.add("variable-in-list", [&](LiveFinding& live) {
+            live.finding.message = fmt::format("has a text for each length of its IN list: {}",
+                                               short_text(at.statement));
+            live.finding.why = "Each length is parsed, planned and prepared anew.";
+            live.finding.evidence =
+                fmt::format("{} calls with about {} texts", at.stats.calls, texts);
+            live.finding.fix = "= any($1) with an array has one text";
+        });
+        return;
+    }
+    if (texts < kTextsMin) {
+        return;
+    }
+    at.add("inlined-literals", [&](LiveFinding& live) {
+        live.finding.message =
+            fmt::format("comes with its values inside the text: {}", short_text(at.statement));
+        live.finding.why =
+            "No text comes twice, so that it is parsed and planned each time, and "
+            "prepared statements cannot help.";
+        live.finding.evidence = fmt::format(
+            "{} calls with about {}{} texts, {:.0f} % by the simple "
+            "protocol",
+            at.stats.calls, texts > 1500 ? "more than " : "", texts,
+            100 * mean(at.stats.simple, at.stats.calls));
+        live.finding.fix = "Send parameters: $1 in the text, values beside it";
+        live.finding.severity = Severity::kInfo;
+    });
+}
+
+// Calls of statements that write a table, by table.
+std::map<std::string, std::uint64_t> writes_by_table(const Engine::State& state) {
+    std::map<std::string, std::uint64_t> writes;
+    for (const auto& [key, stats] : state.statistics.all()) {
+        for (const sql::Name& table :
+             stats.statement ? stats.statement->tables_written : std::vector<sql::Name>()) {
+            writes[table.name] += stats.calls;
+        }
+    }
+    return writes;
+}
+
+void cache_chance(const Costly& at, const std::map<std::string, std::uint64_t>& writes,
+                  double server_us_all) {
+    const std::uint64_t calls = at.stats.calls;
+    const double share = mean(at.stats.repeated, calls);
+    const double saved = share * static_cast<double>(at.stats.server_us);
+    if (!at.statement.has(sql::kReadOnly) || at.statement.has(sql::kVolatile) ||
+        at.statement.clock_literal || at.statement.tables_read.empty() || calls < kCacheCallsMin ||
+        share < kCacheShare || is_housekeeping(at.statement) ||
+        saved < kWorthShare * server_us_all || at.stats.in_transaction * 2 > calls) {
+        return;
+    }
+    std::uint64_t written = 0;
+    for (const sql::Name& table : at.statement.tables_read) {
+        const auto found = writes.find(table.name);
+        written += found == writes.end() ? 0 : found->second;
+    }
+    if (static_cast<double>(written) > kWriteShare * static_cast<double>(calls)) {
+        return;
+    }
+    at.add("cache-opportunity", [&](LiveFinding& live) {
+        live.lost_ms_a_day = ms(saved) / at.state.days();
+        live.finding.message = fmt::format(
+            "is answered anew each time, though mostly asked before: "
+            "{}",
+            short_text(at.statement));
+        live.finding.why = "It only reads, and what it reads is seldom written.";
+        live.finding.evidence = fmt::format(
+            "{} calls, {:.0f} % with values that one of the last 16 different ones had, {} writes "
+            "to its tables",
+            calls, 100 * share, written);
+        live.finding.fix =
+            "Keep the answer for a while: in the application, or in a cache in front "
+            "of the database";
+        live.finding.impact =
+            fmt::format("{:.1f} s of server time a day less", live.lost_ms_a_day / 1e3);
+        live.finding.severity = Severity::kInfo;
+    });
+}
+
+// Reads that any replica could answer, as a share of what the server does.
+void replica_chance(const Engine::State& state, FindingList& to) {
+    std::map<std::uint64_t, double> reads, sums;
+    for (const auto& [key, stats] : state.statistics.all()) {
+        const bool read = stats.statement && stats.statement->has(sql::kReadOnly) &&
+                          !stats.statement->tables_read.empty() &&
+                          stats.in_transaction * 2 <= stats.calls;
+        for (const Breakdown::Part& part : stats.databases.parts()) {
+            const double us = static_cast<double>(part.us);
+            sums[part.id] += us;
+            reads[part.id] += read ? us : 0;
+        }
+    }
+    const double observed_us = state.days() * 86'400e6;
+    for (const auto& [id, us] : reads) {
+        if (us < kReplicaShare * sums[id] || sums[id] < kBusyShare * observed_us) {
+            continue;
+        }
+        LiveFinding live;
+        const std::string name = state.names.database(static_cast<std::uint32_t>(id));
+        live.finding.rule = "replica-opportunity";
+        live.finding.severity = Severity::kInfo;
+        live.finding.confidence = "likely";
+        live.finding.message = fmt::format(
+            "{:.0f} % of the statements' time in database {} is reads "
+            "that a replica could answer",
+            100 * us / sums[id], name);
+        live.finding.why = "They only read, and run outside transactions that write.";
+        live.finding.evidence = fmt::format("{:.1f} s of {:.1f} s seen", us / 1e6, sums[id] / 1e6);
+        live.finding.fix = "Send reads that may be a moment old to a replica";
+        live.lost_ms_a_day = ms(us) / state.days();
+        live.finding.impact =
+            fmt::format("{:.0f} s a day less on the primary", live.lost_ms_a_day / 1e3);
+        live.databases = {name};
+        live.first_us = state.first_us;
+        live.last_us = state.last_us;
+        live.count = 1;
+        live.id = finding_id(live.finding.rule, {}, name);
+        to.push_back(std::move(live));
+    }
+}
+
+}  // namespace
+
+void find_costly_statements(const Engine::State& state, FindingList& to) {
+    for (const auto& [key, stats] : state.statistics.all()) {
+        if (!stats.statement || stats.calls < kCallsMin || is_housekeeping(*stats.statement)) {
+            continue;
+        }
+        const Costly at{state, stats, *stats.statement, to};
+        many_rows_without_limit(at);
+        star_of_wide_rows(at);
+        deep_offset(at);
+        inlined_literals(at);
+    }
+}
+
+void find_missed_chances(const Engine::State& state, FindingList& to) {
+    const auto writes = writes_by_table(state);
+    double server_us = static_cast<double>(state.statistics.other().server_us);
+    for (const auto& [key, stats] : state.statistics.all()) {
+        server_us += static_cast<double>(stats.server_us);
+    }
+    for (const auto& [key, stats] : state.statistics.all()) {
+        if (stats.statement) {
+            cache_chance({state, stats, *stats.statement, to}, writes, server_us);
+        }
+    }
+    replica_chance(state, to);
+}
+
+}  // namespace howdah::insight::live
