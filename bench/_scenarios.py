@@ -85,6 +85,11 @@ class SlowServer:
     def run(self) -> None:
         self.loop.run_until_complete(self.serve())
         self.loop.run_forever()
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.loop.close()
 
     async def serve(self) -> None:
         server = await asyncio.start_server(self.session, "127.0.0.1", 0, backlog=1024)

@@ -98,7 +98,7 @@ Result<Options> parse(const std::vector<std::string>& words) {
             return fail(ErrorCode::kInvalidInput, fmt::format("what is \"{}\"?", words[i]));
         }
     }
-    if (options.listen == 0 || options.upstream.length == 0) {
+    if (options.listen == 0 || options.upstream.size() == 0) {
         return fail(ErrorCode::kInvalidInput,
                     "relay --backend io_uring|epoll --listen PORT --upstream HOST:PORT");
     }

@@ -1,7 +1,8 @@
 """Starting the pooler in front of a server: howdah, or PgBouncer where that is what is named.
 
-HOWDAH_BIN names the program, else it is build/<HOWDAH_PRESET>/howdah. howdah gets a howdah.toml; a
-program called pgbouncer gets the same as an ini file, for comparison.
+HOWDAH_BIN names the program, else it is build/<HOWDAH_PRESET>/howdah. howdah gets a howdah.toml, or
+with `ini` the same as an ini file and PgBouncer's command line, which give it PgBouncer's ways; a
+program called pgbouncer always gets the ini file, for comparison.
 """
 
 import os
@@ -35,16 +36,18 @@ class Proxy:
     """One pooler process: `settings` are [pgbouncer] keys, `users` are names and passwords."""
 
     def __init__(self, folder: Path, users: dict[str, str], *, databases: dict[str, str],
-                 settings: dict[str, str] | None = None, binary: Path | None = None):
+                 settings: dict[str, str] | None = None, binary: Path | None = None,
+                 ini: bool = False):
         self.folder = Path(folder)
         self.users = users
         self.databases = databases
         self.settings = settings or {}
         self.binary = binary or program()
         self.is_howdah = self.binary.name != "pgbouncer"
+        self.has_toml = self.is_howdah and not ini
         self.port = 0
         self.log = self.folder / "proxy.log"
-        self.file = self.folder / ("howdah.toml" if self.is_howdah else "proxy.ini")
+        self.file = self.folder / ("howdah.toml" if self.has_toml else "proxy.ini")
         self.process: subprocess.Popen | None = None
 
     def write_config(self) -> None:
@@ -55,6 +58,7 @@ class Proxy:
                     "max_client_conn": "1000", **self.settings}
         if self.is_howdah:
             settings.setdefault("http_listen", "")
+        if self.has_toml:
             lines = ["[proxy]", *(f"{k} = {toml_value(v)}" for k, v in settings.items())]
             for name, words in self.databases.items():
                 lines += ["", f'[databases."{name}"]']
@@ -62,7 +66,8 @@ class Proxy:
                           (word.split("=", 1) for word in words.split())]
             lines.append("")
         else:  # PgBouncer refuses what it does not know at start-up
-            settings["ignore_startup_parameters"] = "extra_float_digits,search_path,options"
+            settings.setdefault("ignore_startup_parameters",
+                                "extra_float_digits,search_path,options")
             lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
                      "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
         for path, text in ((self.file, "\n".join(lines)),
@@ -73,7 +78,7 @@ class Proxy:
             path.chmod(0o600)
 
     def command(self) -> list[str]:
-        return [str(self.binary), *(["serve"] if self.is_howdah else []), str(self.file)]
+        return [str(self.binary), *(["serve"] if self.has_toml else []), str(self.file)]
 
     def start(self, *, port: int = 0) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

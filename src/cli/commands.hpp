@@ -16,6 +16,7 @@ struct Command {
 
 [[nodiscard]] std::span<const Command> commands();
 
+int run_analyze(int argc, char** argv);
 int run_config(int argc, char** argv);
 int run_lint(int argc, char** argv);
 int run_optimize_migrations(int argc, char** argv);

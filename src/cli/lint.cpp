@@ -192,6 +192,23 @@ bool fails(const Finding& finding, std::string_view fail_on) {
     return fail_on != "never" && finding.risk >= least;
 }
 
+std::vector<findings::LockedTransaction> ledger_of(const ml::FileVerdict& verdict) {
+    std::vector<findings::LockedTransaction> transactions;
+    for (const ml::LedgerTransaction& locked : verdict.transactions) {
+        findings::LockedTransaction& made = transactions.emplace_back();
+        made.first_line = locked.first_line;
+        made.last_line = locked.last_line;
+        for (const ml::LedgerLock& lock : locked.locks) {
+            made.locks.push_back({.table = lock.table,
+                                  .lock = std::string(migrate::lock_name(lock.lock)),
+                                  .line = lock.line,
+                                  .held_across = lock.held_across,
+                                  .work = lock.work});
+        }
+    }
+    return transactions;
+}
+
 void print_report(const ml::LintResult& result, const Options& options, findings::Format format) {
     std::vector<findings::RuleText> rules;
     for (const ml::Rule* rule : ml::all_rules()) {
@@ -205,7 +222,8 @@ void print_report(const ml::LintResult& result, const Options& options, findings
         files.push_back({.file = verdict.file,
                          .risk = verdict.risk,
                          .verdict = std::string(ml::deploy_order_name(verdict.order)),
-                         .impacts = verdict.impacts});
+                         .impacts = verdict.impacts,
+                         .transactions = ledger_of(verdict)});
     }
     const findings::Report report{.title = "Migration report",
                                   .command = "howdah lint",
@@ -264,7 +282,9 @@ Result<int> run_once(const Options& options, findings::Format format) {
     if (!options.database.empty()) {
         TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options.database));
         live.emplace(std::move(connected));
-        TRY_VOID(live->mark_pending(prepared.project));
+        if (const std::string note = live->mark_pending(prepared.project); !note.empty()) {
+            fmt::print(stderr, "howdah lint: {}\n", note);
+        }
         input.keep_actions = true;
     }
     TRY(ml::LintResult result, ml::judge_project(input));

@@ -27,8 +27,7 @@ std::string socket_path(const config::Settings& settings) {
 int connect_unix(const std::string& path) {
     const net::Address address = net::Address::unix_path(path);
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 &&
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) == 0) {
+    if (fd >= 0 && ::connect(fd, address.data(), address.size()) == 0) {
         ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAnswerMax, sizeof kAnswerMax);
         return fd;
     }

@@ -264,7 +264,7 @@ constexpr Option<Settings> kOptions[] = {
              "nothing has been sent yet."},
     {OPTION(server_channel_binding), .value = "prefer", .own = true, .group = "TLS to servers",
      .help = "SCRAM channel binding to servers."},
-    {OPTION(server_connects_parallel), .value = "100", .own = true, .low = 1, .high = 10000,
+    {OPTION(server_connects_parallel), .value = "256", .own = true, .low = 1, .high = 10000,
      .group = "Pools", .help = "Server connections a pool opens at the same time."},
     {OPTION(slow_query_explain), .value = "", .own = true, .group = "Insight",
      .help = "libpq connection string, without a password, of a connection on which EXPLAIN is run "

@@ -97,6 +97,32 @@ json::object sarif_result(const Finding& finding, const std::string& fingerprint
 
 }  // namespace
 
+namespace {
+
+json::array ledger(const FileSummary& file) {
+    json::array transactions;
+    for (const LockedTransaction& transaction : file.transactions) {
+        json::array locks;
+        for (const HeldLock& held : transaction.locks) {
+            json::array work;
+            for (const std::string& each : held.work) {
+                work.push_back(text(each));
+            }
+            locks.push_back(json::object{{"table", text(held.table)},
+                                         {"lock", text(held.lock)},
+                                         {"line", held.line},
+                                         {"held_across", held.held_across},
+                                         {"work", std::move(work)}});
+        }
+        transactions.push_back(json::object{{"first_line", transaction.first_line},
+                                            {"last_line", transaction.last_line},
+                                            {"locks", std::move(locks)}});
+    }
+    return transactions;
+}
+
+}  // namespace
+
 std::string render_json(const Report& report) {
     const Counts counts = count(report.findings);
     json::array findings;
@@ -112,7 +138,8 @@ std::string render_json(const Report& report) {
         files.push_back(json::object{{"file", text(file.file)},
                                      {"risk", risk_name(file.risk)},
                                      {"verdict", text(file.verdict)},
-                                     {"impacts", std::move(impacts)}});
+                                     {"impacts", std::move(impacts)},
+                                     {"transactions", ledger(file)}});
     }
     const json::object root{{"schema", "howdah.findings/1"},
                             {"summary", json::object{{"total", counts.total},

@@ -84,6 +84,28 @@ void add_recommendations(std::string& out, const Report& report) {
     }
 }
 
+// Who is locked how long: a table a file, in the order in which the locks are taken.
+void add_ledger(std::string& out, const Report& report) {
+    const bool any = std::ranges::any_of(
+        report.files, [](const FileSummary& file) { return !file.transactions.empty(); });
+    if (!any) {
+        return;
+    }
+    out +=
+        "\n## Locks\n\n| migration | transaction | lock | on | line | held across | work under it "
+        "|\n|---|---|---|---|---|---|---|\n";
+    for (const FileSummary& file : report.files) {
+        for (const LockedTransaction& transaction : file.transactions) {
+            for (const HeldLock& held : transaction.locks) {
+                out += fmt::format("| {} | lines {}-{} | {} | {} | {} | {} more | {} |\n",
+                                   plain(file.file), transaction.first_line, transaction.last_line,
+                                   held.lock, plain(held.table), held.line, held.held_across,
+                                   plain(fmt::format("{}", fmt::join(held.work, "; "))));
+            }
+        }
+    }
+}
+
 }  // namespace
 
 std::string render_markdown(const Report& report) {
@@ -109,6 +131,7 @@ std::string render_markdown(const Report& report) {
     }
     add_issues(out, report);
     add_recommendations(out, report);
+    add_ledger(out, report);
     return out;
 }
 

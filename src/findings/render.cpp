@@ -54,7 +54,14 @@ void add_field(std::string& out, std::string_view name, std::string_view value,
     }
 }
 
-void add_finding(std::string& out, const Finding& finding, const Colours& colours, bool explain) {
+// What of a finding is new to the reader.
+struct Explain {
+    bool why = true;
+    bool fix = true;
+};
+
+void add_finding(std::string& out, const Finding& finding, const Colours& colours,
+                 Explain explain) {
     const std::string place =
         finding.line == 0
             ? finding.file
@@ -69,10 +76,10 @@ void add_finding(std::string& out, const Finding& finding, const Colours& colour
                            colours.reset, colour_of(colours, finding.severity), caret_line(finding),
                            colours.reset);
     }
-    add_field(out, "why", explain ? finding.why : "", colours);
+    add_field(out, "why", explain.why ? finding.why : "", colours);
     add_field(out, "found", finding.evidence, colours);
     add_field(out, "impact", finding.impact, colours);
-    add_field(out, "fix", explain ? finding.fix : "", colours);
+    add_field(out, "fix", explain.fix ? finding.fix : "", colours);
     if (!finding.confidence.empty() && finding.confidence != "certain") {
         add_field(out, "sure", finding.confidence, colours);
     }
@@ -83,9 +90,11 @@ std::string render_text(const Report& report, const Look& look) {
     const Colours& colours = look.colour ? kAnsi : kNone;
     std::string out;
     std::set<std::string_view> explained;
+    std::set<std::string_view> fixes;
     for (const Finding& finding : report.findings) {
-        const bool first = explained.insert(finding.rule).second;
-        add_finding(out, finding, colours, first || look.verbose);
+        const bool why = explained.insert(finding.rule).second;
+        const bool fix = fixes.insert(finding.fix).second;
+        add_finding(out, finding, colours, {why || look.verbose, fix || look.verbose});
     }
     const Counts counts = count(report.findings);
     for (const FileSummary& file : report.files) {

@@ -31,12 +31,27 @@ struct RuleText {
     Severity severity = Severity::kWarning;
 };
 
+// A lock that a transaction takes, and what runs while it is held.
+struct HeldLock {
+    std::string table;
+    std::string lock;  // "ACCESS EXCLUSIVE": the strongest
+    std::uint32_t line = 0;
+    std::size_t held_across = 0;    // statements after it in the transaction
+    std::vector<std::string> work;  // "line 4 reads all of t": under this lock
+};
+struct LockedTransaction {
+    std::uint32_t first_line = 0;
+    std::uint32_t last_line = 0;
+    std::vector<HeldLock> locks;  // in the order in which they are taken
+};
+
 // One file's verdict, for those reports that judge files.
 struct FileSummary {
     std::string file;
     Risk risk = Risk::kNone;
     std::string verdict;               // "before the new code", say
     std::vector<std::string> impacts;  // the worst, one line each
+    std::vector<LockedTransaction> transactions = {};
 };
 
 struct Report {
@@ -53,7 +68,7 @@ struct Report {
 struct Look {
     Format format = Format::kText;
     bool colour = false;
-    bool verbose = false;  // text: why and fix with every finding, not once per rule
+    bool verbose = false;  // text: why and fix with every finding, not once each
 };
 
 std::string render(const Report& report, const Look& look);

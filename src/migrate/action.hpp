@@ -110,6 +110,7 @@ enum Trait : std::uint32_t {
     kDynamic = 1U << 21,  // text put together at run time
     kProvedNotNull = 1U << 22,
     kSchemaOnly = 1U << 23,  // WITH NO DATA
+    kBatched = 1U << 24,     // UPDATE, DELETE: marked -- howdah:backfill
 };
 
 struct Action {

@@ -20,21 +20,21 @@ namespace howdah::net {
 
 Address Address::unix_path(const std::string& path) {
     Address address;
-    sockaddr_un un{};
-    un.sun_family = AF_UNIX;
-    const std::size_t length = std::min(path.size(), sizeof(un.sun_path) - 1);
-    std::memcpy(un.sun_path, path.data(), length);
+    auto un = std::make_shared<sockaddr_un>();
+    un->sun_family = AF_UNIX;
+    const std::size_t length = std::min(path.size(), sizeof(un->sun_path) - 1);
+    std::memcpy(un->sun_path, path.data(), length);
     if (!path.empty() && path[0] == '@') {
-        un.sun_path[0] = '\0';  // abstract namespace, in libpq's spelling
-        address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+        un->sun_path[0] = '\0';  // abstract namespace, in libpq's spelling
+        address.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
     } else {
-        address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
+        address.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + 1);
     }
     if (path.size() > length) {
         // Cut off it would name another socket: the kernel refuses this length with EINVAL.
-        address.length = sizeof un + 1;
+        address.size_ = sizeof(sockaddr_un) + 1;
     }
-    std::memcpy(&address.storage, &un, sizeof un);
+    address.path_ = std::move(un);
     return address;
 }
 
@@ -44,16 +44,16 @@ Result<Address> Address::numeric(const std::string& host, std::uint16_t port) {
     if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
         v4.sin_family = AF_INET;
         v4.sin_port = htons(port);
-        std::memcpy(&address.storage, &v4, sizeof v4);
-        address.length = sizeof v4;
+        address.inet_.v4 = v4;
+        address.size_ = sizeof v4;
         return address;
     }
     sockaddr_in6 v6{};
     if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
         v6.sin6_family = AF_INET6;
         v6.sin6_port = htons(port);
-        std::memcpy(&address.storage, &v6, sizeof v6);
-        address.length = sizeof v6;
+        address.inet_.v6 = v6;
+        address.size_ = sizeof v6;
         return address;
     }
     return fail(ErrorCode::kInvalidInput, fmt::format("\"{}\" is not an IP address", host));
@@ -61,25 +61,36 @@ Result<Address> Address::numeric(const std::string& host, std::uint16_t port) {
 
 Address Address::from_sockaddr(const sockaddr* address, socklen_t length) {
     Address result;
-    result.length = std::min<socklen_t>(length, sizeof result.storage);
-    std::memcpy(&result.storage, address, result.length);
+    if (length < sizeof(sa_family_t)) {
+        return result;
+    }
+    if (address->sa_family == AF_UNIX && length > offsetof(sockaddr_un, sun_path)) {
+        auto un = std::make_shared<sockaddr_un>();
+        result.size_ = std::min<socklen_t>(length, sizeof *un);
+        std::memcpy(un.get(), address, result.size_);
+        result.path_ = std::move(un);
+        return result;
+    }
+    const bool inet = address->sa_family == AF_INET || address->sa_family == AF_INET6;
+    result.size_ = inet ? std::min<socklen_t>(length, sizeof result.inet_) : sizeof(sa_family_t);
+    std::memcpy(&result.inet_, address, result.size_);
     return result;
 }
 
 void Address::set_port(std::uint16_t port) {
     if (family() == AF_INET) {
-        reinterpret_cast<sockaddr_in*>(&storage)->sin_port = htons(port);
+        inet_.v4.sin_port = htons(port);
     } else if (family() == AF_INET6) {
-        reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port = htons(port);
+        inet_.v6.sin6_port = htons(port);
     }
 }
 
 std::uint16_t Address::port() const {
     if (family() == AF_INET) {
-        return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+        return ntohs(inet_.v4.sin_port);
     }
     if (family() == AF_INET6) {
-        return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+        return ntohs(inet_.v6.sin6_port);
     }
     return 0;
 }
@@ -87,25 +98,22 @@ std::uint16_t Address::port() const {
 std::string Address::host() const {
     char text[INET6_ADDRSTRLEN] = {};
     if (family() == AF_INET) {
-        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, text,
-                    sizeof text);
+        ::inet_ntop(AF_INET, &inet_.v4.sin_addr, text, sizeof text);
         return text;
     }
     if (family() == AF_INET6) {
-        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr, text,
-                    sizeof text);
+        ::inet_ntop(AF_INET6, &inet_.v6.sin6_addr, text, sizeof text);
         return text;
     }
     if (family() == AF_UNIX) {
-        const auto* un = reinterpret_cast<const sockaddr_un*>(&storage);
-        if (length <= offsetof(sockaddr_un, sun_path)) {
+        if (path_ == nullptr) {
             return "unix";
         }
-        if (un->sun_path[0] == '\0') {
+        if (path_->sun_path[0] == '\0') {
             return "@" +
-                   std::string(un->sun_path + 1, length - offsetof(sockaddr_un, sun_path) - 1);
+                   std::string(path_->sun_path + 1, size_ - offsetof(sockaddr_un, sun_path) - 1);
         }
-        return un->sun_path;
+        return {path_->sun_path, ::strnlen(path_->sun_path, sizeof path_->sun_path)};
     }
     return "unknown";
 }
@@ -121,7 +129,9 @@ std::string Address::to_string() const {
 }
 
 bool Address::operator==(const Address& other) const {
-    return length == other.length && std::memcmp(&storage, &other.storage, length) == 0;
+    return size_ == other.size_ &&
+           std::memcmp(data(), other.data(), std::min<std::size_t>(size_, sizeof(sockaddr_un))) ==
+               0;
 }
 
 Result<std::vector<Address>> resolve_blocking(const std::string& host, std::uint16_t port) {
@@ -177,9 +187,7 @@ Result<> clear_unix(const Address& address) {
                     fmt::format("could not listen on \"{}\": it is no socket", path));
     }
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const bool dead =
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 &&
-        errno == ECONNREFUSED;
+    const bool dead = ::connect(fd, address.data(), address.size()) != 0 && errno == ECONNREFUSED;
     ::close(fd);
     if (!dead) {
         return fail(ErrorCode::kIo,
@@ -210,8 +218,7 @@ Result<int> listen_on(const Address& address, const ListenOptions& options) {
             ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         }
     }
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
-        ::listen(fd, options.backlog) != 0) {
+    if (::bind(fd, address.data(), address.size()) != 0 || ::listen(fd, options.backlog) != 0) {
         auto error = fail(ErrorCode::kIo, fmt::format("could not listen on {}: {}",
                                                       address.to_string(), std::strerror(errno)));
         ::close(fd);

@@ -1,9 +1,12 @@
 // Addresses: where to connect or listen, and who connected.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,17 +14,23 @@
 
 namespace howdah::net {
 
-// A resolved socket address: IPv4, IPv6 or a unix socket path.
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t length = 0;
-
+// A resolved socket address: IPv4, IPv6 or a unix socket path. Small, for every client has two:
+// what only a path needs stands elsewhere, shared by the copies.
+class Address {
+  public:
     static Address unix_path(const std::string& path);
     // A numeric IPv4 or IPv6 address; kInvalidInput for anything else.
     static Result<Address> numeric(const std::string& host, std::uint16_t port);
+    // `length` as the kernel gave it. Families other than IPv4, IPv6 and unix keep their name only.
     static Address from_sockaddr(const sockaddr* address, socklen_t length);
 
-    int family() const { return storage.ss_family; }
+    // For the kernel's calls.
+    const sockaddr* data() const {
+        return path_ != nullptr ? reinterpret_cast<const sockaddr*>(path_.get()) : &inet_.any;
+    }
+    socklen_t size() const { return size_; }
+
+    int family() const { return data()->sa_family; }
     bool is_unix() const { return family() == AF_UNIX; }
     std::uint16_t port() const;
     void set_port(std::uint16_t port);
@@ -30,6 +39,16 @@ struct Address {
     // "127.0.0.1:5432", "[::1]:5432" or the path.
     std::string to_string() const;
     bool operator==(const Address& other) const;
+
+  private:
+    union Inet {
+        sockaddr_in6 v6;
+        sockaddr_in v4;
+        sockaddr any;
+    };
+    Inet inet_{};
+    socklen_t size_ = 0;
+    std::shared_ptr<const sockaddr_un> path_;  // of a named unix socket
 };
 
 // The far end of an accepted connection. For a unix socket, what the kernel vouches for.

@@ -23,6 +23,7 @@
 #include "net/address.hpp"
 #include "net/block.hpp"
 #include "net/task.hpp"
+#include "net/tcp_options.hpp"
 #include "net/timer.hpp"
 
 namespace howdah::net {
@@ -65,6 +66,10 @@ class Loop {
 
     // A stream over a connected descriptor; takes ownership of it.
     virtual std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) = 0;
+    // What sockets of connect() get, before they connect: a receive buffer made smaller later can
+    // be too small for what the peer was told, and the connection stalls.
+    void set_tcp_options(const TcpOptions& options) { tcp_options_ = options; }
+    const TcpOptions& tcp_options() const { return tcp_options_; }
     // Connects to one resolved address. Errors: kUnavailable, kTimeout.
     virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) = 0;
     // Accepts on a listening descriptor (not owned) until stop_accept(fd).
@@ -112,6 +117,7 @@ class Loop {
     std::vector<std::coroutine_handle<>> ready_;
     std::vector<std::coroutine_handle<>> running_;
     std::vector<Stream*> dirty_;
+    TcpOptions tcp_options_;
     std::uint64_t accept_failures_ = 0;
     TimePoint accept_logged_{};
     std::mutex posted_mutex_;

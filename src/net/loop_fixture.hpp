@@ -74,8 +74,7 @@ class Peer {
   public:
     explicit Peer(const Address& address)
         : fd_(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&address.storage),
-                               address.length) == 0;
+        connected_ = ::connect(fd_, address.data(), address.size()) == 0;
     }
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;

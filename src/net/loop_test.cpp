@@ -154,7 +154,7 @@ TEST_P(LoopTest, ConnectGivesUpAtItsDeadline) {
     std::vector<int> fillers;
     for (int i = 0; i < 4; ++i) {
         const int filler = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        ::connect(filler, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+        ::connect(filler, address.data(), address.size());
         fillers.push_back(filler);
     }
     ErrorCode code = ErrorCode::kInternal;

@@ -13,10 +13,16 @@ namespace howdah::net {
 
 PeerInfo describe_peer(int fd) {
     PeerInfo peer;
-    peer.address.length = sizeof peer.address.storage;
-    ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer.address.storage), &peer.address.length);
-    peer.local.length = sizeof peer.local.storage;
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&peer.local.storage), &peer.local.length);
+    sockaddr_storage storage{};
+    auto* raw = reinterpret_cast<sockaddr*>(&storage);
+    socklen_t size = sizeof storage;
+    if (::getpeername(fd, raw, &size) == 0) {
+        peer.address = Address::from_sockaddr(raw, size);
+    }
+    size = sizeof storage;
+    if (::getsockname(fd, raw, &size) == 0) {
+        peer.local = Address::from_sockaddr(raw, size);
+    }
     if (peer.address.is_unix()) {
         ucred credentials{};
         socklen_t length = sizeof credentials;
@@ -46,14 +52,14 @@ std::unexpected<Error> connect_error(const Address& address, int error) {
 
 }  // namespace
 
-Result<StartedConnect> start_connect(const Address& address) {
+Result<StartedConnect> start_connect(const Address& address, const TcpOptions& options) {
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return connect_error(address, errno);
     }
     set_no_delay(fd, address);
-    const int status =
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+    apply_tcp_options(fd, options);
+    const int status = ::connect(fd, address.data(), address.size());
     if (status == 0) {
         return StartedConnect{fd, true};
     }

@@ -16,7 +16,7 @@ struct StartedConnect {
     bool connected = false;
 };
 constexpr Duration kConnectRetry = std::chrono::milliseconds(10);
-Result<StartedConnect> start_connect(const Address& address);
+Result<StartedConnect> start_connect(const Address& address, const TcpOptions& options);
 // What a finished non-blocking connect came to.
 Result<> finish_connect(int fd, const Address& address);
 std::unexpected<Error> connect_timed_out(const Address& address);

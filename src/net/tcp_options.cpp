@@ -4,8 +4,13 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 namespace howdah::net {
 namespace {
+
+constexpr int kLoopbackSegment = 32'768;
+constexpr int kSegmentMin = 536;
 
 void set(int fd, int level, int option, int value) {
     if (value > 0) {
@@ -35,6 +40,11 @@ void apply_tcp_options(int fd, const TcpOptions& options) {
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
     set(fd, SOL_SOCKET, SO_SNDBUF, options.socket_buffer);
     set(fd, SOL_SOCKET, SO_RCVBUF, options.socket_buffer);
+    // On loopback a segment may be 64 KiB: a buffer that holds not even two of them waits for a
+    // delayed acknowledgement, 40 ms, whenever it is full (measured: 3 MB/s with 4 KiB).
+    if (options.socket_buffer > 0 && options.socket_buffer < 2 * kLoopbackSegment) {
+        set(fd, IPPROTO_TCP, TCP_MAXSEG, std::max(options.socket_buffer / 2, kSegmentMin));
+    }
 }
 
 void set_defer_accept(int fd, int seconds) {

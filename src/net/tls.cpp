@@ -119,8 +119,8 @@ Result<> set_algorithms(SSL_CTX* context, const TlsOptions& options) {
     }
     if (!options.tls13_ciphersuites.empty() &&
         SSL_CTX_set_ciphersuites(context, options.tls13_ciphersuites.c_str()) != 1) {
-        return fail(tls_error(
-            fmt::format("failed to set the TLSv1.3 cipher suites \"{}\"", options.tls13_ciphersuites)));
+        return fail(tls_error(fmt::format("failed to set the TLSv1.3 cipher suites \"{}\"",
+                                          options.tls13_ciphersuites)));
     }
     if (!options.ecdh_curve.empty() && options.ecdh_curve != "auto" &&
         options.ecdh_curve != "none" &&
@@ -262,8 +262,8 @@ Result<bool> TlsSession::handshake() {
     const long verify = SSL_get_verify_result(ssl_);
     std::string reason = take_openssl_error();
     if (verify != X509_V_OK) {
-        reason = fmt::format("certificate verify failed: {}",
-                             X509_verify_cert_error_string(verify));
+        reason =
+            fmt::format("certificate verify failed: {}", X509_verify_cert_error_string(verify));
     }
     return fail(ErrorCode::kProtocol, fmt::format("TLS handshake failed: {}", reason));
 }

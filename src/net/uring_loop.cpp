@@ -134,10 +134,10 @@ UringLoop::~UringLoop() {
 }
 
 Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, TimePoint deadline_at) {
-    CO_TRY(StartedConnect started, start_connect(address));
+    CO_TRY(StartedConnect started, start_connect(address, tcp_options()));
     while (started.fd < 0 && now() < deadline_at) {
         co_await sleep(kConnectRetry);
-        auto again = start_connect(address);
+        auto again = start_connect(address, tcp_options());
         if (!again) {
             co_return std::unexpected(std::move(again).error());
         }

@@ -261,7 +261,6 @@ void PoolEntry::describe_target(server::Target& target) const {
         settings_.channel_binding.value_or(global.server_channel_binding));
     target.connect_timeout = global.server_connect_timeout;
     target.login_timeout = global.server_connect_timeout;
-    target.tcp = tcp_options(global);
 }
 
 // After a failure: whether there is a host that has not failed since the last success.

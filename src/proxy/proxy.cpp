@@ -82,6 +82,7 @@ Result<> Proxy::listen_tcp(const std::string& host) {
         }
         ++opened;
         net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
+        net::apply_tcp_options(*fd, tcp_options(config->settings));  // the accepted inherit them
         listeners_.push_back({*fd, false});
         listening_on_.push_back(address.to_string());
         log::info("listening on {}", address.to_string());

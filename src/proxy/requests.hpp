@@ -55,15 +55,15 @@ struct Request {
     RequestKind kind = RequestKind::kQuery;
     RequestAction action = RequestAction::kForward;
     Purpose purpose = Purpose::kNone;
-    char copy = 0;                      // 'G' or 'H' while this request copies
+    bool ends_copy = false;             // Sync: it was sent behind a CopyDone or CopyFail
     bool error = false;                 // an ErrorResponse came for it
     PreparedPtr prepared;               // Parse, Close: the statement
     sql::StatementRef facts;            // Query, Execute: what runs
     std::string name;                   // Parse, Close: the client's name
-    std::unique_ptr<Unnamed> replaced;  // Parse of the unnamed statement: the one before
+    std::unique_ptr<Unnamed> replaced;  // Parse of the unnamed statement, Query: the one before
     std::unique_ptr<SqlNames> sql_names;
-    std::string failure;  // an injected query's error
-    std::uint64_t text_id = 0;
+    std::string failure;        // an injected query's error
+    std::uint64_t text_id = 0;  // Close of ours: the statement that leaves the server
     std::uint64_t params_hash = 0;
     TagTable::Seen tags;
     TapSlotPtr tap;

@@ -41,6 +41,7 @@ net::Task<void> Session::run() {
             co_await serve_console();
         } else {
             ++pool_->stats.client_logins;
+            renames_ = mode() != PoolMode::kSession;
             co_await serve();
         }
     }
@@ -148,8 +149,16 @@ void Session::cancel() {
 void Session::fail_request(Error error) {
     wire::Encoder answer;
     answer.error_response("ERROR", error);
+    const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
+    wire::Frame frame;
+    if (header != nullptr && wire::read_frame(header, frame) &&
+        (frame.type == 'Q' || frame.type == 'F')) {
+        answer.ready_for_query('I');
+        drop_client(frame);
+    } else {
+        skip_to_sync_ = true;
+    }
     client_->write(answer.view());
-    skip_to_sync_ = true;
     wake_.notify();
 }
 

@@ -48,6 +48,7 @@ struct Recovery {
     std::size_t skip_bytes = 0;  // of a message that was half passed on
     std::size_t answers = 0;     // ReadyForQuery messages still to come
     bool cancel = false;         // something is running
+    bool half_said = false;      // its last request has no Sync: it must not be carried through
 };
 
 // Why a session keeps its server between transactions. Bits.
@@ -61,6 +62,7 @@ enum Pin : std::uint32_t {
     kPinSequence = 1U << 5,    // currval, lastval
     kPinUnknown = 1U << 6,     // the probe failed: nothing is known
     kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
+    kPinAsked = 1U << 8,       // SET howdah.pin = 'on'
 };
 std::string describe_pins(std::uint32_t pins);
 
@@ -212,10 +214,14 @@ class Session {
     // --- session_client.cpp: what the client says ---
     void pump_client();
     bool take_client_frame(wire::Frame frame);
+    bool skip_client_frame(wire::Frame frame);
+    void drop_client(wire::Frame frame);
     bool on_query(wire::Frame frame);
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
-    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values);
+    void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
+                    const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
@@ -249,6 +255,7 @@ class Session {
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
+    SqlNames client_names(const Request& request) const;
 
     // --- session_retry.cpp: a plan that went stale ---
     void record(std::string_view message);
@@ -278,9 +285,13 @@ class Session {
     pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
     void follow_parameters();
+    bool greets_unchecked() const;
+    void log_parameters_set() const;
+    void log_canonical_parameters() const;
     void sync_view();
     void finish_injected(Purpose purpose, bool failed, std::string message);
     void transaction_ended();
+    void close_leftovers();
     void start_probe();
     void take_probe_row(std::span<const std::uint8_t> body);
     void finish_probe(bool failed);
@@ -342,7 +353,7 @@ class Session {
     bool batch_described_ = false;
     bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
-    std::string leftover_name_;        // a statement of ours to deallocate after the pipeline
+    std::vector<std::string> leftover_names_;  // statements of ours to close after the pipeline
     sql::TextRules rules_;
 
     // What a probe has found so far.
@@ -386,8 +397,12 @@ class Session {
     bool logged_in_ = false;
     bool ending_ = false;
     bool end_when_idle_ = false;
-    bool skip_to_sync_ = false;  // an error of ours: ignore everything up to Sync
-    bool in_copy_ = false;       // COPY IN under way
+    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
+    bool server_skips_ = false;   // an error of the server's: it ignores everything up to Sync
+    bool server_fatal_ = false;   // the client has heard from the server why it ends
+    bool renames_ = false;        // statements have our names on the servers
+    bool in_copy_ = false;        // COPY IN under way
+    bool copy_end_sent_ = false;  // CopyDone or CopyFail was sent before the COPY began
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;

@@ -8,8 +8,6 @@
 namespace howdah::proxy {
 namespace {
 
-using config::PoolMode;
-
 // Waiting clients may send this much ahead.
 constexpr std::size_t kAheadMax = 64 * 1024;
 
@@ -89,6 +87,9 @@ bool Session::take_client_frame(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
+    if ((skip_to_sync_ || server_skips_) && frame.type != 'X') {
+        return skip_client_frame(frame);
+    }
     switch (frame.type) {
         case 'Q':
             return on_query(frame);
@@ -119,6 +120,26 @@ bool Session::take_client_frame(wire::Frame frame) {
             fatal(Error(ErrorCode::kProtocol, "08P01", "unexpected message from client"));
             return false;
     }
+}
+
+// Nobody wants this frame; what has not come of it yet goes the same way.
+void Session::drop_client(wire::Frame frame) {
+    const std::size_t here = std::min(client_->buffered(), frame.total_bytes());
+    client_body_left_ = frame.total_bytes() - here;
+    client_body_dropped_ = true;
+    client_->drop(here);
+}
+
+// After an error in the extended protocol nothing is carried out up to the client's Sync: it ends
+// the server's skipping as well as ours.
+bool Session::skip_client_frame(wire::Frame frame) {
+    if (frame.type != 'S') {
+        drop_client(frame);
+        return true;
+    }
+    skip_to_sync_ = false;
+    server_skips_ = false;
+    return on_sync(frame);
 }
 
 // The client's requests before this one are answered first, as PostgreSQL would.
@@ -220,7 +241,7 @@ bool Session::on_query(wire::Frame frame) {
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
         if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
-            worker_.settings().track_sql_prepare && mode() != PoolMode::kSession) {
+            worker_.settings().track_sql_prepare && renames_) {
             return on_query_with_names(frame, found);
         }
     }
@@ -251,7 +272,7 @@ bool Session::on_query(wire::Frame frame) {
         note_effects(kUnknownText);
     }
     // A simple query ends the unnamed statement.
-    unnamed_.reset();
+    request.replaced = std::move(unnamed_);
     lease_->connection->unnamed_owner = 0;
     forward_client(frame);
     return true;
@@ -274,7 +295,9 @@ bool Session::on_sync(wire::Frame frame) {
         return true;
     }
     begin_request();
-    requests_.push(RequestKind::kSync).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kSync);
+    request.bytes_in = frame.total_bytes();
+    request.ends_copy = std::exchange(copy_end_sent_, false);
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;
@@ -328,6 +351,7 @@ bool Session::copy_may_run() {
 bool Session::on_copy_message(wire::Frame frame) {
     if (lease_ != nullptr && (in_copy_ || copy_may_run())) {
         if (frame.type != 'd') {
+            copy_end_sent_ = !in_copy_;
             in_copy_ = false;
         }
         if (!requests_.empty()) {
@@ -336,11 +360,7 @@ bool Session::on_copy_message(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
-    // A COPY that failed: the rest of its data concerns nobody.
-    const std::size_t here = std::min(client_->buffered(), frame.total_bytes());
-    client_body_left_ = frame.total_bytes() - here;
-    client_body_dropped_ = true;
-    client_->drop(here);
+    drop_client(frame);  // a COPY that failed: the rest of its data concerns nobody
     return true;
 }
 

@@ -39,7 +39,7 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
         wire::Encoder close;
         lease_->connection->stream->write(
             close.close_statement(worker_.prepared().prefix() + std::to_string(oldest)).view());
-        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow).text_id = oldest;
     }
     send_parse(prepared->server_name, prepared->body);
     names.add(prepared->id);
@@ -104,8 +104,25 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
     send_parse(name, kEmptyBody);
     requests_.push(RequestKind::kParse, RequestAction::kSwallow);
-    requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
-    leftover_name_ = name;
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
+    request.name = name;
+    leftover_names_.emplace_back(name);
+    forward_client(frame);
+}
+
+// A session that keeps its server gives names as it likes; they are noted for what is known of the
+// text, and the server judges them.
+void Session::parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared) {
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
+    request.prepared = prepared;
+    request.name = name;
+    if (statements_ == nullptr) {
+        statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+    }
+    statements_->insert_or_assign(std::string(name), prepared);
+    lease_->connection->dirty = true;
     forward_client(frame);
 }
 
@@ -150,18 +167,24 @@ bool Session::on_parse(wire::Frame frame) {
         return true;
     }
     if (worker_.settings().max_prepared_statements == 0) {
-        requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
+        Request& request = requests_.push(RequestKind::kParse);
+        request.bytes_in = frame.total_bytes();
+        request.name = name;
         note_effects(facts->effects);
         lease_->connection->dirty = true;
         forward_client(frame);
         return true;
     }
     ++pool_->stats.client_parses;
-    if (find_statement(name) != nullptr) {
+    if (renames_ && find_statement(name) != nullptr) {
         duplicate_parse(name, frame);
         return true;
     }
     PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags});
+    if (!renames_) {
+        parse_as_is(frame, name, prepared);
+        return true;
+    }
     const bool known = ensure_prepared(prepared);
     Request& request =
         requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
@@ -189,9 +212,22 @@ bool Session::pgbouncer_refuses(std::string_view name) {
 }
 
 // A Bind of the unnamed statement, or of a name that only the server can judge.
-void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values) {
+void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
+                         const PreparedPtr* known) {
     if (unnamed) {
         ensure_unnamed();
+    }
+    if (known != nullptr) {
+        bound_ = (*known)->facts;
+        bound_text_ = (*known)->text_id;
+        bound_tags_ = (*known)->tags;
+        note_effects(bound_->effects);
+        if (tapped(bound_.get())) {
+            bound_tap_ = worker_.tap().open_bind(values);
+        }
+        requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
+        forward_client(frame);
+        return;
     }
     if (unnamed && unnamed_ != nullptr) {
         bound_ = unnamed_->facts;
@@ -238,11 +274,11 @@ bool Session::on_bind(wire::Frame frame) {
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
     bound_tap_ = nullptr;
-    if (prepared == nullptr) {
-        if (!name.empty() && pgbouncer_refuses(name)) {
+    if (prepared == nullptr || !renames_) {
+        if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
             return false;
         }
-        bind_as_is(frame, name.empty(), values);
+        bind_as_is(frame, name.empty(), values, prepared);
         return true;
     }
     ++pool_->stats.binds;
@@ -304,7 +340,7 @@ bool Session::on_describe(wire::Frame frame) {
     if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
     }
-    if (prepared == nullptr) {
+    if (prepared == nullptr || !renames_) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();
         }
@@ -357,7 +393,7 @@ bool Session::on_close(wire::Frame frame) {
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
-    if (kind == 'S' && (prepared != nullptr || name.empty())) {
+    if (kind == 'S' && ((prepared != nullptr && renames_) || name.empty())) {
         // The server keeps a named one for others; this client's name is gone.
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
         if (prepared != nullptr) {

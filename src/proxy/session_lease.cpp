@@ -53,7 +53,8 @@ std::string describe_pins(std::uint32_t pins) {
         {kPinPrepared, "PREPARE"},
         {kPinSequence, "currval/lastval"},
         {kPinUnknown, "unknown state"},
-        {kPinLargeParse, "large statement"}};
+        {kPinLargeParse, "large statement"},
+        {kPinAsked, "howdah.pin"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
         if ((pins & bit) != 0) {
@@ -81,6 +82,7 @@ pool::Pooled* Session::ask_for_server() {
 
 void Session::link(pool::Pooled* server) {
     lease_ = server;
+    renames_ = renames_ || mode() != PoolMode::kSession;
     server->holder = this;
     ServerConnection& connection = *server->connection;
     const net::TimePoint now = worker_.loop().now();
@@ -99,7 +101,61 @@ void Session::link(pool::Pooled* server) {
         wake_.notify();
         return;
     }
-    follow_parameters();
+    if (logged_in_ || !greets_unchecked()) {
+        follow_parameters();
+    }
+}
+
+// PgBouncer's clients are let in before a server has seen their parameters: a wrong one is an error
+// of the first query.
+bool Session::greets_unchecked() const {
+    return worker_.config().pgbouncer && replication_.empty();
+}
+
+namespace {
+
+// As the server spells it.
+std::string_view reported_name(const ServerConnection& server, std::string_view name) {
+    for (const auto& entry : server.reported) {
+        if (server::same_name(entry.first, name)) {
+            return entry.first;
+        }
+    }
+    return name;
+}
+
+}  // namespace
+
+// In PgBouncer's words: what a server is about to be told.
+void Session::log_parameters_set() const {
+    if (!worker_.config().pgbouncer || !log::enabled(log::Level::kDebug)) {
+        return;
+    }
+    const ServerConnection& server = *lease_->connection;
+    std::string sql;
+    for (const auto& [name, value] : vars_->values) {
+        if (const std::string* old = server.applied->find(name); old == nullptr || *old != value) {
+            sql += fmt::format("SET {}={};", reported_name(server, name),
+                               server::quote_literal(value));
+        }
+    }
+    log::debug("{} varcache_apply: {}", label(), sql);
+}
+
+// And what the server has made of it.
+void Session::log_canonical_parameters() const {
+    if (!worker_.config().pgbouncer || !log::enabled(log::Level::kDebug)) {
+        return;
+    }
+    const ServerConnection& server = *lease_->connection;
+    for (const auto& [name, value] : vars_->values) {
+        const std::string_view shown = reported_name(server, name);
+        const std::string* now = server.reported_value(shown);
+        if (now != nullptr && *now != value) {
+            log::debug("{} varcache_set_canonical: setting {} to its canonical version {} -> {}",
+                       label(), shown, value, *now);
+        }
+    }
 }
 
 // Makes the server's parameters those of this client.
@@ -118,6 +174,7 @@ void Session::follow_parameters() {
         sync_view();
         return;
     }
+    log_parameters_set();
     inject_query(Purpose::kParameters, server::transition_sql(*connection.applied, *vars_));
 }
 
@@ -170,6 +227,7 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
                 return;
             }
             connection.applied = vars_;
+            log_canonical_parameters();
             sync_view();
             if (ending_ || !logged_in_) {
                 return;
@@ -220,9 +278,8 @@ void Session::transaction_ended() {
             static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
-    if (!leftover_name_.empty()) {
-        inject_query(Purpose::kPrepare,
-                     "DEALLOCATE " + server::quote_identifier(std::exchange(leftover_name_, {})));
+    if (!leftover_names_.empty()) {
+        close_leftovers();
         return;
     }
     const std::uint32_t effects = std::exchange(effects_, 0);
@@ -246,6 +303,18 @@ void Session::transaction_ended() {
     if (may_release()) {
         release();
     }
+}
+
+// Closing cannot fail, whether the names came to be or not.
+void Session::close_leftovers() {
+    wire::Encoder closing;
+    for (const std::string& name : std::exchange(leftover_names_, {})) {
+        closing.close_statement(name);
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    }
+    lease_->connection->stream->write(closing.simple('S').view());
+    requests_.push(RequestKind::kSync, RequestAction::kSwallow).purpose = Purpose::kPrepare;
+    injected_ = Purpose::kPrepare;
 }
 
 void Session::start_probe() {
@@ -288,6 +357,9 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         return;  // of the transaction that the probe itself is
     }
     if (fields[0] == "v") {
+        if (fields[1] == "howdah.pin" && fields[2] == "on") {
+            probe_->pins |= kPinAsked;
+        }
         probe_->parameters.emplace_back(fields[1], fields[2]);
     } else if (fields[0] == "a") {
         if (fields[2] != pool_->server_user()) {
@@ -383,8 +455,11 @@ void Session::abandon_server() {
         requests_.clear();
         return;
     }
-    if (requests_.empty() && connection.status == 'I' && connection.stream->buffered() == 0 &&
-        server_body_left_ == 0) {
+    // Answered up to here, but a Sync is missing: the implicit transaction is open still.
+    const bool half_said =
+        query_active_ && (requests_.empty() || !requests_.back().ends_with_ready());
+    if (requests_.empty() && !half_said && connection.status == 'I' &&
+        connection.stream->buffered() == 0 && server_body_left_ == 0) {
         if ((effects_ & (kTouchesParameters | kMayPin)) != 0) {
             connection.dirty = true;
         }
@@ -397,6 +472,7 @@ void Session::abandon_server() {
         recovery.answers += request.ends_with_ready() ? 1 : 0;
     }
     recovery.cancel = query_active_;
+    recovery.half_said = half_said;
     connection.dirty = true;
     requests_.clear();
     worker_.recover(*pool_, server, recovery);

@@ -115,7 +115,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     }
     request.bytes_in = frame.total_bytes();
     std::uint32_t effects = facts->effects;
-    unnamed_.reset();
+    request.replaced = std::move(unnamed_);
     lease_->connection->unnamed_owner = 0;
     if (outcome == Rewrite::kNothing) {
         note_effects(effects);
@@ -157,6 +157,21 @@ void Session::sql_name_done(Request& request, bool prepare) {
         changes.erase(it);
         return;
     }
+}
+
+// What this request's statement is called here and by the client.
+SqlNames Session::client_names(const Request& request) const {
+    SqlNames names;
+    if (request.prepared == nullptr || statements_ == nullptr || !renames_) {
+        return names;
+    }
+    for (const auto& [name, prepared] : *statements_) {
+        if (prepared == request.prepared) {
+            names.renamed.emplace_back(prepared->server_name, name);
+            break;
+        }
+    }
+    return names;
 }
 
 // An error that speaks of our name speaks of the client's instead.

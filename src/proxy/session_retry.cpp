@@ -58,7 +58,7 @@ bool Session::retry_changed_plan(const wire::ErrorFields& fields) {
                        syncs == 1 && injected_ == Purpose::kNone;
     if (!retry) {
         // The name is taken on this server: it is freed when the pipeline is over.
-        leftover_name_ = stale->server_name;
+        leftover_names_.push_back(stale->server_name);
         return false;
     }
     ++pool_->stats.plan_retries;

@@ -116,13 +116,18 @@ bool Session::relay_server_front() {
     return true;
 }
 
-// A Sync that was sent ahead is ignored by a server that copies, and never answered.
+// A Sync that was sent ahead is ignored by a server that copies, and never answered; but not one
+// that stands behind the end of the data, all of which was sent ahead.
 void Session::copy_in_begins() {
     in_copy_ = true;
-    if (requests_.empty() || requests_.front().kind != RequestKind::kExecute) {
+    if (requests_.empty()) {
         return;
     }
     for (auto it = requests_.begin() + 1; it != requests_.end();) {
+        if (it->kind == RequestKind::kSync && it->ends_copy) {
+            in_copy_ = false;
+            return;
+        }
         if (it->kind == RequestKind::kSync) {
             requests_.erase(it);
             it = requests_.begin() + 1;
@@ -130,6 +135,7 @@ void Session::copy_in_begins() {
             ++it;
         }
     }
+    in_copy_ = !std::exchange(copy_end_sent_, false);
 }
 
 Session::Fate Session::take_server_frame(wire::Frame frame) {
@@ -257,13 +263,20 @@ void Session::undo(std::vector<Request> skipped) {
                     !worker_.config().pgbouncer) {
                     statements_->erase(request.name);
                 }
-            } else if (request.action == RequestAction::kForward) {
+                continue;
+            }
+            if (lease_ != nullptr) {
+                lease_->connection->unnamed_owner = 0;
+            }
+            if (request.action == RequestAction::kForward && request.name.empty()) {
                 // A Parse that fails has dropped the statement before it; one that is skipped, not.
                 unnamed_ = request.error ? nullptr : std::move(request.replaced);
-                if (lease_ != nullptr) {
-                    lease_->connection->unnamed_owner = 0;
-                }
             }
+        } else if (request.kind == RequestKind::kQuery) {
+            unnamed_ = std::move(request.replaced);
+        } else if (request.kind == RequestKind::kClose &&
+                   request.action == RequestAction::kSwallow && request.text_id != 0) {
+            lease_->connection->prepared.add(request.text_id);  // it did not leave the server
         } else if (request.kind == RequestKind::kClose && request.action == RequestAction::kFake) {
             if (request.prepared != nullptr && statements_ != nullptr) {
                 statements_->emplace(request.name, request.prepared);
@@ -284,6 +297,7 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
                                          ? wire::read_error(server_body(frame))
                                          : wire::ErrorFields();
     ++pool_->stats.errors;
+    server_fatal_ = server_fatal_ || fields.severity == "FATAL" || fields.severity == "PANIC";
     if (requests_.empty()) {
         return Fate::kForward;  // FATAL out of the blue: the end follows
     }
@@ -313,8 +327,11 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         requests_.front().error = true;
         return Fate::kDrop;
     }
+    const SqlNames names = client_names(request);
     undo(requests_.fail_to_sync());
-    return Fate::kForward;
+    server_skips_ = requests_.empty();  // its Sync has not come from the client yet
+    const bool renamed = !names.renamed.empty() && forward_renamed_error(frame, names);
+    return renamed ? Fate::kDrop : Fate::kForward;
 }
 
 Session::Fate Session::on_parameter_status(wire::Frame frame) {
@@ -371,6 +388,7 @@ Session::Fate Session::on_ready(wire::Frame frame) {
     const net::TimePoint now = worker_.loop().now();
     if (requests_.empty() && query_active_) {
         query_active_ = false;
+        copy_end_sent_ = false;
         ++pool_->stats.queries;
         pool_->stats.query_us += static_cast<std::uint64_t>((now - query_started_).count());
     }
@@ -401,6 +419,10 @@ void Session::on_server_end() {
     requests_.clear();
     server->connection->stream->set_listener(nullptr);
     pool_->pool().close(server, "server conn crashed?");
+    if (server_fatal_ && !worker_.config().pgbouncer) {
+        end("", "");  // the server itself said why: nothing is left to say
+        return;
+    }
     fatal(Error(ErrorCode::kUnavailable, "08P01", "server conn crashed?"));
 }
 

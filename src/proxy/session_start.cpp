@@ -20,13 +20,6 @@ bool is_console_name(std::string_view database) {
     return database == "pgbouncer" || database == "howdah";
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return std::tolower(static_cast<unsigned char>(x)) ==
-                      std::tolower(static_cast<unsigned char>(y));
-           });
-}
-
 // Words between spaces; a backslash takes the next character as it is.
 std::vector<std::string> split_options(std::string_view options) {
     std::vector<std::string> words;
@@ -293,7 +286,7 @@ Result<> Session::check_client_limit() const {
 // what PgBouncer can track is; otherwise anything is, and a server says whether it is right.
 Result<bool> Session::wants_parameter(const std::string& name, std::string_view where) const {
     const config::Settings& settings = worker_.settings();
-    const auto same = [&](std::string_view other) { return same_name(name, other); };
+    const auto same = [&](std::string_view other) { return server::same_name(name, other); };
     constexpr std::string_view kTracked[] = {"application_name", "client_encoding", "datestyle",
                                              "timezone", "standard_conforming_strings"};
     const bool tracked = std::any_of(std::begin(kTracked), std::end(kTracked), same) ||
@@ -430,7 +423,8 @@ net::Task<bool> Session::welcome() {
         send_welcome();
         co_return true;
     }
-    const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_);
+    const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_) &&
+                          !greets_unchecked();
     if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
@@ -463,6 +457,8 @@ net::Task<bool> Session::welcome() {
         if (ending_) {
             co_return false;
         }
+    }
+    if (lease_ != nullptr && !greets_unchecked()) {
         worker_.note_good_parameters(vars_);
         client_view_ = lease_->connection->reported_set;
     } else {
@@ -480,6 +476,8 @@ net::Task<bool> Session::welcome() {
     send_welcome();
     if (lease_ != nullptr && may_release()) {
         release();
+    } else if (lease_ != nullptr && greets_unchecked()) {
+        follow_parameters();
     }
     co_return true;
 }

@@ -120,6 +120,7 @@ Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
       tap_(shared.salt, index),
       verifiers_(shared.secret),
       auth_lookups_(*this) {
+    loop_.set_tcp_options(tcp_options(config_->settings));
     tap_.configure(settings().insight, settings().insight_sample_above);
     loop_.on_turn = [this] { recorder_.settle(loop_.now()); };
 }
@@ -198,6 +199,7 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
 
 void Worker::reconfigure() {
     const config::ConfigPtr old = std::exchange(config_, shared_.config());
+    loop_.set_tcp_options(tcp_options(config_->settings));
     tap_.configure(settings().insight, settings().insight_sample_above);
     std::set<std::string> changed;
     bool tls_changed = false;
@@ -421,6 +423,10 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
     deadline.arm(loop_.now() + kRecoveryMax);
     stream.set_listener(&event);
     wire::Encoder ending;
+    if (recovery.half_said) {
+        // A Sync would commit what the client left half said: an error rolls it back instead.
+        ending.begin('D').u8('S').text("HOWDAH gone").end();
+    }
     ending.simple('S').query("ROLLBACK");
     stream.write(ending.view());
     std::size_t answers = recovery.answers + 2;

@@ -111,7 +111,6 @@ net::Task<Result<>> Login::connect() {
     if (!stream) {
         co_return std::unexpected(std::move(stream).error());
     }
-    net::apply_tcp_options((*stream)->fd(), target_.tcp);
     connection_->stream = std::move(*stream);
     connection_->stream->set_listener(&event_);
     co_return co_await negotiate_tls();

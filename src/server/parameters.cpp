@@ -29,6 +29,13 @@ std::size_t hash_of(const std::vector<std::pair<std::string, std::string>>& valu
 
 }  // namespace
 
+bool same_name(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return std::tolower(static_cast<unsigned char>(x)) ==
+                      std::tolower(static_cast<unsigned char>(y));
+           });
+}
+
 const std::string* ParameterSet::find(std::string_view name) const {
     const std::string wanted = lower(name);
     const auto found = std::lower_bound(

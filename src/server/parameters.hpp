@@ -42,6 +42,9 @@ class ParameterInterner {
     ParameterSetPtr empty_;
 };
 
+// Parameters have names without case.
+bool same_name(std::string_view a, std::string_view b);
+
 // The statements that take a session from `from` to `to`: RESET of what is gone, set_config() of
 // what is new or different. Empty when they are equal.
 std::string transition_sql(const ParameterSet& from, const ParameterSet& to);

@@ -20,7 +20,6 @@
 
 #include "base/result.hpp"
 #include "net/stream.hpp"
-#include "net/tcp_options.hpp"
 #include "server/parameters.hpp"
 #include "wire/scram.hpp"
 #include "wire/secret.hpp"
@@ -48,7 +47,6 @@ struct Target {
     std::uint32_t protocol_minor = 2;
     net::Duration connect_timeout{};
     net::Duration login_timeout{};
-    net::TcpOptions tcp;
     // Why `credentials` is empty, where there is a reason; for the error a client sees.
     std::string no_credentials;
     // Made from `credentials` at an earlier login: saves the iterations.

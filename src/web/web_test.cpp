@@ -74,7 +74,7 @@ json::value page_of(const char* query) {
     other.calls = 9;
     return json::parse(queries_json(
         {entry("select a", 1, 3000), entry("select b", 2, 2000), entry("select \xff", 3, 1000)},
-        other, *page));
+        other, *page, nullptr));
 }
 
 TEST(QueriesJson, SortsAndPages) {

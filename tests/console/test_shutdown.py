@@ -12,7 +12,7 @@ from tools import process
 @pytest.fixture
 def pooler(request, start_howdah, run_folder):
     name = f"shutdown-{request.node.name}"
-    return start_howdah(name, pool_mode="transaction",
+    return start_howdah(name, ini=True, pool_mode="transaction",
                         pidfile=str(run_folder / f"proxy-{name}" / "howdah.pid"))
 
 
@@ -87,7 +87,7 @@ def test_a_broken_file_does_not_replace_a_good_one(pooler):
 
 def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_folder, new_database):
     folder = run_folder / "proxy-takeover"
-    old = start_howdah("takeover", pool_mode="transaction", unix_socket_dir=str(folder))
+    old = start_howdah("takeover", ini=True, pool_mode="transaction", unix_socket_dir=str(folder))
     database = new_database("takeover")
     with psycopg.connect(old.uri(database), autocommit=True) as client:
         client.execute("begin")
@@ -112,7 +112,7 @@ def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_fold
 
 def test_a_second_process_on_the_same_socket_is_refused(start_howdah, run_folder):
     folder = run_folder / "proxy-twice"
-    first = start_howdah("twice", unix_socket_dir=str(folder))
+    first = start_howdah("twice", ini=True, unix_socket_dir=str(folder))
     second = process.spawn([*first.command()[:1], str(first.file)], folder / "second.log",
                            keep_user=not process.can_reach(first.binary.parent))
     assert second.wait(10) != 0

@@ -114,6 +114,30 @@ int collation_rank(char c) {
     return 100 + (std::isupper(byte) != 0 ? std::tolower(byte) : byte);
 }
 
+Result<std::vector<Script>> read_scripts(const fs::path& folder, HostTool tool) {
+    switch (tool) {
+        case HostTool::kDrizzle0:
+            return read_drizzle0(folder);
+        case HostTool::kDrizzle1:
+            return read_drizzle1(folder);
+        case HostTool::kPrisma:
+            return read_prisma(folder);
+        case HostTool::kPlain:
+        case HostTool::kDbmate:
+        case HostTool::kGolangMigrate:
+        case HostTool::kGoose:
+        case HostTool::kFlyway:
+            return read_files(folder, tool);
+    }
+    return fail(ErrorCode::kInternal, "unknown tool");
+}
+
+// A line "-- howdah:no-transaction": each statement by itself, whatever the tool would do.
+bool asks_for_none(std::string_view sql) {
+    constexpr std::string_view kMark = "-- howdah:no-transaction";
+    return sql.starts_with(kMark) || sql.find("\n" + std::string(kMark)) != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string_view tool_name(HostTool tool) {
@@ -201,29 +225,13 @@ Result<Project> read_project(const fs::path& path) {
 
 Result<Project> read_project_as(const fs::path& folder, HostTool tool) {
     Project project{.tool = tool, .folder = folder, .scripts = {}};
-    switch (tool) {
-        case HostTool::kDrizzle0: {
-            TRY(project.scripts, read_drizzle0(folder));
-            return project;
-        }
-        case HostTool::kDrizzle1: {
-            TRY(project.scripts, read_drizzle1(folder));
-            return project;
-        }
-        case HostTool::kPrisma: {
-            TRY(project.scripts, read_prisma(folder));
-            return project;
-        }
-        case HostTool::kPlain:
-        case HostTool::kDbmate:
-        case HostTool::kGolangMigrate:
-        case HostTool::kGoose:
-        case HostTool::kFlyway: {
-            TRY(project.scripts, read_files(folder, tool));
-            return project;
+    TRY(project.scripts, read_scripts(folder, tool));
+    for (Script& script : project.scripts) {
+        for (ScriptText* text : {&script.up, &script.down}) {
+            text->in_transaction = text->in_transaction && !asks_for_none(text->sql);
         }
     }
-    return fail(ErrorCode::kInternal, "unknown tool");
+    return project;
 }
 
 }  // namespace howdah::migrate::runner

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "migrate/interpreter.hpp"
+#include "migrate/lint/fix_order.hpp"
 
 namespace howdah::migrate::lint {
 namespace {
@@ -13,19 +15,34 @@ namespace {
 // Puts one statement's safe steps together.
 class Splitter {
   public:
-    Splitter(const Script& script, const Schema& schema) : script_(script), schema_(schema) {}
+    explicit Splitter(const FixInput& input)
+        : script_(input.script), schema_(input.schema), tool_(input.tool) {}
 
-    // `actions`: all of one statement.
-    void split(const sql::ScriptStatement& statement, const std::vector<const Action*>& actions);
-    bool changed() const { return changed_; }
-    std::vector<FixStep> take() { return std::move(steps_); }
+    // Statement `number`; `actions`: all of it.
+    void split(std::size_t number, const std::vector<const Action*>& actions);
+    bool changed() const { return !broken_ && (changed_ || (changes_rows_ && changes_tables_)); }
+    std::vector<FixStep> take();
 
   private:
-    void keep(std::string sql) { steps_.push_back({Phase::kExpand, std::move(sql) + ";"}); }
+    void add(Phase phase, std::string sql) {
+        steps_.push_back({round_, phase, comment_ + std::move(sql) + ";" + remark_, in_block_});
+        comment_.clear();
+        remark_.clear();
+    }
+    void keep(std::string sql) { add(Phase::kExpand, std::move(sql)); }
     void step(Phase phase, std::string sql) {
-        steps_.push_back({phase, std::move(sql) + ";"});
+        add(phase, std::move(sql));
         changed_ = true;
     }
+    void next_round() {
+        ++round_;
+        deferred_.clear();
+    }
+    void read_comments(std::size_t number);
+    bool split_block(const Action& first);
+    bool split_rows(const Action& first, const std::string& text);
+    void split_table(const sql::ScriptStatement& statement,
+                     const std::vector<const Action*>& actions);
     bool split_command(const Action& action, const std::string& text);
     bool split_column(const Action& action);
     bool split_key(const Action& action);
@@ -35,8 +52,19 @@ class Splitter {
 
     const Script& script_;
     const Schema& schema_;
+    Tool tool_;
     std::vector<FixStep> steps_;
+    Deferred deferred_;
+    std::set<std::string> indexed_;  // tables that got an index in a file of its own
+    int round_ = 0;
+    std::string comment_;  // above the statement, with its line ends
+    std::string remark_;   // behind it, on its line
+    std::string after_backfill_;
     bool changed_ = false;
+    bool changes_rows_ = false;
+    bool changes_tables_ = false;
+    bool in_block_ = false;
+    bool broken_ = false;  // ROLLBACK or SAVEPOINT: no order but its own
 };
 
 std::string alter(const Action& action) {
@@ -51,6 +79,10 @@ std::string cut(std::string name) {
 std::string plain_name(std::string_view dotted) {
     const std::size_t dot = dotted.rfind('.');
     return std::string(dot == std::string_view::npos ? dotted : dotted.substr(dot + 1));
+}
+
+std::string backfill_name(const Action& action) {
+    return sql_name(cut("howdah_backfill_" + plain_name(action.table) + "_" + action.name));
 }
 
 // CREATE [UNIQUE] INDEX, DROP INDEX, REINDEX TABLE, ...: CONCURRENTLY behind `word`.
@@ -74,6 +106,7 @@ void Splitter::prove_not_null(const Action& action, const std::string& column) {
     step(Phase::kContract,
          fmt::format("{}ALTER COLUMN {} SET NOT NULL", alter(action), sql_name(column)));
     step(Phase::kContract, fmt::format("{}DROP CONSTRAINT {}", alter(action), sql_name(name)));
+    deferred_.put_off(action.table, kNotNullLater);
 }
 
 // UNIQUE and PRIMARY KEY: the index first, outside a transaction; the constraint takes it over.
@@ -96,18 +129,27 @@ bool Splitter::split_key(const Action& action) {
     step(Phase::kContract,
          fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter(action), sql_name(action.name),
                      primary ? "PRIMARY KEY" : "UNIQUE", sql_name(index)));
+    deferred_.put_off(action.table, kKeyLater);
     return true;
 }
 
-// A procedure that commits each batch and begins where NULLs are left, so that it may be cut off
-// and called again. By key range where there is one key column; by row address otherwise.
+// Old rows, so that it may be cut off and run again. For howdah migrate and the tools whose files
+// cannot hold a procedure (Prisma cuts at every semicolon, drizzle-kit has one transaction): an
+// UPDATE that howdah runs in batches by key. For the others a procedure that commits each batch and
+// begins where NULLs are left, by key range where there is one key column, by row address
+// otherwise.
 void Splitter::backfill(const Action& action, const std::string& expression) {
     const Table* table = schema_.find(action.table);
     const TableConstraint* key = table == nullptr ? nullptr : table->primary_key();
-    const std::string name =
-        sql_name(cut("howdah_backfill_" + plain_name(action.table) + "_" + action.name));
     const std::string target = sql_name(action.table);
     const std::string column = sql_name(action.name);
+    const bool update = tool_ == Tool::kDrizzle || tool_ == Tool::kDrizzle1 ||
+                        tool_ == Tool::kPrisma || (tool_ == Tool::kPlain && key != nullptr);
+    if (update) {
+        return step(Phase::kBackfill, fmt::format("{0}UPDATE {1} SET {2} = {3} WHERE {2} IS NULL",
+                                                  key != nullptr ? "-- howdah:backfill\n" : "",
+                                                  target, column, expression));
+    }
     std::string body;
     if (key != nullptr && key->columns.size() == 1) {
         const std::string id = sql_name(key->columns.front());
@@ -128,11 +170,12 @@ void Splitter::backfill(const Action& action, const std::string& expression) {
             "    EXIT WHEN NOT FOUND;\n    COMMIT;\n    PERFORM pg_sleep(0.05);\n  END LOOP;\nEND",
             target, column, expression);
     }
+    const std::string name = backfill_name(action);
     step(Phase::kExpand, fmt::format("CREATE OR REPLACE PROCEDURE {}() LANGUAGE plpgsql AS $body$\n"
                                      "{};\n$body$",
                                      name, body));
     step(Phase::kBackfill, fmt::format("CALL {}()", name));
-    step(Phase::kContract, fmt::format("DROP PROCEDURE {}()", name));
+    after_backfill_ = fmt::format("DROP PROCEDURE {}()", name);
 }
 
 // ADD COLUMN with a volatile default: the column, its default for new rows, old rows in batches.
@@ -173,6 +216,12 @@ bool Splitter::split_column(const Action& action) {
     step(Phase::kExpand, fmt::format("{}ALTER COLUMN {} SET DEFAULT {}", alter(action),
                                      sql_name(action.name), expression));
     backfill(action, expression);
+    // A CHECK that is not valid still holds for each row that is written: before the backfill is
+    // through, it would refuse the application's updates of old rows.
+    next_round();
+    if (!after_backfill_.empty()) {
+        step(Phase::kContract, std::exchange(after_backfill_, {}));
+    }
     if (action.has(kNotNull)) {
         prove_not_null(action, action.name);
     }
@@ -207,6 +256,7 @@ bool Splitter::split_command(const Action& action, const std::string& text) {
                                                  text.substr(text.find_first_of(" \t\r\n"));
             step(Phase::kExpand, alter(action) + body + " NOT VALID");
             step(Phase::kValidate, alter(action) + "VALIDATE CONSTRAINT " + sql_name(action.name));
+            deferred_.put_off(action.table, kNotNullLater);
             return true;
         }
         default:
@@ -214,26 +264,88 @@ bool Splitter::split_command(const Action& action, const std::string& text) {
     }
 }
 
-void Splitter::split(const sql::ScriptStatement& statement,
-                     const std::vector<const Action*>& actions) {
-    const std::string text(statement.in(script_.clean));
-    const Action* first = actions.empty() || actions.front()->nested ? nullptr : actions.front();
-    if (first == nullptr || first->node == nullptr) {
-        return keep(text);
+// Comments above the statement and behind it, without the tools' own marks.
+void Splitter::read_comments(std::size_t number) {
+    const sql::ScriptStatement& statement = script_.statements[number];
+    std::size_t from = number == 0 ? 0 : script_.statements[number - 1].end;
+    if (number > 0) {  // what stands behind the statement before, on its line, is that one's
+        const std::size_t line = script_.text.find('\n', from);
+        from = std::min(line == std::string::npos ? statement.begin : line, statement.begin);
     }
-    const Table* table = schema_.find(first->table);
-    const bool partitioned = table != nullptr && table->kind == TableKind::kPartitioned;
-    const bool plain_index = (first->kind == ActionKind::kCreateIndex && first->builds()) ||
-                             (first->kind == ActionKind::kDropIndex && !first->fresh);
-    if (plain_index && !first->has(kConcurrently) && !partitioned && actions.size() == 1) {
-        return step(Phase::kIndex, index_sql(statement, "index"));
+    comment_.clear();
+    std::string_view gap = std::string_view(script_.text).substr(from, statement.begin - from);
+    while (!gap.empty()) {
+        const std::size_t end = std::min(gap.find('\n'), gap.size() - 1) + 1;
+        std::string_view line = gap.substr(0, end);
+        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+        const bool mark = line.starts_with("-->") || line.starts_with("-- +goose") ||
+                          line.starts_with("-- migrate:") ||
+                          line.starts_with("-- howdah:no-transaction");
+        if (line.starts_with("--") && !mark && line.ends_with('\n')) {
+            comment_ += line;
+        }
+        gap.remove_prefix(end);
     }
-    if (first->kind == ActionKind::kValidate) {
-        return step(Phase::kValidate, text);
+    const std::size_t end = std::min(script_.text.find('\n', statement.end), script_.text.size());
+    std::string_view rest =
+        std::string_view(script_.text).substr(statement.end, end - statement.end);
+    const std::size_t dash = rest.find("--");
+    const bool alone = dash != std::string_view::npos &&
+                       rest.substr(0, dash).find_first_not_of("; \t") == std::string_view::npos;
+    rest = alone ? rest.substr(dash) : std::string_view();
+    while (rest.ends_with('\r') || rest.ends_with(' ')) {
+        rest.remove_suffix(1);
     }
-    if (first->node->node_case != PG_QUERY__NODE__NODE_ALTER_TABLE_STMT) {
-        return keep(text);
+    remark_ = rest.empty() || rest.starts_with("-->") ? "" : " " + std::string(rest);
+}
+
+// BEGIN and COMMIT come back around each file of several statements.
+bool Splitter::split_block(const Action& first) {
+    switch (first.kind) {
+        case ActionKind::kBegin:
+            in_block_ = true;
+            return true;
+        case ActionKind::kCommit:
+            in_block_ = false;
+            next_round();
+            return true;
+        case ActionKind::kRollback:
+        case ActionKind::kSavepoint:
+            broken_ = true;
+            return true;
+        default:
+            return false;
     }
+}
+
+// UPDATE and DELETE of existing rows get a file of their own, which howdah migrate runs in batches
+// by key where it can; to others the mark is a comment.
+bool Splitter::split_rows(const Action& first, const std::string& text) {
+    const bool rows = first.kind == ActionKind::kUpdate || first.kind == ActionKind::kDelete;
+    if (!rows || first.fresh || first.node == nullptr) {
+        return false;
+    }
+    const sql::Node& node = *first.node;
+    const bool simple =
+        node.node_case == PG_QUERY__NODE__NODE_UPDATE_STMT
+            ? node.update_stmt->n_from_clause == 0 && node.update_stmt->with_clause == nullptr &&
+                  node.update_stmt->n_returning_list == 0
+        : node.node_case == PG_QUERY__NODE__NODE_DELETE_STMT
+            ? node.delete_stmt->n_using_clause == 0 && node.delete_stmt->with_clause == nullptr &&
+                  node.delete_stmt->n_returning_list == 0
+            : false;
+    const Table* table = schema_.find(first.table);
+    const bool keyed = table != nullptr && table->primary_key() != nullptr;
+    const bool marked = comment_.find("howdah:backfill") != std::string::npos;
+    comment_ += simple && keyed && !marked ? "-- howdah:backfill\n" : "";
+    add(Phase::kBackfill, text);
+    deferred_.put_off(first.table, kRowsLater);
+    changes_rows_ = true;
+    return true;
+}
+
+void Splitter::split_table(const sql::ScriptStatement& statement,
+                           const std::vector<const Action*>& actions) {
     std::string rest;
     for (std::size_t i = 0; i < actions.size(); ++i) {
         const auto [begin, end] = subcommand_range(
@@ -244,8 +356,65 @@ void Splitter::split(const sql::ScriptStatement& statement,
         }
     }
     if (!rest.empty()) {
-        keep(alter(*first) + rest);
+        keep(alter(*actions.front()) + rest);
     }
+}
+
+void Splitter::split(std::size_t number, const std::vector<const Action*>& actions) {
+    const sql::ScriptStatement& statement = script_.statements[number];
+    const std::string text(statement.in(script_.clean));
+    const Action* first = actions.empty() ? nullptr : actions.front();
+    if (first != nullptr && split_block(*first)) {
+        return;
+    }
+    read_comments(number);
+    const bool overtakes = std::ranges::any_of(
+        actions, [this](const Action* action) { return deferred_.comes_before(*action); });
+    if (overtakes) {
+        next_round();
+    }
+    if (first == nullptr || first->nested || first->node == nullptr) {
+        return keep(text);
+    }
+    if (split_rows(*first, text)) {
+        return;
+    }
+    changes_tables_ = changes_tables_ || (!first->fresh && blocks_writes(first->strongest()));
+    const Table* table = schema_.find(first->table);
+    const bool partitioned = table != nullptr && table->kind == TableKind::kPartitioned;
+    // An index of this migration is in use as soon as it has a file of its own.
+    const bool fresh = first->fresh && !indexed_.contains(first->table);
+    const bool plain_index = (first->kind == ActionKind::kCreateIndex && first->builds()) ||
+                             (first->kind == ActionKind::kDropIndex && !fresh);
+    if (plain_index && !first->has(kConcurrently) && !partitioned && actions.size() == 1) {
+        deferred_.put_off(first->table, kIndexLater);
+        indexed_.insert(first->table);
+        return step(Phase::kIndex, index_sql(statement, "index"));
+    }
+    if (first->has(kConcurrently) && first->own_transaction_only) {
+        deferred_.put_off(first->table, kIndexLater);
+        return add(Phase::kIndex, text);
+    }
+    if (first->kind == ActionKind::kValidate && actions.size() == 1) {
+        return step(Phase::kValidate, text);
+    }
+    if (first->node->node_case != PG_QUERY__NODE__NODE_ALTER_TABLE_STMT) {
+        return keep(text);
+    }
+    split_table(statement, actions);
+}
+
+std::vector<FixStep> Splitter::take() {
+    std::vector<FixStep> ordered;
+    for (int round = 0; round <= round_; ++round) {
+        for (const Phase phase : {Phase::kExpand, Phase::kIndex, Phase::kBackfill, Phase::kValidate,
+                                  Phase::kContract}) {
+            std::ranges::copy_if(steps_, std::back_inserter(ordered), [&](const FixStep& step) {
+                return step.round == round && step.phase == phase;
+            });
+        }
+    }
+    return ordered;
 }
 
 }  // namespace
@@ -266,27 +435,16 @@ std::string_view phase_name(Phase phase) {
     return "expand";
 }
 
-std::vector<FixStep> split_steps(const Script& script, const std::vector<Action>& actions,
-                                 const Schema& schema) {
+std::vector<FixStep> split_steps(const FixInput& input) {
     std::map<std::size_t, std::vector<const Action*>> by_statement;
-    for (const Action& action : actions) {
+    for (const Action& action : input.actions) {
         by_statement[action.statement].push_back(&action);
     }
-    Splitter splitter(script, schema);
-    for (std::size_t i = 0; i < script.statements.size(); ++i) {
-        splitter.split(script.statements[i], by_statement[i]);
+    Splitter splitter(input);
+    for (std::size_t i = 0; i < input.script.statements.size(); ++i) {
+        splitter.split(i, by_statement[i]);
     }
-    if (!splitter.changed()) {
-        return {};
-    }
-    const std::vector<FixStep> steps = splitter.take();
-    std::vector<FixStep> ordered;
-    for (const Phase phase :
-         {Phase::kExpand, Phase::kIndex, Phase::kBackfill, Phase::kValidate, Phase::kContract}) {
-        std::ranges::copy_if(steps, std::back_inserter(ordered),
-                             [phase](const FixStep& step) { return step.phase == phase; });
-    }
-    return ordered;
+    return splitter.changed() ? splitter.take() : std::vector<FixStep>();
 }
 
 Result<FixPlan> plan_fixes(const LintInput& input) {
@@ -320,7 +478,8 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
         if (!file.judged || broken) {
             continue;
         }
-        std::vector<FixStep> steps = split_steps(script, actions, before);
+        std::vector<FixStep> steps = split_steps(
+            {.script = script, .actions = actions, .schema = before, .tool = input.project.tool});
         if (steps.empty()) {
             continue;
         }

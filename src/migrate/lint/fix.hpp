@@ -16,9 +16,13 @@ namespace howdah::migrate::lint {
 enum class Phase : std::uint8_t { kExpand, kIndex, kBackfill, kValidate, kContract };
 std::string_view phase_name(Phase phase);
 
+// Phases follow each other within a round; what relies on an earlier round's last phase is in the
+// next one.
 struct FixStep {
+    int round = 0;
     Phase phase = Phase::kExpand;
     std::string sql;
+    bool in_block = false;  // the migration had BEGIN ... COMMIT around it
 };
 
 struct PlannedFile {
@@ -32,9 +36,15 @@ struct FixPlan {
     std::vector<std::string> left;  // migrations that could not be split, and why
 };
 
+// A file as it stands in its history.
+struct FixInput {
+    const Script& script;
+    const std::vector<Action>& actions;
+    const Schema& schema;  // before it
+    Tool tool = Tool::kPlain;
+};
 // The steps of one file, in order; empty when nothing in it needs splitting.
-std::vector<FixStep> split_steps(const Script& script, const std::vector<Action>& actions,
-                                 const Schema& schema);
+std::vector<FixStep> split_steps(const FixInput& input);
 
 Result<FixPlan> plan_fixes(const LintInput& input);
 // A unified diff of each file.

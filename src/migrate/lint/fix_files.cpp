@@ -18,9 +18,11 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 struct Group {
+    int round = 0;
     Phase phase = Phase::kExpand;
     std::vector<std::string> statements;
     bool transactional = true;
+    bool in_block = false;
 };
 
 // Statements that need no transaction of their own share a file; each index and backfill has one.
@@ -28,12 +30,23 @@ std::vector<Group> group_steps(std::vector<FixStep> steps) {
     std::vector<Group> groups;
     for (FixStep& step : steps) {
         const bool alone = step.phase == Phase::kIndex || step.phase == Phase::kBackfill;
-        if (groups.empty() || alone || groups.back().phase != step.phase) {
-            groups.push_back({.phase = step.phase, .statements = {}, .transactional = !alone});
+        if (groups.empty() || alone || groups.back().phase != step.phase ||
+            groups.back().round != step.round) {
+            groups.push_back({.round = step.round,
+                              .phase = step.phase,
+                              .statements = {},
+                              .transactional = !alone,
+                              .in_block = step.in_block && !alone});
         }
         groups.back().statements.push_back(std::move(step.sql));
     }
     return groups;
+}
+
+bool sets_lock_timeout(const std::vector<std::string>& statements) {
+    return std::ranges::any_of(statements, [](const std::string& statement) {
+        return statement.find("lock_timeout") != std::string::npos;
+    });
 }
 
 std::string body_of(const Group& group, Tool tool) {
@@ -41,10 +54,17 @@ std::string body_of(const Group& group, Tool tool) {
         tool == Tool::kDrizzle || tool == Tool::kDrizzle1 ? "\n--> statement-breakpoint\n" : "\n";
     std::string body;
     const bool locks = group.phase == Phase::kExpand || group.phase == Phase::kContract;
-    if (locks) {
-        body = fmt::format("SET lock_timeout = '2s';{}", separator);
+    std::vector<std::string> statements = group.statements;
+    if (locks && !sets_lock_timeout(statements)) {
+        // Put back at the end: a lock_timeout that stays would cut an index build later on.
+        statements.insert(statements.begin(), "SET lock_timeout = '2s';");
+        statements.emplace_back("RESET lock_timeout;");
     }
-    body += fmt::format("{}\n", fmt::join(group.statements, separator));
+    if (group.in_block && statements.size() > 1) {
+        statements.insert(statements.begin(), "BEGIN;");
+        statements.emplace_back("COMMIT;");
+    }
+    body += fmt::format("{}\n", fmt::join(statements, separator));
     std::string head;
     switch (tool) {
         case Tool::kGoose:
@@ -60,11 +80,16 @@ std::string body_of(const Group& group, Tool tool) {
             break;
         case Tool::kDrizzle:
         case Tool::kDrizzle1:
-            head = group.transactional ? ""
-                                       : "-- Outside a transaction: run it with howdah migrate "
-                                         "(drizzle-kit puts every file into one).\n";
+            head = group.transactional || group.phase == Phase::kBackfill
+                       ? ""
+                       : "-- howdah:no-transaction\n-- Run it with howdah migrate: "
+                         "drizzle-kit puts every file into one transaction.\n";
             break;
         default:
+            // CREATE INDEX CONCURRENTLY is known for what it is; a procedure that commits is not.
+            head = group.phase == Phase::kBackfill && body.find("CALL ") != std::string::npos
+                       ? "-- howdah:no-transaction\n"
+                       : "";
             break;
     }
     return head + body;
@@ -259,7 +284,10 @@ bool place_flat(const Project& project, const MigrationFile& file, const std::ve
                 FixPlan& plan) {
     const std::string file_name = fs::path(file.path).filename().string();
     const std::string suffix = file_name.ends_with(".up.sql") ? ".up.sql" : ".sql";
-    const Name name = take_apart(file_name.substr(0, file_name.size() - suffix.size()));
+    const std::string stem = file_name.substr(0, file_name.size() - suffix.size());
+    const Name name = take_apart(stem);
+    const bool has_down =
+        suffix == ".up.sql" && fs::exists(fs::path(file.path).parent_path() / (stem + ".down.sql"));
     for (std::size_t i = 0; i < groups.size(); ++i) {
         const fs::path path =
             i == 0 ? fs::path(file.path)
@@ -278,6 +306,12 @@ bool place_flat(const Project& project, const MigrationFile& file, const std::ve
             }
         }
         plan_file(plan, path, std::move(body));
+        if (i > 0 && has_down) {
+            plan_file(plan,
+                      fs::path(project.folder) /
+                          (name_of(name, static_cast<int>(i), groups[i].phase) + ".down.sql"),
+                      "-- Undone by the migration that began it.\n");
+        }
     }
     return true;
 }

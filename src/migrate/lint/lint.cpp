@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "migrate/build_table.hpp"
 #include "migrate/interpreter.hpp"
 #include "migrate/lint/read_ahead.hpp"
 #include "migrate/rules/rules.hpp"
@@ -14,9 +15,15 @@ namespace {
 // Judges one file: walks its statements, keeps its transactions, collects what the rules report.
 class FileJudge : public Sink {
   public:
-    FileJudge(const LintInput& input, Schema& schema, std::size_t file, std::uint32_t migration)
+    // What outlives a file: the schema, and in which order tables were locked.
+    struct History {
+        Schema schema;
+        LockOrder order;
+    };
+    FileJudge(const LintInput& input, History& history, std::size_t file, std::uint32_t migration)
         : input_(input),
-          schema_(schema),
+          schema_(history.schema),
+          order_(history.order),
           file_(input.project.files[file]),
           file_index_(file),
           migration_(migration) {}
@@ -28,16 +35,20 @@ class FileJudge : public Sink {
     void run_statement(std::size_t number);
     void see(Action& action);
     void close_transaction();
+    void keep_ledger(const std::vector<const Action*>& actions);
     void run_file_rules();
     void check_suppressions(LintResult& result);
     bool suppress(const Finding& finding, std::size_t begin);
     void deliver(const Rule& rule, Report&& report);
     void verdict(LintResult& result);
+    void keep_actions(LintResult& result);
     bool active(const Rule& rule) const;
     bool in_transaction() const { return explicit_block_ || tool_block_; }
 
     const LintInput& input_;
     Schema& schema_;
+    LockOrder& order_;
+    std::vector<LedgerTransaction> ledger_;
     const MigrationFile& file_;
     std::size_t file_index_;
     std::uint32_t migration_;
@@ -121,7 +132,21 @@ void FileJudge::deliver(const Rule& rule, Report&& report) {
     findings_.push_back(std::move(finding));
 }
 
+// "-- howdah:backfill" in front of the statement: the runner cuts it into batches.
+bool is_batched(const Script& script, const Action& action) {
+    if ((action.kind != ActionKind::kUpdate && action.kind != ActionKind::kDelete) ||
+        action.nested || action.statement >= script.statements.size()) {
+        return false;
+    }
+    const std::size_t from =
+        action.statement == 0 ? 0 : script.statements[action.statement - 1].end;
+    const std::size_t to = script.statements[action.statement].begin;
+    return std::string_view(script.text).substr(from, to - from).find("-- howdah:backfill") !=
+           std::string_view::npos;
+}
+
 void FileJudge::see(Action& action) {
+    action.traits |= is_batched(*script_, action) ? kBatched : 0U;
     if (action.kind == ActionKind::kSet && action.name == "lock_timeout") {
         lock_timeout_ = action.other != "0";
     }
@@ -167,6 +192,26 @@ void FileJudge::close_transaction() {
             rule->transaction(run, *this);
         }
     }
+    keep_ledger(run.actions);
+}
+
+void FileJudge::keep_ledger(const std::vector<const Action*>& actions) {
+    LedgerTransaction locked = read_ledger(actions, *script_);
+    if (locked.locks.empty()) {
+        return;
+    }
+    for (const LockOrder::Conflict& conflict : order_.add(locked, file_.name)) {
+        deliver(rule_lock_order_differs,
+                {.begin = conflict.at->begin,
+                 .end = conflict.at->end,
+                 .message = fmt::format("{} is locked after {}; {} locks them the other way round",
+                                        conflict.second, conflict.first, conflict.where),
+                 .action = conflict.at});
+    }
+    for (LedgerLock& lock : locked.locks) {
+        lock.by = nullptr;
+    }
+    ledger_.push_back(std::move(locked));
 }
 
 void FileJudge::run_statement(std::size_t number) {
@@ -264,7 +309,27 @@ void FileJudge::verdict(LintResult& result) {
     for (const Finding& finding : findings_) {
         verdict.risk = std::max(verdict.risk, finding.risk);
     }
+    verdict.transactions = std::move(ledger_);
     result.files.push_back(std::move(verdict));
+}
+
+// Without the nodes, whose trees end here.
+void FileJudge::keep_actions(LintResult& result) {
+    for (Action& action : actions_) {
+        JudgedAction kept{
+            .file = file_index_, .action = {}, .line = script_->line_of(action.begin)};
+        if (!action.nested) {
+            kept.text = script_->clean.substr(action.begin, action.end - action.begin);
+        }
+        if (const PgQuery__Constraint* definition = action.constraint_def) {
+            kept.referenced = strings_of(definition->pk_attrs, definition->n_pk_attrs);
+        }
+        action.node = nullptr;
+        action.column_def = nullptr;
+        action.constraint_def = nullptr;
+        kept.action = action;
+        result.actions.push_back(std::move(kept));
+    }
 }
 
 void FileJudge::judge(const Script& script, LintResult& result) {
@@ -291,13 +356,7 @@ void FileJudge::judge(const Script& script, LintResult& result) {
         check_suppressions(result);
         verdict(result);
         if (input_.keep_actions) {
-            for (Action& action : actions_) {
-                action.node = nullptr;
-                action.column_def = nullptr;
-                action.constraint_def = nullptr;
-                result.actions.push_back(
-                    {.file = file_index_, .action = action, .line = script.line_of(action.begin)});
-            }
+            keep_actions(result);
         }
     }
     std::ranges::move(findings_, std::back_inserter(result.findings));
@@ -371,7 +430,7 @@ void sort_findings(std::vector<Finding>& findings) {
 Result<LintResult> judge_project(const LintInput& input) {
     LintResult result;
     result.findings = input.project.findings;
-    Schema schema;
+    FileJudge::History history;
     ReadAhead ahead(input);
     for (std::size_t i = 0; i < input.project.files.size(); ++i) {
         TRY(const Script script, ahead.take(i));
@@ -380,7 +439,7 @@ Result<LintResult> judge_project(const LintInput& input) {
             input.project.files[i].pending &&
             scope_of_file(input, input.project.files[i], script) == Scope::kAllPending;
         const auto number = joined ? 1U : static_cast<std::uint32_t>(i + 2);
-        FileJudge(input, schema, i, number).judge(script, result);
+        FileJudge(input, history, i, number).judge(script, result);
     }
     sort_findings(result.findings);
     return result;

@@ -13,6 +13,7 @@
 
 #include "base/finding.hpp"
 #include "base/result.hpp"
+#include "migrate/lint/lock_ledger.hpp"
 #include "migrate/lint/rule.hpp"
 
 namespace howdah::migrate::lint {
@@ -63,7 +64,8 @@ struct FileVerdict {
     DeployOrder order = DeployOrder::kAny;
     std::size_t statements = 0;
     std::size_t findings = 0;
-    std::vector<std::string> impacts = {};  // the worst locks, one line each
+    std::vector<std::string> impacts = {};             // the worst locks, one line each
+    std::vector<LedgerTransaction> transactions = {};  // those that lock tables in use
 };
 
 // What an action touches, for those who look at the live database or at the trace afterwards.
@@ -71,6 +73,8 @@ struct JudgedAction {
     std::size_t file = 0;  // of Project::files
     Action action;         // without nodes
     std::uint32_t line = 0;
+    std::string text = {};                     // the statement, or the subcommand
+    std::vector<std::string> referenced = {};  // foreign keys: the other table's columns
 };
 
 struct LintResult {

@@ -306,6 +306,46 @@ TEST(Lint, RealHistories) {
     EXPECT_TRUE(has(result, "set-not-null-scans"));
 }
 
+TEST(Lint, LedgerSaysWhatIsHeldAcrossWhat) {
+    Folder folder;
+    folder.write("0001_a.sql", "CREATE TABLE a (x int, y int);\nCREATE TABLE b (x int);\n");
+    folder.write("0002_b.sql",
+                 "BEGIN;\nALTER TABLE a ADD z int;\nCREATE INDEX ON b (x);\n"
+                 "ALTER TABLE a ALTER x SET NOT NULL;\nCOMMIT;\nSELECT 1;\n");
+    const LintResult result = lint_folder(folder.path());
+    EXPECT_TRUE(result.files[0].transactions.empty()) << "nobody uses what it makes";
+    ASSERT_EQ(result.files[1].transactions.size(), 1U);
+    const LedgerTransaction& locked = result.files[1].transactions[0];
+    EXPECT_EQ(locked.first_line, 1U);
+    EXPECT_EQ(locked.last_line, 5U);
+    ASSERT_EQ(locked.locks.size(), 2U);
+    EXPECT_EQ(locked.locks[0].table, "a");
+    EXPECT_EQ(locked.locks[0].lock, Lock::kAccessExclusive);
+    EXPECT_EQ(locked.locks[0].line, 2U);
+    EXPECT_EQ(locked.locks[0].held_across, 2U);
+    EXPECT_EQ(locked.locks[0].work,
+              (std::vector<std::string>{"line 3 builds an index of b", "line 4 reads all of a"}));
+    EXPECT_EQ(locked.locks[1].lock, Lock::kShare);
+    EXPECT_EQ(locked.locks[1].held_across, 1U);
+}
+
+TEST(Lint, OppositeOrderOfLocks) {
+    Folder folder;
+    folder.write("0001_a.sql", "CREATE TABLE a (x int);\nCREATE TABLE b (x int);\n");
+    folder.write("0002_b.sql",
+                 "BEGIN;\nALTER TABLE a ADD z int;\nALTER TABLE b ADD z int;\nCOMMIT;\n");
+    folder.write("0003_c.sql",
+                 "BEGIN;\nALTER TABLE a ADD q int;\nALTER TABLE b ADD q int;\nCOMMIT;\n");
+    EXPECT_FALSE(has(lint_folder(folder.path()), "lock-order-differs"));
+    folder.write("0004_d.sql",
+                 "BEGIN;\nALTER TABLE b ADD r int;\nALTER TABLE a ADD r int;\nCOMMIT;\n");
+    const LintResult result = lint_folder(folder.path());
+    const auto found = std::ranges::find(result.findings, "lock-order-differs", &Finding::rule);
+    ASSERT_NE(found, result.findings.end());
+    EXPECT_EQ(found->line, 3U);
+    EXPECT_EQ(found->message, "a is locked after b; 0002_b.sql:3 locks them the other way round");
+}
+
 TEST(Settings, ErrorsNameFileAndLine) {
     const auto good = read_settings(
         "[lint]\npostgres = 16\ndisable = [\"drop-table\"]\n[lint.severity]\ndrop-column = "

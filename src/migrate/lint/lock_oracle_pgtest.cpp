@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "migrate/interpreter.hpp"
+#include "migrate/lint/lint.hpp"
 #include "migrate/lint/observe.hpp"
 #include "migrate/lint/scratch_server.hpp"
 #include "migrate/lint/trace.hpp"
@@ -82,6 +83,60 @@ std::string show(const std::vector<TableEffect>& effects) {
     return text;
 }
 
+// What howdah lint says about the statement: the rules that call its work dangerous. Rules about
+// lost data, broken applications and style are another matter.
+std::vector<std::string> alarms(const OracleCase& each) {
+    Project project;
+    project.files = {{.path = "history", .name = "history", .judged = false},
+                     {.path = "migration", .name = "migration"}};
+    const LintConfig config;
+    const auto result = judge_project(
+        {.project = project, .config = config, .read = [&](const MigrationFile& file) {
+             return Result<std::string>(file.path == "history" ? each.setup : each.statement + ";");
+         }});
+    std::vector<std::string> found;
+    for (const Finding& finding : result->findings) {
+        const Rule* rule = find_rule(finding.rule);
+        const bool other = finding.rule.starts_with("drop-") ||
+                           finding.rule.starts_with("rename-") ||
+                           finding.rule.starts_with("data-") || finding.rule == "truncate-table" ||
+                           finding.rule.find("-may-fail-") != std::string::npos;
+        if (rule != nullptr && finding.risk == Risk::kHigh && !other) {
+            found.push_back(finding.rule);
+        }
+    }
+    return found;
+}
+
+// A rewrite, or all rows read under a lock that stops writes. TRUNCATE's new file holds no rows,
+// and nobody writes to a materialized view but another REFRESH.
+bool is_dangerous(const OracleCase& each, const std::vector<TableEffect>& effects) {
+    if (each.statement.starts_with("truncate") ||
+        each.statement.starts_with("refresh materialized view concurrently")) {
+        return false;
+    }
+    return std::ranges::any_of(effects, [](const TableEffect& effect) {
+        return effect.rewrite || ((effect.scan || effect.build) && blocks_writes(effect.lock));
+    });
+}
+
+struct Verdicts {
+    int dangerous = 0;
+    std::vector<std::string> missed;
+    std::vector<std::string> false_alarms;
+
+    void add(const OracleCase& each, bool danger) {
+        const std::vector<std::string> said = alarms(each);
+        dangerous += danger ? 1 : 0;
+        const std::string text = fmt::format("{}>> {}", each.setup, each.statement);
+        if (danger && said.empty()) {
+            missed.push_back(text);
+        } else if (!danger && !said.empty()) {
+            false_alarms.push_back(fmt::format("{}: {}", text, fmt::join(said, ", ")));
+        }
+    }
+};
+
 TableEffect effect_on(const std::vector<TableEffect>& effects, const std::string& table) {
     const auto found = std::ranges::find(effects, table, &TableEffect::table);
     return found == effects.end() ? TableEffect{.table = table} : *found;
@@ -123,6 +178,7 @@ TEST_F(LockOracle, EveryStatementOfTheTable) {
     const std::vector<OracleCase> cases = read_cases();
     ASSERT_GT(cases.size(), 140U);
     Observer observer(*main_, *side_);
+    Verdicts verdicts;
     for (const OracleCase& each : cases) {
         SCOPED_TRACE(each.setup + ">> " + each.statement);
         reset();
@@ -142,6 +198,7 @@ TEST_F(LockOracle, EveryStatementOfTheTable) {
                 ASSERT_TRUE(lock.has_value()) << lock.error().message;
                 EXPECT_EQ(lock_name(*lock), lock_name(effect.lock)) << effect.table;
             }
+            verdicts.add(each, is_dangerous(each, predicted.effects));
             continue;
         }
         const auto seen = observer.in_transaction(each.statement, false);
@@ -153,7 +210,12 @@ TEST_F(LockOracle, EveryStatementOfTheTable) {
                                     .lenient = predicted.lenient};
         EXPECT_EQ(differences(comparison), std::vector<std::string>{})
             << "predicted:" << show(predicted.effects) << "\nobserved:" << show(seen->effects);
+        verdicts.add(each, is_dangerous(each, seen->effects));
     }
+    EXPECT_GT(verdicts.dangerous, 60);
+    EXPECT_EQ(verdicts.missed, std::vector<std::string>{});
+    EXPECT_LE(verdicts.false_alarms.size(), 2U)
+        << fmt::format("{}", fmt::join(verdicts.false_alarms, "\n"));
 }
 
 TEST_F(LockOracle, EveryPairOfTypes) {

@@ -140,6 +140,10 @@ void blank_section(std::string& text, std::string_view marker, std::string_view 
 }
 
 bool find_no_transaction(std::string_view text, Tool tool) {
+    if (text.starts_with("-- howdah:no-transaction") ||
+        text.find("\n-- howdah:no-transaction") != std::string_view::npos) {
+        return true;
+    }
     switch (tool) {
         case Tool::kGoose:
             return text.find("+goose NO TRANSACTION") != std::string_view::npos;

@@ -12,7 +12,7 @@ namespace {
 void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
     if ((a.kind == ActionKind::kUpdate || a.kind == ActionKind::kDelete) && a.has(kNoWhere) &&
-        !a.fresh) {
+        !a.has(kBatched) && !a.fresh) {
         sink.at(a, fmt::format("every row of {} is {} at once", a.table,
                                a.kind == ActionKind::kUpdate ? "written" : "deleted"));
     }
@@ -28,7 +28,9 @@ const Rule rule_data_change_without_where{
     .why =
         "It holds row locks on all rows to the end, doubles the table (UPDATE), floods "
         "WAL and replicas, and loses what DELETE takes.",
-    .fix = "Key-range batches outside the schema change, with a commit each.",
+    .fix =
+        "Key-range batches outside the schema change, with a commit each: howdah migrate makes "
+        "them where `-- howdah:backfill` stands in front.",
     .flagged = "UPDATE orders SET region = 'eu';",
     .clean = "UPDATE orders SET region = 'eu' WHERE id BETWEEN 1 AND 10000 AND region IS NULL;",
     .on = true,

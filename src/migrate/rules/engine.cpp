@@ -38,6 +38,20 @@ const Rule rule_suppression_without_reason{
     .clean = "DROP TABLE t; -- howdah-ignore drop-table -- unused since 3.2",
     .on = false};
 
+const Rule rule_lock_order_differs{
+    .name = "lock-order-differs",
+    .title = "Two transactions lock the same tables in opposite order.",
+    .severity = Severity::kWarning,
+    .risk = Risk::kLow,
+    .why =
+        "Each may hold what the other waits for: two deploys at once, or the application with the "
+        "order that one of them has, end in a deadlock, and one of them is rolled back.",
+    .fix = "Lock tables in one order everywhere, or one table a transaction.",
+    .flagged =
+        "BEGIN; ALTER TABLE a ADD x int; ALTER TABLE b ADD x int; COMMIT; BEGIN; ALTER TABLE b ADD "
+        "y int; ALTER TABLE a ADD y int; COMMIT;",
+    .clean = "both transactions: a, then b"};
+
 const Rule rule_history_entry_skipped{
     .name = "history-entry-skipped",
     .title = "The tool will skip this migration silently.",

@@ -24,7 +24,7 @@ const Rule rule_refresh_materialized_view_blocks{
     .name = "refresh-materialized-view-blocks",
     .title = "REFRESH MATERIALIZED VIEW locks the view against reads until the query has run.",
     .severity = Severity::kWarning,
-    .risk = Risk::kMedium,
+    .risk = Risk::kHigh,
     .why =
         "ACCESS EXCLUSIVE on the view for the whole run of its query. CONCURRENTLY takes "
         "EXCLUSIVE: reads go on.",

@@ -173,6 +173,8 @@ void read_alter_command(Facts& facts, const std::string& table,
         change.name = def->column_def->colname;
     } else if (def != nullptr && def->node_case == PG_QUERY__NODE__NODE_CONSTRAINT) {
         change.name = def->constraint->conname != nullptr ? def->constraint->conname : "";
+        const char* index = def->constraint->indexname;
+        change.takes_index = index != nullptr && *index != 0 ? pg::quoted_name(index) : "";
         want(facts, relation_name(def->constraint->pktable), LockMode::kShareRowExclusive);
     } else if (def != nullptr && def->node_case == PG_QUERY__NODE__NODE_PARTITION_CMD) {
         change.name = relation_name(def->partition_cmd->name);

@@ -42,6 +42,7 @@ struct Change {
     ChangeKind kind = ChangeKind::kOther;
     std::string relation;  // the table, view, type, schema or sequence; of an index its table
     std::string name;      // column, constraint, enum value, partition; an index, quoted
+    std::string takes_index = {};  // constraint USING INDEX: the index, renamed to `name` by it
     bool concurrently = false;
     bool if_exists = false;  // IF [NOT] EXISTS, OR REPLACE: it may have been there before
 };

@@ -114,6 +114,12 @@ Result<std::vector<Found>> read_statements(const ScriptText& script) {
     }
 }
 
+bool is_block(std::string_view sql) {
+    sql::Lexer lexer(sql);
+    const sql::Token first = lexer.next_code();
+    return sql::is_word(first, sql, "call") || sql::is_word(first, sql, "do");
+}
+
 class Planner {
   public:
     Planner(const ScriptText& script, TransactionScope scope)
@@ -204,7 +210,9 @@ Result<> Planner::add(Found found) {
             fmt::format("this cannot run inside the transaction that line {} begins", begin_line_),
             "move it behind the COMMIT, or into a file of its own");
     }
-    if (facts.own_transaction) {
+    // In a file that asks for no transaction, a block may hold COMMITs of its own.
+    const bool block = !script_.in_transaction && !explicit_ && is_block(found.statement.sql);
+    if (facts.own_transaction || block) {
         apart(StepKind::kAutocommit, std::move(found));
     } else if (backfill) {
         apart(StepKind::kBackfill, std::move(found));

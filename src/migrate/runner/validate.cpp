@@ -61,17 +61,17 @@ Expectations expectations_of(const std::vector<PlannedMigration>& ran) {
 // Whether a later change may have taken the object away again or renamed it.
 bool changed_later(const Expectations& all, std::size_t at) {
     const Change& made = all.changes[at];
-    return std::any_of(all.changes.begin() + static_cast<std::ptrdiff_t>(at) + 1, all.changes.end(),
-                       [&](const Change& later) {
-                           const bool drops = later.kind == ChangeKind::kDropTable ||
-                                              later.kind == ChangeKind::kDropIndex ||
-                                              later.kind == ChangeKind::kDropSchema ||
-                                              later.kind == ChangeKind::kOther;
-                           const bool same =
-                               later.relation == made.relation || later.relation == made.name ||
-                               later.relation.empty() || later.kind == ChangeKind::kDropSchema;
-                           return drops && same;
-                       });
+    return std::any_of(
+        all.changes.begin() + static_cast<std::ptrdiff_t>(at) + 1, all.changes.end(),
+        [&](const Change& later) {
+            const bool drops =
+                later.kind == ChangeKind::kDropTable || later.kind == ChangeKind::kDropIndex ||
+                later.kind == ChangeKind::kDropSchema || later.kind == ChangeKind::kOther;
+            const bool same = later.relation == made.relation || later.relation == made.name ||
+                              later.relation.empty() || later.kind == ChangeKind::kDropSchema;
+            const bool takes = !later.takes_index.empty() && made.name.ends_with(later.takes_index);
+            return (drops && same) || takes;
+        });
 }
 
 Result<> check_object(pg::Connection& db, const Change& change, std::vector<Finding>& findings) {

@@ -1,0 +1,30 @@
+// Where a call stands: in which loops, in a transaction, in which function. Inside module insight.
+#pragma once
+
+#include <vector>
+
+#include "insight/module.hpp"
+
+namespace howdah::insight {
+
+struct Loop {
+    NodeId node = kNoNode;      // statement, or the callback's function
+    NodeId iterable = kNoNode;  // what is iterated over, where there is such a thing
+    bool concurrent = false;    // all turns at once: Promise.all(xs.map(...)), forEach(async ...)
+    bool collection = false;    // over the elements of something; else for (;;), while
+    bool literal = false;       // over a literal list of at most kLiteralMax elements
+};
+inline constexpr std::size_t kLiteralMax = 10;
+
+struct CodeContext {
+    std::vector<Loop> loops = {};  // innermost first
+    NodeId transaction = kNoNode;  // the callback of an interactive transaction
+    NodeId function = kNoNode;     // the function that holds it, callbacks passed through
+};
+
+CodeContext context_of(const Module& module, NodeId node);
+
+// The turn depends on another turn's result or waits: paging, polling, retrying.
+bool is_paced(const Module& module, const Loop& loop);
+
+}  // namespace howdah::insight

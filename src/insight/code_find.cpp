@@ -1,0 +1,408 @@
+// find_queries: which calls send statements.
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "insight/code_query.hpp"
+
+namespace howdah::insight {
+namespace {
+
+struct Method {
+    std::string_view name;
+    Verb verb;
+    bool distinctive;  // no other library's objects have it
+};
+
+constexpr auto kPrismaMethods = std::to_array<Method>({
+    {"findUnique", Verb::kFindOne, true},
+    {"findUniqueOrThrow", Verb::kFindOne, true},
+    {"findFirst", Verb::kFindOne, true},
+    {"findFirstOrThrow", Verb::kFindOne, true},
+    {"findMany", Verb::kFindMany, true},
+    {"create", Verb::kCreate, false},
+    {"createMany", Verb::kCreateMany, true},
+    {"createManyAndReturn", Verb::kCreateMany, true},
+    {"update", Verb::kUpdate, false},
+    {"updateMany", Verb::kUpdateMany, true},
+    {"updateManyAndReturn", Verb::kUpdateMany, true},
+    {"upsert", Verb::kUpsert, true},
+    {"delete", Verb::kDelete, false},
+    {"deleteMany", Verb::kDeleteMany, true},
+    {"aggregate", Verb::kAggregate, false},
+    {"groupBy", Verb::kAggregate, true},
+    {"count", Verb::kAggregate, false},
+});
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return out;
+}
+
+// prisma, this.prisma, ctx.db: the last name.
+std::string_view last_name(const Syntax& syntax, NodeId node) {
+    node = syntax.bare(node);
+    if (syntax.is(node, Kind::kMember)) {
+        const NodeId name = syntax.child(node, Field::kProperty);
+        return name == kNoNode ? std::string_view() : syntax.text(name);
+    }
+    if (syntax.is(node, Kind::kCall)) {
+        return syntax.callee(node);  // getPrisma().user
+    }
+    return syntax.is(node, Kind::kIdentifier) ? syntax.text(node) : std::string_view();
+}
+
+bool named_like_client(std::string_view name) {
+    const std::string low = lower(name);
+    static constexpr auto kNames = std::to_array<std::string_view>(
+        {"db", "tx", "trx", "client", "database", "orm", "conn", "transaction", "t", "dbclient"});
+    return low.find("prisma") != std::string::npos || low.find("drizzle") != std::string::npos ||
+           low.ends_with("db") || std::ranges::find(kNames, low) != kNames.end();
+}
+
+enum class ClientKind : std::uint8_t { kNo, kMaybe, kPrisma, kDrizzle };
+
+class Finder {
+  public:
+    Finder(const Module& module, const Schema& schema)
+        : module_(module), syntax_(module.syntax()), schema_(schema) {}
+
+    std::vector<CodeQuery> find() {
+        for (NodeId node = 0; node < syntax_.size(); ++node) {
+            if (syntax_.is(node, Kind::kCall)) {
+                visit(node);
+            }
+        }
+        return std::move(queries_);
+    }
+
+  private:
+    void visit(NodeId call);
+    bool visit_prisma(NodeId call, NodeId member, std::string_view method);
+    bool visit_drizzle(NodeId call, NodeId member, std::string_view method);
+    bool visit_relational(NodeId call, NodeId member, std::string_view method);
+    void visit_chain(NodeId call, NodeId member, std::string_view method);
+    bool visit_raw(NodeId call, NodeId member, std::string_view method);
+    void visit_tag(NodeId call);
+    ClientKind client_kind(NodeId node) const;
+    ClientKind kind_of_value(NodeId value, int depth) const;
+
+    const Module& module_;
+    const Syntax& syntax_;
+    const Schema& schema_;
+    std::vector<CodeQuery> queries_;
+};
+
+ClientKind Finder::kind_of_value(NodeId value, int depth) const {
+    value = syntax_.bare(value);
+    if (value == kNoNode || depth > 8) {
+        return ClientKind::kNo;
+    }
+    switch (syntax_.kind(value)) {
+        case Kind::kNew: {
+            const NodeId constructor = syntax_.child(value, Field::kConstructor);
+            return constructor != kNoNode &&
+                           syntax_.text(constructor).find("Prisma") != std::string_view::npos
+                       ? ClientKind::kPrisma
+                       : ClientKind::kNo;
+        }
+        case Kind::kCall: {
+            const std::string_view callee = syntax_.callee(value);
+            if (callee == "drizzle") {
+                return ClientKind::kDrizzle;
+            }
+            const NodeId function = syntax_.bare(syntax_.child(value, Field::kFunction));
+            if (callee == "$extends" && syntax_.is(function, Kind::kMember)) {
+                return kind_of_value(syntax_.child(function, Field::kObject), depth + 1);
+            }
+            return callee.find("Prisma") != std::string_view::npos ? ClientKind::kPrisma
+                                                                   : ClientKind::kNo;
+        }
+        case Kind::kBinary:  // globalThis.prisma ?? new PrismaClient()
+            return kind_of_value(syntax_.child(value, Field::kRight), depth + 1);
+        case Kind::kIdentifier: {
+            const Binding* binding = module_.resolve(value);
+            return binding == nullptr || binding->value == kNoNode || binding->value == value
+                       ? ClientKind::kNo
+                       : kind_of_value(binding->value, depth + 1);
+        }
+        default:
+            return ClientKind::kNo;
+    }
+}
+
+ClientKind Finder::client_kind(NodeId node) const {
+    node = syntax_.bare(node);
+    if (node == kNoNode) {
+        return ClientKind::kNo;
+    }
+    if (const ClientKind known = kind_of_value(node, 0); known != ClientKind::kNo) {
+        return known;
+    }
+    const std::string_view name = last_name(syntax_, node);
+    if (lower(name).find("prisma") != std::string::npos) {
+        return ClientKind::kPrisma;
+    }
+    // The parameter of prisma.$transaction(async (tx) => ...)
+    if (syntax_.is(node, Kind::kIdentifier)) {
+        const Binding* binding = module_.resolve(node);
+        if (binding != nullptr && binding->parameter) {
+            const NodeId function = binding->scope;
+            const NodeId list = syntax_.parent(function);
+            if (list != kNoNode && syntax_.is(list, Kind::kArguments)) {
+                const std::string_view callee = syntax_.callee(syntax_.parent(list));
+                if (callee == "$transaction") {
+                    return ClientKind::kPrisma;
+                }
+                if (callee == "transaction") {
+                    return ClientKind::kMaybe;
+                }
+            }
+        }
+    }
+    return named_like_client(name) ? ClientKind::kMaybe : ClientKind::kNo;
+}
+
+void Finder::visit(NodeId call) {
+    const NodeId member = syntax_.bare(syntax_.child(call, Field::kFunction));
+    if (!syntax_.is(member, Kind::kMember)) {
+        visit_tag(call);
+        return;
+    }
+    const NodeId property = syntax_.child(member, Field::kProperty);
+    if (property == kNoNode) {
+        return;
+    }
+    const std::string_view method = syntax_.text(property);
+    if (visit_relational(call, member, method) || visit_prisma(call, member, method) ||
+        visit_raw(call, member, method)) {
+        return;
+    }
+    visit_drizzle(call, member, method);
+}
+
+bool Finder::visit_prisma(NodeId call, NodeId member, std::string_view method) {
+    const auto known = std::ranges::find(kPrismaMethods, method, &Method::name);
+    const NodeId model = syntax_.bare(syntax_.child(member, Field::kObject));
+    if (known == kPrismaMethods.end() || !syntax_.is(model, Kind::kMember)) {
+        return false;
+    }
+    const NodeId client = syntax_.child(model, Field::kObject);
+    const NodeId name = syntax_.child(model, Field::kProperty);
+    if (client == kNoNode || name == kNoNode) {
+        return false;
+    }
+    CodeQuery query{.orm = Orm::kPrisma, .verb = known->verb, .method = method};
+    query.model = syntax_.text(name);
+    query.table = schema_.find_model(query.model);
+    const ClientKind kind = client_kind(client);
+    const bool in_schema = query.table != nullptr &&
+                           std::ranges::find(query.table->models, query.model, &Model::accessor) !=
+                               query.table->models.end();
+    query.certain = kind == ClientKind::kPrisma || (in_schema && kind != ClientKind::kDrizzle);
+    const bool guessed = kind == ClientKind::kMaybe && known->distinctive;
+    const bool this_client = syntax_.is(syntax_.bare(client), Kind::kThis);
+    if (kind != ClientKind::kPrisma && !guessed &&
+        !(in_schema && (kind != ClientKind::kNo || known->distinctive || this_client))) {
+        return false;
+    }
+    if (query.model.starts_with('$') || syntax_.text(client).ends_with(".query")) {
+        return false;
+    }
+    query.call = call;
+    query.head = member;
+    query.client = client;
+    query.throwing = method.ends_with("OrThrow");
+    query.by_unique = method.starts_with("findUnique");
+    query.inputs = {syntax_.child(call, Field::kArguments)};
+    read_prisma_options(module_, schema_, query);
+    queries_.push_back(std::move(query));
+    return true;
+}
+
+// db.query.users.findMany({...})
+bool Finder::visit_relational(NodeId call, NodeId member, std::string_view method) {
+    if (method != "findMany" && method != "findFirst") {
+        return false;
+    }
+    const NodeId model = syntax_.bare(syntax_.child(member, Field::kObject));
+    if (!syntax_.is(model, Kind::kMember)) {
+        return false;
+    }
+    const NodeId list = syntax_.bare(syntax_.child(model, Field::kObject));
+    if (!syntax_.is(list, Kind::kMember) ||
+        syntax_.text(syntax_.child(list, Field::kProperty)) != "query") {
+        return false;
+    }
+    CodeQuery query{.orm = Orm::kDrizzle,
+                    .verb = method == "findMany" ? Verb::kFindMany : Verb::kFindOne,
+                    .method = method};
+    query.model = syntax_.text(syntax_.child(model, Field::kProperty));
+    query.table = schema_.find_model(query.model);
+    query.certain = true;
+    query.call = call;
+    query.head = member;
+    query.client = syntax_.child(list, Field::kObject);
+    query.inputs = {syntax_.child(call, Field::kArguments)};
+    read_drizzle_relational(module_, schema_, query);
+    queries_.push_back(std::move(query));
+    return true;
+}
+
+bool Finder::visit_drizzle(NodeId call, NodeId member, std::string_view method) {
+    static constexpr auto kStarts = std::to_array<std::string_view>(
+        {"select", "selectDistinct", "selectDistinctOn", "insert", "update", "delete", "$count"});
+    if (std::ranges::find(kStarts, method) == kStarts.end()) {
+        return false;
+    }
+    NodeId client = syntax_.bare(syntax_.child(member, Field::kObject));
+    if (syntax_.is(client, Kind::kCall) && syntax_.callee(client) == "with") {
+        client =
+            syntax_.child(syntax_.bare(syntax_.child(client, Field::kFunction)), Field::kObject);
+    }
+    if (client == kNoNode || syntax_.is(client, Kind::kCall)) {
+        return false;
+    }
+    visit_chain(call, member, method);
+    return true;
+}
+
+// db.select().from(t).where(...): from the first call up to the last.
+void Finder::visit_chain(NodeId call, NodeId member, std::string_view method) {
+    std::vector<std::pair<std::string_view, NodeId>> links{{method, call}};
+    NodeId last = call;
+    for (;;) {
+        const NodeId up = syntax_.parent(last);
+        const NodeId above = up == kNoNode ? kNoNode : syntax_.parent(up);
+        if (!syntax_.is(up, Kind::kMember) || syntax_.field(last) != Field::kObject ||
+            !syntax_.is(above, Kind::kCall) || syntax_.field(up) != Field::kFunction) {
+            break;
+        }
+        links.emplace_back(syntax_.text(syntax_.child(up, Field::kProperty)), above);
+        last = above;
+    }
+    const auto has = [&](std::string_view name) {
+        return std::ranges::find(links, name, &std::pair<std::string_view, NodeId>::first) !=
+               links.end();
+    };
+    const NodeId client = syntax_.child(member, Field::kObject);
+    const ClientKind kind = client_kind(client);
+    const std::vector<NodeId> arguments = syntax_.arguments(call);
+    const Table* target =
+        arguments.empty() ? nullptr : drizzle_table(module_, schema_, arguments.front());
+    const bool select = method.starts_with("select");
+    const bool shaped = select               ? has("from")
+                        : method == "insert" ? has("values") || has("select")
+                        : method == "update"
+                            ? has("set")
+                            : target != nullptr || (has("where") || has("returning"));
+    // `supabase.from(..)` and Map.delete() look alike: a client or a known table decides.
+    const bool is_query = shaped && (kind == ClientKind::kDrizzle || kind == ClientKind::kMaybe ||
+                                     target != nullptr || (select && has("from") && has("where")));
+    if (!is_query || kind == ClientKind::kPrisma) {
+        return;
+    }
+    CodeQuery query{.orm = Orm::kDrizzle, .method = method};
+    query.verb = select               ? Verb::kFindMany
+                 : method == "insert" ? Verb::kCreate
+                 : method == "update" ? Verb::kUpdateMany
+                 : method == "delete" ? Verb::kDeleteMany
+                                      : Verb::kAggregate;
+    query.call = last;
+    query.head = member;
+    query.client = client;
+    query.table = target;
+    query.certain = kind == ClientKind::kDrizzle || target != nullptr;
+    read_drizzle_chain(module_, schema_, query, links);
+    queries_.push_back(std::move(query));
+}
+
+bool Finder::visit_raw(NodeId call, NodeId member, std::string_view method) {
+    static constexpr auto kMethods = std::to_array<std::string_view>(
+        {"$queryRaw", "$executeRaw", "$queryRawUnsafe", "$executeRawUnsafe", "$queryRawTyped",
+         "query", "unsafe", "execute", "raw", "any", "one", "oneOrNone", "many", "manyOrNone",
+         "none"});
+    const std::vector<NodeId> arguments = syntax_.arguments(call);
+    if (std::ranges::find(kMethods, method) == kMethods.end() || arguments.empty()) {
+        return false;
+    }
+    NodeId literal = syntax_.bare(arguments.front());
+    if (syntax_.is(literal, Kind::kObject)) {
+        literal =
+            syntax_.bare(syntax_.property(literal, "text"));  // client.query({ text, values })
+    }
+    if (syntax_.is(literal, Kind::kIdentifier)) {
+        literal = module_.value_of(literal);
+    }
+    bool tagged = syntax_.is(syntax_.child(call, Field::kArguments), Kind::kTemplate);
+    if (syntax_.is(literal,
+                   Kind::kCall)) {  // db.execute(sql`...`), prisma.$queryRaw(Prisma.sql`...`)
+        const NodeId inner = syntax_.child(literal, Field::kArguments);
+        if (syntax_.callee(literal) != "sql" || !syntax_.is(inner, Kind::kTemplate)) {
+            return false;
+        }
+        literal = inner;
+        tagged = true;
+    }
+    CodeQuery query{.orm = Orm::kRaw, .verb = Verb::kRaw, .method = method};
+    query.call = call;
+    query.head = member;
+    query.client = syntax_.child(member, Field::kObject);
+    query.inputs = {syntax_.child(call, Field::kArguments)};
+    query.certain = true;
+    if (literal == kNoNode || !read_sql_text(module_, schema_, literal, query)) {
+        return false;
+    }
+    query.pasted = query.pasted && !tagged;
+    queries_.push_back(std::move(query));
+    return true;
+}
+
+// sql`select ...` by itself: postgres.js, Neon, slonik. Inside of another call it is that call's.
+void Finder::visit_tag(NodeId call) {
+    const NodeId literal = syntax_.child(call, Field::kArguments);
+    const NodeId function = syntax_.bare(syntax_.child(call, Field::kFunction));
+    if (!syntax_.is(literal, Kind::kTemplate) || !syntax_.is(function, Kind::kIdentifier) ||
+        (syntax_.text(function) != "sql" && syntax_.text(function) != "pgsql")) {
+        return;
+    }
+    const NodeId parent = syntax_.parent(call);
+    if (!syntax_.is(parent, Kind::kAwait) && !syntax_.is(parent, Kind::kReturn) &&
+        !syntax_.is(parent, Kind::kArrow) && !syntax_.is(parent, Kind::kArray)) {
+        return;  // a fragment, or kept for db.execute()
+    }
+    CodeQuery query{.orm = Orm::kRaw, .verb = Verb::kRaw, .method = "sql"};
+    query.call = call;
+    query.head = function;
+    query.inputs = {literal};
+    query.certain = true;
+    if (read_sql_text(module_, schema_, literal, query)) {
+        query.pasted = false;
+        queries_.push_back(std::move(query));
+    }
+}
+
+}  // namespace
+
+bool is_write(Verb verb) {
+    switch (verb) {
+        case Verb::kCreate:
+        case Verb::kCreateMany:
+        case Verb::kUpdate:
+        case Verb::kUpdateMany:
+        case Verb::kUpsert:
+        case Verb::kDelete:
+        case Verb::kDeleteMany:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::vector<CodeQuery> find_queries(const Module& module, const Schema& schema) {
+    return Finder(module, schema).find();
+}
+
+}  // namespace howdah::insight

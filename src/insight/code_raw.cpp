@@ -1,0 +1,251 @@
+// read_sql_text: SQL inside strings and templates, values replaced by $n.
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "insight/code_query.hpp"
+
+namespace howdah::insight {
+namespace {
+
+bool starts_like_sql(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(" \t\r\n(");
+    if (begin == std::string_view::npos) {
+        return false;
+    }
+    std::string word;
+    for (std::size_t i = begin; i < text.size() && word.size() < 10; ++i) {
+        if (std::isalpha(static_cast<unsigned char>(text[i])) == 0) {
+            break;
+        }
+        word += static_cast<char>(std::tolower(static_cast<unsigned char>(text[i])));
+    }
+    static constexpr auto kWords = std::to_array<std::string_view>(
+        {"select", "insert", "update", "delete", "with", "merge", "values"});
+    return std::ranges::find(kWords, word) != kWords.end() && text.size() > begin + word.size() + 4;
+}
+
+class SqlText {
+  public:
+    SqlText(const Module& module, const Schema& schema, CodeQuery& query)
+        : module_(module), syntax_(module.syntax()), schema_(schema), query_(query) {}
+
+    bool read(NodeId literal) {
+        query_.sql_certain = true;
+        if (!add(literal, 0)) {
+            return false;
+        }
+        return starts_like_sql(query_.sql);
+    }
+
+  private:
+    bool add(NodeId node, int depth);
+    void add_template(NodeId node);
+    void add_substitution(NodeId node);
+    void add_piece(Range range);
+    bool add_constant(NodeId node);
+    void paste(NodeId node, bool suspected);
+    bool is_assembled(NodeId node) const;
+    bool is_constant(NodeId node, int depth) const;
+    // A table or column of Drizzle by its SQL name; "" for anything else.
+    std::string sql_name(NodeId node) const;
+
+    const Module& module_;
+    const Syntax& syntax_;
+    const Schema& schema_;
+    CodeQuery& query_;
+    int parameters_ = 0;
+};
+
+void SqlText::add_piece(Range range) {
+    query_.pieces.emplace_back(query_.sql.size(), range);
+    const std::string_view text = syntax_.text().substr(range.begin, range.end - range.begin);
+    // Escapes keep their length: \n becomes two blanks, \' a blank and the quote.
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '\\' || i + 1 == text.size()) {
+            query_.sql += text[i];
+            continue;
+        }
+        const char next = text[++i];
+        query_.sql += ' ';
+        query_.sql += std::isalpha(static_cast<unsigned char>(next)) != 0 ? ' ' : next;
+    }
+}
+
+std::string SqlText::sql_name(NodeId node) const {
+    if (const Table* table = drizzle_table(module_, schema_, node)) {
+        return table->name;
+    }
+    if (!syntax_.is(node, Kind::kMember)) {
+        return {};
+    }
+    const Table* table = drizzle_table(module_, schema_, syntax_.child(node, Field::kObject));
+    const NodeId name = syntax_.child(node, Field::kProperty);
+    const Column* column =
+        table == nullptr || name == kNoNode ? nullptr : table->field(syntax_.text(name));
+    return column == nullptr ? std::string() : table->name + "." + column->name;
+}
+
+void SqlText::add_substitution(NodeId substitution) {
+    const std::vector<NodeId> inner = syntax_.children(substitution);
+    const NodeId node = inner.empty() ? kNoNode : syntax_.bare(inner.front());
+    query_.pieces.emplace_back(query_.sql.size(), syntax_.range(substitution));
+    if (node != kNoNode) {
+        if (const std::string name = sql_name(node); !name.empty()) {
+            query_.sql += name;
+            return;
+        }
+    }
+    if (node != kNoNode && add_constant(node)) {
+        return;
+    }
+    // sql.raw(x), Prisma.join(ids), sql(rows): text or lists that only the run knows
+    if (syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary)) {
+        query_.sql_certain = false;
+    }
+    const bool quoted = query_.sql.ends_with('"');  // update "${table}": a name
+    query_.sql_certain = query_.sql_certain && !quoted;
+    query_.sql += "$" + std::to_string(++parameters_);
+    paste(substitution, quoted || is_assembled(node));
+}
+
+void SqlText::paste(NodeId node, bool suspected) {
+    const bool first = !query_.pasted;
+    if (first || (query_.pasted_suspected && !suspected)) {
+        query_.pasted_node = node;
+        query_.pasted_suspected = suspected;
+    }
+    query_.pasted = true;
+}
+
+// parts.join(', '), cond ? a : b, build(x): a piece of SQL rather than a value.
+bool SqlText::is_assembled(NodeId node) const {
+    return syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary);
+}
+
+// What only the program's own text decides: literals, and choices among them.
+bool SqlText::is_constant(NodeId node, int depth) const {
+    node = syntax_.bare(node);
+    if (node == kNoNode || depth > 8) {
+        return false;
+    }
+    const auto all = [&](NodeId list) {
+        const std::vector<NodeId> items = syntax_.children(list);
+        return !items.empty() && std::ranges::all_of(items, [&](NodeId item) {
+            return is_constant(syntax_.is(item, Kind::kPair) ? syntax_.value(item) : item,
+                               depth + 1);
+        });
+    };
+    switch (syntax_.kind(node)) {
+        case Kind::kString:
+        case Kind::kNumber:
+            return true;
+        case Kind::kTernary: {
+            const std::vector<NodeId> parts = syntax_.children(node);
+            return parts.size() == 3 && is_constant(parts[1], depth + 1) &&
+                   is_constant(parts[2], depth + 1);
+        }
+        case Kind::kBinary:
+        case Kind::kArray:
+        case Kind::kObject:
+            return all(node);
+        case Kind::kMember:
+        case Kind::kSubscript:  // ORDERS[key]
+            return is_constant(module_.value_of(syntax_.child(node, Field::kObject)), depth + 1);
+        case Kind::kIdentifier: {
+            const Binding* binding = module_.resolve(node);
+            if (binding == nullptr) {
+                return false;
+            }
+            const NodeId value = module_.value_of(node);
+            const NodeId loop = binding->scope;
+            return value != kNoNode
+                       ? is_constant(value, depth + 1)
+                       : syntax_.is(loop, Kind::kForIn) &&
+                             is_constant(module_.value_of(syntax_.child(loop, Field::kRight)),
+                                         depth + 1);
+        }
+        default:
+            return false;
+    }
+}
+
+// A constant is part of the statement; the number of a parameter is no value at all.
+bool SqlText::add_constant(NodeId node) {
+    if (query_.sql.ends_with('$')) {  // $${index}
+        query_.sql += std::to_string(++parameters_);
+        return true;
+    }
+    if (!is_constant(node, 0)) {
+        return false;
+    }
+    const NodeId value = module_.value_of(node);
+    if (syntax_.is(value, Kind::kString)) {
+        query_.sql += syntax_.string(value);
+    } else if (syntax_.is(value, Kind::kNumber)) {
+        query_.sql += syntax_.text(value);
+    } else {
+        query_.sql += "$" + std::to_string(++parameters_);
+        query_.sql_certain = false;
+    }
+    return true;
+}
+
+void SqlText::add_template(NodeId node) {
+    std::size_t at = syntax_.range(node).begin + 1;
+    const std::size_t end = syntax_.range(node).end - 1;
+    for (const NodeId part : syntax_.children(node)) {
+        if (!syntax_.is(part, Kind::kSubstitution)) {
+            continue;
+        }
+        add_piece({at, syntax_.range(part).begin});
+        add_substitution(part);
+        at = syntax_.range(part).end;
+    }
+    if (at < end) {
+        add_piece({at, end});
+    }
+}
+
+bool SqlText::add(NodeId node, int depth) {
+    node = syntax_.bare(node);
+    if (node == kNoNode || depth > 16) {
+        return false;
+    }
+    if (syntax_.is(node, Kind::kTemplate)) {
+        add_template(node);
+        return true;
+    }
+    if (syntax_.is(node, Kind::kString)) {
+        const Range range = syntax_.range(node);
+        if (range.end - range.begin >= 2) {
+            add_piece({range.begin + 1, range.end - 1});
+        }
+        return true;
+    }
+    if (syntax_.is(node, Kind::kBinary)) {  // 'select ... ' + where
+        if (!add(syntax_.child(node, Field::kLeft), depth + 1)) {
+            return false;
+        }
+        const NodeId right = syntax_.bare(syntax_.child(node, Field::kRight));
+        if (syntax_.is(right, Kind::kString) || syntax_.is(right, Kind::kTemplate)) {
+            return add(right, depth + 1);
+        }
+        query_.pieces.emplace_back(query_.sql.size(), syntax_.range(right));
+        if (!add_constant(right)) {
+            query_.sql += "$" + std::to_string(++parameters_);
+            query_.sql_certain = false;
+            paste(right, is_assembled(right));
+        }
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool read_sql_text(const Module& module, const Schema& schema, NodeId literal, CodeQuery& query) {
+    return SqlText(module, schema, query).read(literal);
+}
+
+}  // namespace howdah::insight

@@ -1,0 +1,112 @@
+// collect_files: which files a path means.
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "insight/project.hpp"
+
+namespace howdah::insight {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kFileBytesMax = 4 * 1024 * 1024;
+constexpr std::uintmax_t kDumpBytesMax = 256 * 1024 * 1024;  // logs and dumps
+constexpr std::size_t kBinaryProbe = 8192;
+
+bool is_source(const fs::path& path) {
+    static constexpr auto kEndings = std::to_array<std::string_view>(
+        {".sql", ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".prisma"});
+    const std::string name = path.filename().string();
+    const bool generated = name.ends_with(".d.ts") || name.ends_with(".min.js");
+    return !generated && std::ranges::find(kEndings, path.extension().string()) != kEndings.end();
+}
+
+bool is_skipped_folder(const fs::path& path) {
+    static constexpr auto kFolders = std::to_array<std::string_view>(
+        {"node_modules", "dist", "build", "out", "coverage", "vendor", "generated"});
+    const std::string name = path.filename().string();
+    return (name.size() > 1 && name.starts_with('.') && name != "..") ||
+           std::ranges::find(kFolders, name) != kFolders.end();
+}
+
+bool is_dump(const fs::path& path) {
+    const std::string ending = path.extension().string();
+    return ending == ".csv" || ending == ".json" || ending == ".log" || ending == ".ndjson";
+}
+
+Result<> read_into(const fs::path& path, std::vector<InputFile>& files,
+                   std::vector<Finding>& skipped) {
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(path, error);
+    const auto skip = [&](std::string message) {
+        skipped.push_back(finding_at(rule("file-skipped"), {.file = path.string()},
+                                     {.message = std::move(message)}));
+    };
+    if (!error && size > (is_dump(path) ? kDumpBytesMax : kFileBytesMax)) {
+        skip("too large: " + std::to_string(size) + " bytes");
+        return {};
+    }
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream) {
+        return fail(ErrorCode::kIo, path.string() + ": cannot be read");
+    }
+    std::string text{std::istreambuf_iterator<char>(stream), {}};
+    if (text.substr(0, kBinaryProbe).find('\0') != std::string::npos) {
+        skip("binary");
+        return {};
+    }
+    files.push_back({.path = path.lexically_normal().string(), .text = std::move(text)});
+    return {};
+}
+
+Result<> walk(const fs::path& folder, std::vector<InputFile>& files,
+              std::vector<Finding>& skipped) {
+    std::error_code error;
+    fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied,
+                                        error);
+    if (error) {
+        return fail(ErrorCode::kIo, folder.string() + ": " + error.message());
+    }
+    std::vector<fs::path> found;
+    for (const fs::recursive_directory_iterator end; at != end; at.increment(error)) {
+        if (error) {
+            break;
+        }
+        std::error_code ignored;
+        if (at->is_directory(ignored)) {
+            if (is_skipped_folder(at->path())) {
+                at.disable_recursion_pending();
+            }
+        } else if (at->is_regular_file(ignored) && is_source(at->path())) {
+            found.push_back(at->path());
+        }
+    }
+    std::ranges::sort(found);
+    for (const fs::path& path : found) {
+        TRY_VOID(read_into(path, files, skipped));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<InputFile>> collect_files(const std::vector<std::string>& paths,
+                                             std::vector<Finding>& skipped) {
+    std::vector<InputFile> files;
+    for (const std::string& path : paths) {
+        std::error_code error;
+        if (fs::is_directory(path, error)) {
+            TRY_VOID(walk(path, files, skipped));
+        } else if (fs::exists(path, error)) {
+            TRY_VOID(read_into(path, files, skipped));
+        } else {
+            return fail(ErrorCode::kNotFound, path + ": there is no such file or folder");
+        }
+    }
+    return files;
+}
+
+}  // namespace howdah::insight

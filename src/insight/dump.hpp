@@ -1,0 +1,23 @@
+// Statements out of a dump of pg_stat_statements (CSV with a header, or JSON) or out of a server
+// log (text, csvlog, jsonlog), with what was counted for them. Pure; any bytes are accepted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace howdah::insight {
+
+struct DumpStatement {
+    std::string sql = {};
+    std::uint32_t line = 1;  // of the dump, where its text begins
+    double calls = 0;
+    double total_ms = 0;
+};
+
+// Same statements (by fingerprint) are added up; the first one's text and line stay.
+std::vector<DumpStatement> read_statements_dump(std::string_view text);
+std::vector<DumpStatement> read_log(std::string_view text);
+
+}  // namespace howdah::insight
