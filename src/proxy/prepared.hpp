@@ -12,7 +12,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 
 #include "proxy/tag_table.hpp"
 #include "sql/statement.hpp"
@@ -52,16 +51,14 @@ struct KnownText {
     const sql::Statement* facts = nullptr;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
+    bool from_sql = false;  // the text is a PREPARE: what it prepares happens later
 };
 
 class PreparedRegistry {
   public:
     // Ids are first_id, first_id + id_step, ...
     PreparedRegistry(std::string prefix, std::uint64_t first_id, std::uint64_t id_step)
-        : prefix_(std::move(prefix)),
-          next_id_(first_id),
-          next_stamp_(first_id),
-          id_step_(id_step) {}
+        : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {}
     PreparedRegistry(const PreparedRegistry&) = delete;
     PreparedRegistry& operator=(const PreparedRegistry&) = delete;
     ~PreparedRegistry();
@@ -70,8 +67,6 @@ class PreparedRegistry {
     PreparedPtr intern(std::string_view body, const KnownText& known);
     // A statement that SQL's PREPARE makes: never shared, for its name must be free.
     PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
-    // For an unnamed statement: never the same again, on any loop.
-    std::uint64_t next_stamp() { return std::exchange(next_stamp_, next_stamp_ + id_step_); }
     std::size_t size() const { return by_body_.size(); }
     const std::string& prefix() const { return prefix_; }
 
@@ -81,7 +76,6 @@ class PreparedRegistry {
 
     std::string prefix_;
     std::uint64_t next_id_;
-    std::uint64_t next_stamp_;
     const std::uint64_t id_step_;
     std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
 };

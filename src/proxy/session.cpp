@@ -34,13 +34,14 @@ net::Task<void> Session::run() {
         login_due_ = worker_.loop().now() + login_max;
         deadline_.arm(login_due_);
     }
-    if (co_await greet() && co_await authenticate() && co_await welcome()) {
+    if (arrived_ ||
+        (co_await greet() && co_await authenticate() && co_await welcome())) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {
             co_await serve_console();
         } else {
-            ++pool_->stats.client_logins;
+            pool_->stats.client_logins += arrived_ ? 0U : 1U;
             renames_ = mode() != PoolMode::kSession;
             co_await serve();
         }
@@ -61,7 +62,11 @@ net::Task<void> Session::serve() {
             fatal(std::move(error));
         }
         pump_server();
-        pump_client();
+        if (!may_travel()) {
+            pump_client();
+        } else if (travel()) {
+            break;
+        }
         if (ending_ || !check_deadlines()) {
             break;
         }
@@ -93,7 +98,7 @@ net::Task<void> Session::part() {
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
-    if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
+    if (worker_.settings().log_disconnections && !travelled_ && (logged_in_ || ending_error_ != nullptr)) {
         log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"

@@ -26,6 +26,7 @@
 #include "pool/pool.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
+#include "proxy/handover.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
@@ -77,6 +78,9 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     net::Task<void> run();
+
+    // Before run(), for a client that comes from the process before us: it is logged in.
+    void arrive(ClientState state);
 
     // --- Told by others on this loop ---
     // Ends the session with a FATAL error as soon as it looks. `message` may be empty: just close.
@@ -211,6 +215,12 @@ class Session {
     // An error of ours at this place in the client's requests; the session goes on.
     void fail_request(Error error);
 
+    // --- session_handover.cpp: to the process that takes over ---
+    bool may_travel() const;
+    bool travel();
+    ClientState describe() const;
+    void arrive_statements(const ClientState& state);
+
     // --- session_client.cpp: what the client says ---
     void pump_client();
     bool take_client_frame(wire::Frame frame);
@@ -220,6 +230,8 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known);
+    void bind_to(const KnownText& known, std::string_view text, std::string_view values);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                     const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);
@@ -240,7 +252,6 @@ class Session {
     std::span<const std::uint8_t> body(wire::Frame frame);
     void forward_client(wire::Frame frame);
     bool need_server();
-    void parse_unnamed(wire::Frame frame, std::string_view body_text, const KnownText& known);
     void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
                       bool recorded);
     bool bring(const PreparedPtr& prepared);
@@ -403,6 +414,9 @@ class Session {
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;
     bool logged_in_ = false;
+    bool proxied_ = false;    // client_'s peer is what a PROXY header said
+    bool arrived_ = false;    // from the process before us
+    bool travelled_ = false;  // to the one after us
     bool ending_ = false;
     bool end_when_idle_ = false;
     bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync

@@ -208,16 +208,16 @@ void Session::parse_as_is(wire::Frame frame, std::string_view name, const Prepar
     forward_client(frame);
 }
 
-void Session::parse_unnamed(wire::Frame frame, std::string_view body_text, const KnownText& known) {
+void Session::parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known) {
     Request& request = requests_.push(RequestKind::kParse);
     request.bytes_in = frame.total_bytes();
     request.replaced = std::move(unnamed_);
     unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
-    unnamed_->body.assign(body_text);
+    unnamed_->body.assign(body);
     unnamed_->facts = sql::StatementRef(known.facts);
     unnamed_->text_id = known.text_id;
     unnamed_->tags = known.tags;
-    unnamed_->stamp = worker_.prepared().next_stamp();
+    unnamed_->stamp = worker_.next_stamp();
     lease_->connection->unnamed_stamp = unnamed_->stamp;
     forward_client(frame);
 }
@@ -250,8 +250,9 @@ bool Session::on_parse(wire::Frame frame) {
     begin_request();
     batch_usable_ = false;
     (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
+    const KnownText text_known{facts.get(), found.text_id, tags};
     if (name.empty()) {
-        parse_unnamed(frame, rest, {facts.get(), found.text_id, tags});
+        parse_unnamed(frame, rest, text_known);
         return true;
     }
     if (worker_.settings().max_prepared_statements == 0) {
@@ -268,7 +269,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags});
+    PreparedPtr prepared = worker_.prepared().intern(rest, text_known);
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -299,6 +300,21 @@ bool Session::pgbouncer_refuses(std::string_view name) {
     return true;
 }
 
+// Notes what the Bind bound: what it does to the session, and its values where they are watched.
+void Session::bind_to(const KnownText& known, std::string_view text, std::string_view values) {
+    bound_ = sql::StatementRef(known.facts);
+    bound_text_ = known.text_id;
+    bound_tags_ = known.tags;
+    note_effects(known.from_sql ? bound_->deferred_effects : bound_->effects);
+    if (tapped(bound_.get())) {
+        bound_tap_ = worker_.tap().open_bind(values);
+    }
+    if (bound_->has(sql::kSetSession)) {
+        note_custom_names(text);
+        note_custom_names(values);
+    }
+}
+
 // A Bind of the unnamed statement, or of a name that only the server can judge.
 void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                          const PreparedPtr* known) {
@@ -306,29 +322,15 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         ensure_unnamed();
     }
     if (known != nullptr) {
-        bound_ = (*known)->facts;
-        bound_text_ = (*known)->text_id;
-        bound_tags_ = (*known)->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
+        const Prepared& as_is = **known;
+        bind_to({as_is.facts.get(), as_is.text_id, as_is.tags, as_is.from_sql}, as_is.text(),
+                values);
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
         return;
     }
     if (unnamed && unnamed_ != nullptr) {
-        bound_ = unnamed_->facts;
-        bound_text_ = unnamed_->text_id;
-        bound_tags_ = unnamed_->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
-        if (bound_->has(sql::kSetSession)) {
-            note_custom_names(unnamed_->body);
-            note_custom_names(values);
-        }
+        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body, values);
     } else {
         bound_ = {};
         bound_text_ = 0;
@@ -374,17 +376,8 @@ bool Session::on_bind(wire::Frame frame) {
     }
     ++pool_->stats.binds;
     const Prepared& statement = **prepared;
-    bound_ = statement.facts;
-    bound_text_ = statement.text_id;
-    bound_tags_ = statement.tags;
-    note_effects(statement.from_sql ? bound_->deferred_effects : bound_->effects);
-    if (tapped(bound_.get())) {
-        bound_tap_ = worker_.tap().open_bind(values);
-    }
-    if (bound_->has(sql::kSetSession)) {
-        note_custom_names(statement.text());
-        note_custom_names(values);
-    }
+    bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
+            statement.text(), values);
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
     if (name.size() < std::string().capacity()) {
