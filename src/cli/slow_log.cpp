@@ -147,7 +147,7 @@ std::string SlowLog::plan_of(const SlowLine& line) {
     target.connect_ms_max = kConnectMax;
     auto connection = pg::Connection::connect(target);
     if (!connection) {
-        return fmt::format("none: no connection (SQLSTATE {})", connection.error().sqlstate);
+        return fmt::format("none: {}", connection.error().message);
     }
     auto plan = explain(*connection, *line.query.statement);
     // The server's words may hold pieces of the statement: only its code is passed on.
