@@ -267,7 +267,15 @@ void Interpreter::set_variable(const PgQuery__VariableSetStmt& statement) {
     made.traits |= statement.is_local != 0 ? kTemporary : 0U;
     emit(made);
     if (made.name == "search_path") {
-        schema_.search_path = made.other == "public" ? std::string() : made.other;
+        // The schema of whoever runs it ("$user") is hardly ever there.
+        std::string first = made.other;
+        for (std::size_t i = 0; i < statement.n_args && first == "$user"; ++i) {
+            const PgQuery__Node& next = *statement.args[i];
+            const bool named = next.node_case == PG_QUERY__NODE__NODE_A_CONST &&
+                               next.a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+            first = named ? text_or(next.a_const->sval->sval) : first;
+        }
+        schema_.search_path = first == "public" || first == "$user" ? std::string() : first;
     }
 }
 

@@ -159,6 +159,17 @@ def test_trace(folder, cluster):
     assert "1 refused" in folder.lint("--trace", status=1).stdout
 
 
+def test_trace_of_what_dumps_hold(folder):
+    """IF EXISTS of what is not there, foreign keys' row locks, psql's COPY data, "$user"."""
+    folder.write("migrations/0002_b.sql",
+                 'SET search_path = "$user", public;\nDROP TABLE IF EXISTS nobody;\n'
+                 "CREATE TABLE f (id int PRIMARY KEY, p bigint REFERENCES p);\n"
+                 "INSERT INTO p VALUES (1);\nINSERT INTO f VALUES (1, 1);\n"
+                 "COPY p (id) FROM stdin;\n2\n\\.\n\nALTER TABLE f ADD COLUMN a int;\n")
+    done = folder.lint("--trace", "--verbose", status=0)
+    assert "8 statements run, 0 differ from the prediction, 0 refused" in done.stdout
+
+
 def test_watch(folder):
     running = subprocess.Popen(folder.command("--watch", "--fail-on", "never"), cwd=folder.path,
                                stdout=(folder.path / "out").open("w"), stderr=subprocess.STDOUT)

@@ -74,6 +74,18 @@ def test_high_risk_needs_this_plans_hash(box):
     assert box.sql("select to_regclass('users')") == ""
 
 
+def test_gate_knows_the_database(box):
+    """An index built CONCURRENTLY is in no transaction; rows that break a constraint stop it all."""
+    box.write("migrations/2_index.sql", "create index concurrently users_email on users (email);\n")
+    configure(box)
+    document = box.json("deploy")
+    assert document["outcome"] == "deployed" and document["risk"] in ("none", "low"), document["risk"]
+    box.sql("update users set email = null where id = 7")
+    box.write("migrations/3_null.sql", "alter table users alter email set not null;\n")
+    refused = box.json("deploy", status=1)
+    assert refused["outcome"] == "refused" and "1 rows of users without email" in refused["error"]
+
+
 def test_backup_holds_the_rows_and_can_be_put_back(box):
     before = box.dump(data=True)
     configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", backup_scope="full", gate="off")

@@ -12,6 +12,7 @@
 #include "migrate/deploy/command.hpp"
 #include "migrate/history/host_table.hpp"
 #include "migrate/lint/lint.hpp"
+#include "migrate/lint/live.hpp"
 #include "migrate/lint/settings.hpp"
 
 namespace howdah::migrate::runner {
@@ -103,14 +104,30 @@ std::string check_command(const SmokeTest& test) {
                        done->status, done->output.substr(0, 500));
 }
 
+const PlannedMigration* planned_up(const Plan& plan, const Script& script) {
+    const auto found = std::ranges::find_if(plan.migrations, [&](const PlannedMigration& planned) {
+        return planned.script == &script && !planned.down;
+    });
+    return found == plan.migrations.end() ? nullptr : &*found;
+}
+
+// The runner takes out of a file's transaction what cannot stand in it.
+lint::Scope scope_of(const PlannedMigration* planned) {
+    const bool apart =
+        planned != nullptr && std::ranges::any_of(planned->steps, [](const Step& step) {
+            return step.kind != StepKind::kTransaction;
+        });
+    return apart ? lint::Scope::kStatement : lint::Scope::kFile;
+}
+
 }  // namespace
 
-Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
-                              const std::filesystem::path& settings_file) {
+Result<GateVerdict> lint_gate(const GateCall& call) {
+    const Project& project = call.project;
     lint::LintConfig lint_settings;
-    if (!settings_file.empty()) {
-        TRY(const std::string text, read_file(settings_file));
-        TRY(lint::Settings settings, lint::read_settings(text, settings_file.string()));
+    if (!call.settings_file.empty()) {
+        TRY(const std::string text, read_file(call.settings_file));
+        TRY(lint::Settings settings, lint::read_settings(text, call.settings_file.string()));
         lint_settings = std::move(settings.lint);
     }
     lint::Project linted;
@@ -118,22 +135,26 @@ Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
     linted.folder = project.folder.string();
     std::map<std::string, const Script*> texts;
     for (const Script& script : project.scripts) {
-        const bool runs =
-            std::ranges::any_of(plan.migrations, [&](const PlannedMigration& planned) {
-                return planned.script == &script && !planned.down;
-            });
+        const PlannedMigration* planned = planned_up(call.plan, script);
         const std::string path = script.up.file.string();
         texts[path] = &script;
-        linted.files.push_back(
-            {.path = path, .name = script.name, .judged = runs, .pending = runs});
+        linted.files.push_back({.path = path,
+                                .name = script.name,
+                                .judged = planned != nullptr,
+                                .pending = planned != nullptr,
+                                .scope = scope_of(planned)});
     }
     lint::LintConfig config = lint_settings;
-    config.scope = lint::Scope::kFile;
+    config.scope = lint::Scope::kAuto;  // each file's own, as the runner cuts it
     config.lock_timeout_by_runner = true;
     const auto read = [&](const lint::MigrationFile& file) -> Result<std::string> {
         return texts.at(file.path)->whole;
     };
-    TRY(lint::LintResult result, lint::judge_project({linted, config, read}));
+    TRY(lint::LintResult result,
+        lint::judge_project(
+            {.project = linted, .config = config, .read = read, .keep_actions = true}));
+    TRY(lint::LiveDatabase live, lint::LiveDatabase::connect(call.database));
+    TRY_VOID(live.judge(linted, config, result));
     GateVerdict verdict;
     verdict.findings = std::move(result.findings);
     lint::sort_findings(verdict.findings);

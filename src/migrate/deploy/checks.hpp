@@ -22,8 +22,13 @@ struct GateVerdict {
 
 // Lints what the plan runs, as this runner runs it: a transaction per file, lock_timeout set; rules
 // as [lint] of `settings_file` has them (empty: the defaults).
-Result<GateVerdict> lint_gate(const Project& project, const Plan& plan,
-                              const std::filesystem::path& settings_file);
+struct GateCall {
+    const Project& project;
+    const Plan& plan;
+    std::filesystem::path settings_file;  // [lint] of it counts; empty: none
+    std::string database;                 // sizes, traffic and rows are looked up in it
+};
+Result<GateVerdict> lint_gate(const GateCall& call);
 
 struct SmokeResult {
     std::string name;

@@ -112,7 +112,10 @@ Result<std::string> Deploy::gate() {
         }
         return "lint_command passed";
     }
-    TRY(verdict_, lint_gate(runner_->project(), plan_, config_.file));
+    TRY(verdict_, lint_gate({.project = runner_->project(),
+                             .plan = plan_,
+                             .settings_file = config_.file,
+                             .database = config_.migrate.database}));
     record_.risk = risk_text(verdict_.risk);
     record_.findings.insert(record_.findings.end(), verdict_.findings.begin(),
                             verdict_.findings.end());

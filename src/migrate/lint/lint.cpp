@@ -19,9 +19,11 @@ class FileJudge : public Sink {
     struct History {
         Schema schema;
         LockOrder order;
+        std::vector<Action> open;  // of pending files before, in the same transaction
     };
     FileJudge(const LintInput& input, History& history, std::size_t file, std::uint32_t migration)
         : input_(input),
+          history_(history),
           schema_(history.schema),
           order_(history.order),
           file_(input.project.files[file]),
@@ -35,17 +37,19 @@ class FileJudge : public Sink {
     void run_statement(std::size_t number);
     void see(Action& action);
     void close_transaction();
-    void keep_ledger(const std::vector<const Action*>& actions);
+    void keep_ledger(std::vector<const Action*> actions);
     void run_file_rules();
     void check_suppressions(LintResult& result);
     bool suppress(const Finding& finding, std::size_t begin);
     void deliver(const Rule& rule, Report&& report);
     void verdict(LintResult& result);
     void keep_actions(LintResult& result);
+    void carry_over();
     bool active(const Rule& rule) const;
     bool in_transaction() const { return explicit_block_ || tool_block_; }
 
     const LintInput& input_;
+    History& history_;
     Schema& schema_;
     LockOrder& order_;
     std::vector<LedgerTransaction> ledger_;
@@ -59,6 +63,7 @@ class FileJudge : public Sink {
     bool explicit_block_ = false;  // BEGIN in the file
     bool lock_timeout_ = false;
     std::vector<Action> actions_;
+    std::size_t carried_ = 0;            // the first of actions_ are of files before
     std::size_t transaction_begin_ = 0;  // of actions_
     std::vector<Finding> findings_;
     const Rule* rule_ = nullptr;
@@ -99,7 +104,10 @@ bool FileJudge::suppress(const Finding& finding, std::size_t begin) {
 }
 
 void FileJudge::deliver(const Rule& rule, Report&& report) {
-    if (!file_.judged || !active(rule)) {
+    const bool of_file_before = report.action != nullptr && carried_ > 0 &&
+                                report.action >= actions_.data() &&
+                                report.action < actions_.data() + carried_;
+    if (!file_.judged || !active(rule) || of_file_before) {
         return;
     }
     Finding finding;
@@ -192,10 +200,12 @@ void FileJudge::close_transaction() {
             rule->transaction(run, *this);
         }
     }
-    keep_ledger(run.actions);
+    keep_ledger(std::move(run.actions));
 }
 
-void FileJudge::keep_ledger(const std::vector<const Action*>& actions) {
+void FileJudge::keep_ledger(std::vector<const Action*> actions) {
+    std::erase_if(actions,
+                  [this](const Action* action) { return action < actions_.data() + carried_; });
     LedgerTransaction locked = read_ledger(actions, *script_);
     if (locked.locks.empty()) {
         return;
@@ -249,7 +259,7 @@ void FileJudge::run_statement(std::size_t number) {
 void FileJudge::run_file_rules() {
     const FileView view{.script = *script_,
                         .setting = setting_,
-                        .actions = actions_,
+                        .actions = std::span(actions_).subspan(carried_),
                         .schema = schema_,
                         .file_name = file_.name,
                         .lock_timeout_set = input_.config.lock_timeout_by_runner,
@@ -289,7 +299,7 @@ void FileJudge::verdict(LintResult& result) {
         .file = file_.path, .statements = script_->statements.size(), .findings = findings_.size()};
     bool before = false;
     bool after = false;
-    for (const Action& action : actions_) {
+    for (const Action& action : std::span(actions_).subspan(carried_)) {
         const DeployOrder order = deploy_order(action);
         before = before || order == DeployOrder::kBefore || order == DeployOrder::kTwoDeploys;
         after = after || order == DeployOrder::kAfter || order == DeployOrder::kTwoDeploys;
@@ -315,7 +325,7 @@ void FileJudge::verdict(LintResult& result) {
 
 // Without the nodes, whose trees end here.
 void FileJudge::keep_actions(LintResult& result) {
-    for (Action& action : actions_) {
+    for (Action& action : std::span(actions_).subspan(carried_)) {
         JudgedAction kept{
             .file = file_index_, .action = {}, .line = script_->line_of(action.begin)};
         if (!action.nested) {
@@ -340,6 +350,9 @@ void FileJudge::judge(const Script& script, LintResult& result) {
     const Scope scope = scope_of_file(input_, file_, script);
     implicit_ = scope == Scope::kOneQuery && script.statements.size() > 1;
     tool_block_ = implicit_ || scope == Scope::kFile || scope == Scope::kAllPending;
+    const bool joined = file_.pending && scope == Scope::kAllPending;
+    actions_ = joined ? std::move(history_.open) : std::vector<Action>();
+    carried_ = actions_.size();
     for (std::size_t i = 0; i < script.statements.size(); ++i) {
         run_statement(i);
     }
@@ -359,7 +372,21 @@ void FileJudge::judge(const Script& script, LintResult& result) {
             keep_actions(result);
         }
     }
+    if (joined) {
+        carry_over();
+    }
     std::ranges::move(findings_, std::back_inserter(result.findings));
+}
+
+// The tool's transaction stays open behind the file: the next one's statements run under its locks.
+void FileJudge::carry_over() {
+    for (Action& action : actions_) {
+        action.node = nullptr;
+        action.column_def = nullptr;
+        action.constraint_def = nullptr;
+        action.statement = static_cast<std::size_t>(-1);
+    }
+    history_.open = std::move(actions_);
 }
 
 bool contains_drop_index_concurrently(const Script& script) {

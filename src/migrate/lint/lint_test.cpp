@@ -306,6 +306,43 @@ TEST(Lint, RealHistories) {
     EXPECT_TRUE(has(result, "set-not-null-scans"));
 }
 
+// Drizzle runs all pending files in one transaction: what one locks, the next works under.
+TEST(Lint, PendingFilesOfDrizzleAreOneTransaction) {
+    Project project;
+    project.tool = Tool::kDrizzle;
+    const std::map<std::string, std::string> texts = {
+        {"0", "CREATE TABLE t (id int PRIMARY KEY, a int, b int);"},
+        {"1", "ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0) NOT VALID;"},
+        {"2", "ALTER TABLE t VALIDATE CONSTRAINT k;"},
+        {"3", "CREATE TABLE u (id int PRIMARY KEY); CREATE INDEX ON t (b);"}};
+    for (const auto& [name, text] : texts) {
+        project.files.push_back({.path = name, .name = name, .judged = name != "0"});
+    }
+    const LintConfig config;
+    const auto lint = [&] {
+        auto result = judge_project(
+            {.project = project, .config = config, .read = [&](const MigrationFile& file) {
+                 return Result<std::string>(texts.at(file.name));
+             }});
+        return std::move(*result);
+    };
+    EXPECT_FALSE(has(lint(), "validate-in-same-transaction"))
+        << "nobody says that both are pending";
+    for (MigrationFile& file : project.files) {
+        file.pending = file.judged;
+    }
+    const LintResult result = lint();
+    const auto times = [&](std::string_view rule) {
+        return std::ranges::count(result.findings, rule, &Finding::rule);
+    };
+    EXPECT_EQ(times("validate-in-same-transaction"), 1);
+    EXPECT_EQ(times("work-while-locked"), 2) << "the scan and the build, under file 1's lock";
+    EXPECT_EQ(times("create-index-blocks-writes"), 1);
+    for (const Finding& finding : result.findings) {
+        EXPECT_TRUE(finding.rule != "validate-in-same-transaction" || finding.file == "2");
+    }
+}
+
 TEST(Lint, LedgerSaysWhatIsHeldAcrossWhat) {
     Folder folder;
     folder.write("0001_a.sql", "CREATE TABLE a (x int, y int);\nCREATE TABLE b (x int);\n");

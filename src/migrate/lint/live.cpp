@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/clock.hpp"
 #include "migrate/history/host_table.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/observe.hpp"
@@ -153,7 +154,7 @@ void LiveDatabase::read_calls(double seconds, bool since_reset) {
     const auto rows = connection_.query(
         "select queryid::text, sum(calls) from pg_stat_statements where dbid = (select oid from "
         "pg_database where datname = current_database()) group by 1");
-    queries_read_ = std::chrono::steady_clock::now();
+    queries_read_ = steady_now();
     std::map<std::string, std::pair<double, double>> rates;
     for (std::size_t i = 0; rows && i < rows->size(); ++i) {
         const auto query = queries_.find(rows->string(i, 0));
@@ -189,9 +190,9 @@ void LiveDatabase::sample_traffic(const LintResult& result) {
     if (!blocks || !has_statements_) {
         return;
     }
-    const auto passed = std::chrono::steady_clock::now() - queries_read_;
+    const auto passed = steady_now() - queries_read_;
     std::this_thread::sleep_for(kSample - std::min<std::chrono::nanoseconds>(kSample, passed));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - queries_read_;
+    const std::chrono::duration<double> seconds = steady_now() - queries_read_;
     read_calls(seconds.count(), false);
 }
 

@@ -24,7 +24,10 @@ void check(const FileView& file, Sink& sink) {
                                constraint.columns == std::vector<std::string>{a.name}) ||
                               (a.kind == ActionKind::kAddConstraint && constraint.name == a.name);
             if (mine && constraint.kind == ConstraintKind::kForeign &&
-                (a.kind != ActionKind::kCreateTable || file.named_in(a, constraint.name))) {
+                (a.kind != ActionKind::kCreateTable || file.named_in(a, constraint.name)) &&
+                std::ranges::none_of(keys, [&](const TableConstraint* key) {
+                    return key->columns == constraint.columns;
+                })) {
                 keys.push_back(&constraint);
             }
         }

@@ -18,6 +18,8 @@ void check(const Step& step, Sink& sink) {
         step.tool_transaction) {
         sink.at(a,
                 fmt::format("{} has opened a transaction already", tool_name(step.setting.tool)));
+    } else if (a.kind == ActionKind::kBegin && step.in_transaction && !step.tool_transaction) {
+        sink.at(a, "the file has begun a transaction already: this BEGIN only warns");
     }
 }
 
@@ -25,7 +27,7 @@ void check(const Step& step, Sink& sink) {
 
 const Rule rule_nested_transaction{
     .name = "nested-transaction",
-    .title = "BEGIN or COMMIT inside the transaction that the tool opens.",
+    .title = "BEGIN or COMMIT inside a transaction that is open already.",
     .severity = Severity::kWarning,
     .risk = Risk::kMedium,
     .why =
