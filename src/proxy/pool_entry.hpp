@@ -40,7 +40,6 @@ class PoolEntry final : public pool::Host {
     // name. Wiped when nobody has used the pool for kOfferedMax.
     void offer_credentials(server::Credentials credentials);
     const server::Credentials& offered() const { return offered_; }
-    const server::Credentials& offered() const { return offered_; }
     // Several times a second.
     void keep_house();
 

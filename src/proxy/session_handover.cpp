@@ -113,7 +113,7 @@ void Session::arrive_statements(const ClientState& state) {
         }
         const auto found = worker_.statements().lookup(from.body.c_str(), rules_);
         statements_->emplace(
-            from.name, worker_.prepared().intern(from.body, {found.statement, found.text_id, 0}));
+            from.name, worker_.prepared().intern(from.body, {found.statement, found.text_id, {}}));
     }
     for (const ClientState::Statement& from : state.sql_statements) {
         if (sql_statements_ == nullptr) {

@@ -16,7 +16,6 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
 #include "proxy/handover.hpp"
-#include "proxy/handover.hpp"
 #include "proxy/name_table.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/tls_contexts.hpp"
@@ -49,7 +48,6 @@ class Shared {
     NameTable addresses{4096};  // of clients, without ports
     const std::uint64_t salt;   // of hashes in QueryEvents
     HandoverQueue& handover() { return handover_; }
-    HandoverQueue& handover() { return handover_; }
     Control& control() { return control_; }
     const Control& control() const { return control_; }
 
@@ -69,7 +67,6 @@ class Shared {
     std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
     config::ConfigPtr config_;
     Control control_;
-    HandoverQueue handover_;
     HandoverQueue handover_;
     std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
 };

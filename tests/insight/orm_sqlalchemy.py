@@ -2,7 +2,7 @@
 
 import os
 import sys
-import time
+import threading
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Text, create_engine, select
 from sqlalchemy.orm import Session, declarative_base, joinedload, relationship, selectinload
@@ -33,11 +33,12 @@ def main() -> None:
     engine = create_engine(uri)
     question = select(Organization).order_by(Organization.id).limit(12).options(
         *OPTIONS[sys.argv[1]])
+    pause = threading.Event()
     for _ in range(5):
         with Session(engine) as session:
             for organization in session.execute(question).unique().scalars():
                 len(organization.contacts)
-        time.sleep(0.15)  # the next request
+        pause.wait(0.15)  # the next request
 
 
 main()
