@@ -472,6 +472,14 @@ TEST(Fix, FoldersAndTimes) {
               std::string::npos);
 }
 
+TEST(Fix, DatesWithDashesCountInSeconds) {
+    Folder folder;
+    folder.write("2024-12-31-235959_a.sql", "DROP INDEX i;\nALTER TABLE t ADD CHECK (a > 0);");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    EXPECT_NE(folder.read("2025-01-01-000000_a_index.sql").find("DROP INDEX CONCURRENTLY i"),
+              std::string::npos);
+}
+
 TEST(Fix, LeavesWhatOthersFollow) {
     Folder folder;
     folder.write("1_a.sql", "CREATE INDEX i ON t (a);");
