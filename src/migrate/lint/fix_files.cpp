@@ -132,7 +132,7 @@ bool starts_with_dashed_time(std::string_view name) {
 }
 
 std::string with_dashes(std::string digits) {
-    for (const std::size_t at : {4, 7, 10}) {
+    for (const std::size_t at : {std::size_t{4}, std::size_t{7}, std::size_t{10}}) {
         digits.insert(at, 1, '-');
     }
     return digits;
