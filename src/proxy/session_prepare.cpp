@@ -2,11 +2,26 @@
 // that it works on whatever server the next transaction gets: there the PREPARE is repeated first.
 // PostgreSQL keeps these and the extended protocol's statements in one name space, and so do we.
 
+#include <algorithm>
+#include <charconv>
+
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 #include "sql/prepared_names.hpp"
 
 namespace howdah::proxy {
+namespace {
+
+std::size_t count_characters(std::string_view text, const sql::TextRules& rules) {
+    if (rules.encoding != sql::Encoding::kUtf8) {
+        return text.size();
+    }
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    }));
+}
+
+}  // namespace
 
 const PreparedPtr* Session::find_sql_statement(const std::string& name) const {
     if (sql_statements_ != nullptr) {
@@ -53,6 +68,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
     // Names that this very text makes are found before the client's older ones.
     std::unordered_map<std::string, PreparedPtr> made;
     std::size_t copied = 0;
+    std::size_t characters = 0;  // of `out`
     for (const sql::PreparedNameUse& use : uses) {
         PreparedPtr prepared;
         if (const auto own = made.find(use.name); own != made.end()) {
@@ -81,8 +97,15 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
                 note_effects(prepared->facts->deferred_effects);
             }
         }
-        out.append(text.substr(copied, use.begin - copied));
-        out.append(server::quote_identifier(prepared->server_name));
+        const std::string_view before = text.substr(copied, use.begin - copied);
+        const std::string ours = server::quote_identifier(prepared->server_name);
+        characters += count_characters(before, rules_);
+        names->places.push_back(
+            {characters, ours.size(),
+             count_characters(text.substr(use.begin, use.end - use.begin), rules_)});
+        characters += ours.size();
+        out.append(before);
+        out.append(ours);
         names->renamed.emplace_back(prepared->server_name, use.name);
         copied = use.end;
     }
@@ -174,24 +197,51 @@ SqlNames Session::client_names(const Request& request) const {
     return names;
 }
 
-// An error that speaks of our name speaks of the client's instead.
-bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
-    const std::span<const std::uint8_t> bytes = server_body(frame);
-    std::string text(bytes.begin(), bytes.end());
-    bool changed = false;
-    for (const auto& [ours, theirs] : names.renamed) {
-        for (std::size_t at = text.find(ours); at != std::string::npos;
-             at = text.find(ours, at + theirs.size())) {
-            text.replace(at, ours.size(), theirs);
-            changed = true;
+std::size_t SqlNames::position_in_clients_text(std::size_t position) const {
+    std::size_t at = position - 1;  // PostgreSQL counts from 1
+    std::size_t longer = 0;
+    std::size_t shorter = 0;
+    for (const Place& place : places) {
+        if (at < place.at) {
+            break;
         }
+        if (at < place.at + place.ours) {
+            at = place.at;
+            break;
+        }
+        longer += place.theirs;
+        shorter += place.ours;
     }
-    if (!changed) {
+    return at + longer - shorter + 1;
+}
+
+// An error that speaks of our name speaks of the client's instead, and its position is that of the
+// client's text.
+bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
+    wire::Reader from(server_body(frame));
+    wire::Encoder error;
+    error.begin('E');
+    for (char field = static_cast<char>(from.u8()); from.ok() && field != '\0';
+         field = static_cast<char>(from.u8())) {
+        std::string text(from.text());
+        std::size_t position = 0;
+        if (field == 'P' &&
+            std::from_chars(text.data(), text.data() + text.size(), position).ec == std::errc() &&
+            position > 0) {
+            text = std::to_string(names.position_in_clients_text(position));
+        }
+        for (const auto& [ours, theirs] : names.renamed) {
+            for (std::size_t at = text.find(ours); at != std::string::npos;
+                 at = text.find(ours, at + theirs.size())) {
+                text.replace(at, ours.size(), theirs);
+            }
+        }
+        error.u8(static_cast<std::uint8_t>(field)).text(text);
+    }
+    if (!from.ok()) {
         return false;
     }
-    wire::Encoder error;
-    error.begin('E').bytes(text).end();
-    client_->write(error.view());
+    client_->write(error.u8(0).end().view());
     return true;
 }
 

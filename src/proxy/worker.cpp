@@ -23,7 +23,8 @@ constexpr std::size_t kGoodParametersMax = 1024;
 // Statement ids of different loops never meet: connections move between loops.
 constexpr std::uint64_t kIdStep = pool::kLoopsMax;
 constexpr net::Duration kRecoveryMax = 5s;
-constexpr net::Duration kCancelMax = 10s;
+// cancel_wait_timeout 0: no limit but this.
+constexpr net::Duration kCancelMax = std::chrono::hours(1);
 
 std::size_t ring_capacity(int wanted) {
     std::size_t capacity = 1024;
@@ -343,6 +344,11 @@ void Worker::route_cancel(std::uint32_t pid, std::string key) {
     }
 }
 
+net::TimePoint Worker::cancel_deadline() const {
+    const net::Duration limit = settings().cancel_wait_timeout;
+    return loop_.now() + (limit.count() > 0 ? limit : kCancelMax);
+}
+
 int Worker::peer_cancels(int peer_id) const {
     const auto found = peer_cancels_.find(peer_id);
     return found == peer_cancels_.end() ? 0 : found->second;
@@ -379,8 +385,7 @@ net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::stri
         target.address.set_port(port);
     }
     ++peer_cancels_[peer_id];
-    if (auto sent =
-            co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    if (auto sent = co_await server::send_cancel(loop_, std::move(target), cancel_deadline());
         !sent) {
         log::warning("cancel request to peer {} failed: {}", peer_id, sent.error().message);
     }
@@ -404,7 +409,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
         target.tls = shared_.tls()->server_for(entry.database());
         target.tls_mode = server::TlsMode::kRequire;
     }
-    auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    auto sent = co_await server::send_cancel(loop_, std::move(target), cancel_deadline());
     if (!sent) {
         log::warning("cancel request to {} failed: {}", connection.address.to_string(),
                      sent.error().message);
@@ -567,13 +572,25 @@ net::Task<void> Worker::retire(std::unique_ptr<PoolEntry> entry) {
     co_await entry->pool().shut_down();
 }
 
+namespace {
+
+// Of two limits; zero is none.
+net::Duration shorter(net::Duration a, net::Duration b) {
+    return a.count() == 0 ? b : b.count() == 0 ? a : std::min(a, b);
+}
+
+}  // namespace
+
 void Worker::tend_pools() {
     const net::Duration idle_max = settings().pool_idle_timeout;
     for (auto at = pools_.begin(); at != pools_.end();) {
         PoolEntry& entry = *at->second;
         entry.pool().tick();
         entry.keep_house();
-        if (idle_max.count() > 0 && entry.unused_for(idle_max)) {
+        const net::Duration limit = config_->databases.contains(entry.database())
+                                        ? idle_max
+                                        : shorter(idle_max, settings().autodb_idle_timeout);
+        if (limit.count() > 0 && entry.unused_for(limit)) {
             log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
                       entry.user(), entry.database());
             tasks_.spawn(retire(std::move(at->second)));

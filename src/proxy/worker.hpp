@@ -92,6 +92,7 @@ class PoolEntry final : public pool::Host {
     net::Duration idle_transaction_timeout{};
     net::Duration client_idle_timeout{};
     bool any_timeout = false;
+    bool reads_sequences = false;  // currval() or lastval() was asked for: see note_sequences()
     bool database_disabled = false;
 
   private:
@@ -273,6 +274,7 @@ class Worker {
     net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
+    net::TimePoint cancel_deadline() const;
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
 
     net::Loop& loop_;
