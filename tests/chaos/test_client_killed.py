@@ -19,7 +19,7 @@ SCRIPT = [
     parse("", "selec nothing"), bind("", ""), SYNC,
     query("rollback"),
     query("create temp table mine_alone(i int)"),
-    query("select pg_advisory_lock(4711)"),
+    query("select pg_try_advisory_lock(4711)"),
     query("copy mine_alone from stdin"), copy_data(b"1\n"), copy_data(b"2\n"), COPY_DONE,
     query("copy (select generate_series(1, 20000)) to stdout"),
     query("prepare theirs as select 1"),
