@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from tests.proxy import wire_client as wire
 from tests.proxy.test_session_state import elsewhere, server_of, value
 from tests.proxy.wire_client import query
-from tools import process
+from tools import process, proxy
 
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
@@ -214,3 +215,23 @@ def test_disable_pqexec_and_max_packet_size(start_howdah, new_database):
     client.send(wire.parse("", "select 1" + " " * 200_000))
     assert "max_packet_size" in wire.fields(client.until("E")[-1])["M"]
     client.close()
+
+
+def test_options_without_effect_are_named(tmp_path):
+    def check(name, text):
+        file = tmp_path / name
+        file.write_text(text)
+        done = subprocess.run([proxy.program(), "config", "check", file], capture_output=True,
+                              text=True)
+        return done.returncode, done.stdout + done.stderr
+    code, said = check("p.ini", "[databases]\n* = host=127.0.0.1\n[pgbouncer]\n"
+                                "listen_addr = 127.0.0.1\nresolv_conf = /etc/other\n"
+                                "pkt_buf = 8192\nsbuf_loopcnt = 5\n")
+    assert code == 0
+    assert ":5: warning: resolv_conf has no effect" in said
+    assert ":6: warning: pkt_buf has no effect" in said
+    assert "sbuf_loopcnt" not in said  # as it is anyway
+    code, said = check("h.toml", '[proxy]\nlisten_addr = "127.0.0.1"\n'
+                                 'resolv_conf = "/etc/other"\n[databases."*"]\n'
+                                 'host = "127.0.0.1"\n')
+    assert code != 0 and "resolv_conf has no effect" in said
