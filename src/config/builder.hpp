@@ -42,6 +42,7 @@ class Builder {
     void check_tls();
     void check_protocols(const std::string& option, const std::string& value);
     void check_databases();
+    void check_without_effect();
     Origin origin_of(const std::string& option) const;
 
     std::shared_ptr<Config> config_;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "config/builder.hpp"
+#include "config/options.hpp"
 #include "config/value.hpp"
 
 namespace howdah::config {
@@ -123,6 +124,7 @@ void Builder::check_together() {
     check_listen();
     check_tls();
     check_databases();
+    check_without_effect();
     const Settings& settings = config_->settings;
     if (settings.auth_type == AuthType::kLdap || settings.auth_type == AuthType::kPam) {
         report(config_->pgbouncer ? Severity::kWarning : Severity::kError, origin_of("auth_type"),
@@ -141,6 +143,35 @@ void Builder::check_together() {
                    "proxy_protocol_networks",
                    fmt::format("proxy_protocol_networks: \"{}\" is not address/bits", network));
         }
+    }
+}
+
+// Options that PgBouncer has and that mean nothing here: who sets one hears so.
+void Builder::check_without_effect() {
+    struct Idle {
+        const char* option;
+        const char* why;
+        bool matters;  // what it asks for is not done: an error in a howdah.toml
+    };
+    static constexpr Idle kIdle[] = {
+        {"pkt_buf", "buffers are 8 KiB and shared", false},
+        {"sbuf_loopcnt", "a connection's turn is bounded otherwise", false},
+        {"dns_zone_check_period", "names are asked again after dns_max_ttl", false},
+        {"resolv_conf", "names are resolved as the system does", true},
+        {"auth_ldap_options", "auth_type ldap is not supported", true},
+    };
+    for (const Idle& idle : kIdle) {
+        const Origin origin = origin_of(idle.option);
+        if (origin.kind == Origin::Kind::kDefault) {
+            continue;
+        }
+        const auto* option = find_option(global_options(), idle.option);
+        const std::string value = option->field.get(config_->settings);
+        if (value.empty() || value == option->value || (value == "0" && !idle.matters)) {
+            continue;
+        }
+        report(idle.matters && !config_->pgbouncer ? Severity::kError : Severity::kWarning, origin,
+               idle.option, fmt::format("{} has no effect: {}", idle.option, idle.why));
     }
 }
 

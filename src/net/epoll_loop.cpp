@@ -266,7 +266,11 @@ void EpollTransport::send_now() {
         notify_idle();
     }
     if (stream_ == nullptr && !retired_) {
-        retire();
+        if (gentle_ && receiving_) {
+            ::shutdown(fd_, SHUT_WR);  // all is said; the peer closes its end
+        } else {
+            retire();
+        }
     }
 }
 
@@ -288,6 +292,9 @@ void EpollTransport::receive() {
             stop_receive();
             deliver_end(error);
         }
+    }
+    if (stream_ == nullptr && !receiving_ && !retired_) {
+        retire();
     }
 }
 
@@ -326,12 +333,14 @@ void EpollTransport::retire() {
 }
 
 void EpollTransport::release() {
-    receiving_ = false;
+    // Watched by nobody any more: the end was seen, or is being kept from the owner.
+    const bool waits = gentle_ && registered_;
+    receiving_ = waits;
     if (fd_ < 0) {
         retire();
         return;
     }
-    if (unsent_bytes_ > 0) {
+    if (unsent_bytes_ > 0 || waits) {
         linger_until_ = loop_.now() + kLingerMax;
         epoll_.linger(this);
         update_interest();

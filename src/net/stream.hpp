@@ -97,6 +97,8 @@ class Stream {
         flush();
     }
     void abort();
+    // The peer is to read the last that was written, whatever it sends meanwhile.
+    void close_gently() { transport_->close_gently(); }
 
     // --- TLS ---
     // Takes the stream over to TLS. Error kProtocol when the handshake fails. Suspends; the

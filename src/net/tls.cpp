@@ -368,6 +368,27 @@ std::string TlsSession::peer_common_name() const {
     return name.find('\0') == std::string::npos ? name : std::string();
 }
 
+std::vector<std::string> TlsSession::peer_alternative_names() const {
+    std::vector<std::string> names;
+    X509* certificate = SSL_get0_peer_certificate(ssl_);
+    auto* list = certificate == nullptr ? nullptr
+                                        : static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(
+                                              certificate, NID_subject_alt_name, nullptr, nullptr));
+    for (int i = 0; list != nullptr && i < sk_GENERAL_NAME_num(list); ++i) {
+        const GENERAL_NAME* one = sk_GENERAL_NAME_value(list, i);
+        if (one->type != GEN_DNS) {
+            continue;
+        }
+        std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName)),
+                         static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName)));
+        if (name.find('\0') == std::string::npos) {
+            names.push_back(std::move(name));
+        }
+    }
+    GENERAL_NAMES_free(list);
+    return names;
+}
+
 std::vector<std::uint8_t> TlsSession::server_certificate() const {
     X509* certificate =
         role_ == TlsRole::kServer ? SSL_get_certificate(ssl_) : SSL_get0_peer_certificate(ssl_);

@@ -84,6 +84,8 @@ class TlsSession {
     std::string alpn() const;     // "postgresql" or empty
     bool has_peer_certificate() const;
     std::string peer_common_name() const;
+    // The DNS names of its subject alternative names.
+    std::vector<std::string> peer_alternative_names() const;
     // DER of the certificate of the server side, ours or the peer's: for tls-server-end-point.
     std::vector<std::uint8_t> server_certificate() const;
 

@@ -29,6 +29,11 @@ class Transport {
     // be done at once: the listener is told when it can.
     virtual int detach() { return -1; }
 
+    // From release() on: what the peer still sends is read and dropped, until it closes or a few
+    // seconds have passed. Unread input makes the kernel reset the connection, and the peer may
+    // lose what we said last.
+    void close_gently() { gentle_ = true; }
+
     void enqueue(Slice slice);
     std::size_t unsent_bytes() const { return unsent_bytes_; }
     std::size_t unsent_slices() const { return queue_.size() - queue_head_; }
@@ -48,6 +53,7 @@ class Transport {
     std::vector<Slice> queue_;
     std::size_t queue_head_ = 0;
     std::size_t unsent_bytes_ = 0;
+    bool gentle_ = false;
 };
 
 }  // namespace howdah::net

@@ -89,6 +89,7 @@ class UringTransport final : public Transport {
     void send_patiently();
     std::size_t gather(Gather& into) const;
     void retire_if_idle();
+    void end_output();
     void report_detachable();
 
     UringLoop& uring_;

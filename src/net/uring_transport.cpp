@@ -1,5 +1,7 @@
 // One connection on the ring: receives, the two kinds of sends, and the end.
 
+#include <sys/socket.h>
+
 #include <cerrno>
 
 #include "net/uring_loop.hpp"
@@ -63,7 +65,7 @@ void UringTransport::on_receive(int result, std::uint32_t flags) {
         ended_ = true;
         deliver_end(result < 0 ? -result : 0);
     }
-    if (released_) {
+    if (released_ && (aborted_ || ended_ || !gentle_)) {
         retire_if_idle();
     } else if (want_receive_ && !ended_) {
         arm_receive();
@@ -157,6 +159,7 @@ void UringTransport::on_send(int result) {
     }
     notify_sent();
     if (released_) {
+        end_output();
         retire_if_idle();
     } else {
         report_detachable();
@@ -165,13 +168,25 @@ void UringTransport::on_send(int result) {
 
 void UringTransport::release() {
     released_ = true;
-    stop_receive();
+    if (gentle_ && fd_ >= 0 && !ended_) {
+        start_receive();
+    } else {
+        stop_receive();
+    }
     send_queued();
-    if (sending_) {
+    end_output();
+    if (sending_ || (gentle_ && receiving_)) {
         linger_until_ = loop_.now() + kLingerMax;
         uring_.linger(this);
     }
     retire_if_idle();
+}
+
+// All is said: the peer hears so at once, and closes its end.
+void UringTransport::end_output() {
+    if (gentle_ && !sending_ && unsent_slices() == 0 && fd_ >= 0) {
+        ::shutdown(fd_, SHUT_WR);
+    }
 }
 
 void UringTransport::abort() {

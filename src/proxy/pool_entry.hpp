@@ -69,6 +69,7 @@ class PoolEntry final : public pool::Host {
     net::Duration idle_transaction_timeout{};
     net::Duration client_idle_timeout{};
     bool any_timeout = false;
+    bool reads_sequences = false;  // currval() or lastval() was asked for: see note_sequences()
     bool database_disabled = false;
 
   private:

@@ -36,7 +36,15 @@ enum class RequestKind : std::uint8_t {
 enum class RequestAction : std::uint8_t { kForward, kSwallow, kFake };
 
 // What an injected request was for.
-enum class Purpose : std::uint8_t { kNone, kParameters, kProbe, kPrepare, kReplay, kRetry };
+enum class Purpose : std::uint8_t {
+    kNone,
+    kParameters,
+    kProbe,
+    kPrepare,
+    kReplay,
+    kRetry,
+    kSequences
+};
 
 // What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
 // several statements may fail in the middle, and PREPARE is not undone by ROLLBACK.
@@ -49,9 +57,15 @@ struct SqlNames {
     std::vector<Change> changes;  // not carried out yet, in order
     // Our name and the client's, for the server's error messages.
     std::vector<std::pair<std::string, std::string>> renamed;
-    // Where the text that is sent is longer or shorter than the client's: behind which character,
-    // and by how many in all.
-    std::vector<std::pair<std::size_t, std::ptrdiff_t>> shifts;
+    // Where our names stand in the text that the server got, in characters, and how long they and
+    // the client's are: an error's position is told in the client's text.
+    struct Place {
+        std::size_t at = 0;
+        std::size_t ours = 0;
+        std::size_t theirs = 0;
+    };
+    std::vector<Place> places;
+    std::size_t position_in_clients_text(std::size_t position) const;
 };
 
 struct Request {

@@ -34,8 +34,7 @@ net::Task<void> Session::run() {
         login_due_ = worker_.loop().now() + login_max;
         deadline_.arm(login_due_);
     }
-    if (arrived_ ||
-        (co_await greet() && co_await authenticate() && co_await welcome())) {
+    if (arrived_ || (co_await greet() && co_await authenticate() && co_await welcome())) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {
@@ -97,8 +96,10 @@ net::Task<void> Session::part() {
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
+        client_->close_gently();
     }
-    if (worker_.settings().log_disconnections && !travelled_ && (logged_in_ || ending_error_ != nullptr)) {
+    if (worker_.settings().log_disconnections && !travelled_ &&
+        (logged_in_ || ending_error_ != nullptr)) {
         log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"

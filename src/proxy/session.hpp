@@ -59,11 +59,12 @@ enum Pin : std::uint32_t {
     kPinAdvisoryLock = 1U << 1,
     kPinHoldCursor = 1U << 2,
     kPinListen = 1U << 3,
-    kPinPrepared = 1U << 4,    // prepared by SQL in a way that cannot be followed
-    kPinSequence = 1U << 5,    // currval, lastval
-    kPinUnknown = 1U << 6,     // the probe failed: nothing is known
-    kPinLargeParse = 1U << 7,  // a statement too large to keep a copy of
-    kPinAsked = 1U << 8,       // SET howdah.pin = 'on'
+    kPinPrepared = 1U << 4,          // prepared by SQL in a way that cannot be followed
+    kPinSequence = 1U << 5,          // currval, lastval
+    kPinUnknown = 1U << 6,           // the probe failed: nothing is known
+    kPinLargeParse = 1U << 7,        // a statement too large to keep a copy of
+    kPinAsked = 1U << 8,             // SET howdah.pin = 'on'
+    kPinDynamicParameter = 1U << 9,  // a function sets parameters whose names it computes
 };
 std::string describe_pins(std::uint32_t pins);
 
@@ -223,6 +224,8 @@ class Session {
 
     // --- session_client.cpp: what the client says ---
     void pump_client();
+    std::size_t max_packet_size() const;
+    bool asks_sequences(const sql::Statement& facts);
     bool take_client_frame(wire::Frame frame);
     bool skip_client_frame(wire::Frame frame);
     void drop_client(wire::Frame frame);
@@ -305,6 +308,9 @@ class Session {
     void link(pool::Pooled* server);
     void follow_parameters();
     bool greets_unchecked() const;
+    bool forget_sequences();
+    void note_sequences(std::uint32_t effects);
+    std::uint32_t lasting_effects() const;
     void log_parameters_set() const;
     void log_canonical_parameters() const;
     void sync_view();
@@ -381,6 +387,8 @@ class Session {
         std::uint32_t pins = 0;
     };
     std::unique_ptr<Probe> probe_;
+    std::uint32_t probed_effects_ = 0;  // of the transaction that the probe follows
+    int probe_failures_ = 0;
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;

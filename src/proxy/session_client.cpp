@@ -72,6 +72,10 @@ void Session::pump_client() {
             fatal(Error(ErrorCode::kProtocol, "08P01", "invalid frontend message type or length"));
             return;
         }
+        if (frame.body_bytes > max_packet_size()) {
+            fatal(Error(ErrorCode::kProtocol, "08P01", "packet is longer than max_packet_size"));
+            return;
+        }
         if (!take_client_frame(frame)) {
             break;
         }
@@ -225,7 +229,24 @@ void Session::note_custom_names(std::string_view text) {
     }
 }
 
+bool Session::asks_sequences(const sql::Statement& facts) {
+    if (!facts.has(sql::kSequenceState)) {
+        return false;
+    }
+    pool_->reads_sequences = true;
+    return true;
+}
+
+std::size_t Session::max_packet_size() const {
+    return static_cast<std::size_t>(worker_.settings().max_packet_size);
+}
+
 bool Session::on_query(wire::Frame frame) {
+    if (worker_.settings().disable_pqexec) {
+        log::error(log_fields(), "{} client used 'Q' packet type", label());
+        fatal(Error(ErrorCode::kRefused, "08P01", "PQexec disallowed"));
+        return false;
+    }
     const bool large = frame.body_bytes > kInspectMax;
     if (!large && !whole(frame)) {
         return false;
@@ -245,7 +266,8 @@ bool Session::on_query(wire::Frame frame) {
             return on_query_with_names(frame, found);
         }
     }
-    if (!need_server()) {
+    const bool sequences = found.statement != nullptr && asks_sequences(*found.statement);
+    if (!need_server() || (sequences && forget_sequences())) {
         return false;
     }
     begin_request();
@@ -264,7 +286,7 @@ bool Session::on_query(wire::Frame frame) {
                 worker_.tap().open_text(as_text(body(frame)).substr(0, frame.body_bytes - 1));
         }
         note_effects(found.statement->effects);
-        if (found.statement->has(sql::kSetSession)) {
+        if (found.statement->has(sql::kSetSession | sql::kUnknownCode)) {
             const std::span<const std::uint8_t> bytes = body(frame);
             note_custom_names(as_text(bytes));
         }

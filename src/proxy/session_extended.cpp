@@ -242,7 +242,8 @@ bool Session::on_parse(wire::Frame frame) {
     const std::string_view rest = as_text(bytes.subspan(text_at));
     const sql::StatementCache::Lookup found = worker_.statements().lookup(text, rules_);
     const sql::StatementRef facts(found.statement);
-    if ((!name.empty() && !settled(name)) || !need_server()) {
+    const bool sequences = asks_sequences(*facts);
+    if ((!name.empty() && !settled(name)) || !need_server() || (sequences && forget_sequences())) {
         return false;
     }
     const TagTable::Seen tags =
@@ -356,13 +357,18 @@ bool Session::on_bind(wire::Frame frame) {
         fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Bind message"));
         return false;
     }
-    if (!settled(name) || !need_server()) {
+    if (!settled(name)) {
+        return false;
+    }
+    const PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
+    const bool sequences = known != nullptr && (*known)->facts && asks_sequences(*(*known)->facts);
+    if (!need_server() || (sequences && forget_sequences())) {
         return false;
     }
     begin_request();
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
-    const PreparedPtr* prepared = name.empty() ? nullptr : find_statement(name);
+    const PreparedPtr* prepared = known;
     bound_tap_ = nullptr;
     if (prepared == nullptr || !renames_) {
         if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {

@@ -112,8 +112,10 @@ void Session::arrive_statements(const ClientState& state) {
             statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
         }
         const auto found = worker_.statements().lookup(from.body.c_str(), rules_);
-        statements_->emplace(
-            from.name, worker_.prepared().intern(from.body, {found.statement, found.text_id, {}}));
+        KnownText known;
+        known.facts = found.statement;
+        known.text_id = found.text_id;
+        statements_->emplace(from.name, worker_.prepared().intern(from.body, known));
     }
     for (const ClientState::Statement& from : state.sql_statements) {
         if (sql_statements_ == nullptr) {

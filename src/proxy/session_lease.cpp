@@ -14,33 +14,9 @@ using config::PoolMode;
 constexpr std::uint32_t kTouchesParameters =
     sql::kSetSession | sql::kDiscardAll | sql::kUnknownCode | sql::kUnparsed;
 // What may have left something behind that ties the client to its server.
+constexpr std::uint32_t kMayAdvanceSequences = sql::kWrite | sql::kUnknownCode | sql::kUnparsed;
 constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
                                   sql::kListen | sql::kUnknownCode | sql::kUnparsed;
-
-// The session's own state, as the server sees it: parameters that were set, and what pins. Every
-// name is qualified: the client's search_path is in force.
-constexpr std::string_view kProbeSql =
-    "SELECT 'v', name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) "
-    "'session' "
-    "UNION ALL SELECT 'v', 'role', pg_catalog.current_setting('role') WHERE "
-    "pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' "
-    "UNION ALL SELECT 'a', 'session_authorization', SESSION_USER::text "
-    "UNION ALL SELECT 'p', 't', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE "
-    "relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
-    "OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
-    "pg_catalog.pg_my_temp_schema()) "
-    "OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
-    "pg_catalog.pg_my_temp_schema()) "
-    "UNION ALL SELECT 'p', 'a', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid "
-    "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) "
-    "'advisory') "
-    "UNION ALL SELECT 'p', 'h', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE "
-    "is_holdable) "
-    "UNION ALL SELECT 'p', 'l', NULL WHERE EXISTS (SELECT FROM "
-    "pg_catalog.pg_listening_channels()) "
-    "UNION ALL SELECT 'p', 's', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_prepared_statements "
-    "WHERE name OPERATOR(pg_catalog.!~~) 'HOWDAH%' AND name OPERATOR(pg_catalog.!~~) "
-    "'PGBOUNCER%')";
 
 }  // namespace
 
@@ -54,6 +30,7 @@ std::string describe_pins(std::uint32_t pins) {
         {kPinSequence, "currval/lastval"},
         {kPinUnknown, "unknown state"},
         {kPinLargeParse, "large statement"},
+        {kPinDynamicParameter, "set_config() of a computed name"},
         {kPinAsked, "howdah.pin"}};
     std::string text;
     for (const auto& [bit, name] : kNames) {
@@ -104,6 +81,41 @@ void Session::link(pool::Pooled* server) {
     if (logged_in_ || !greets_unchecked()) {
         follow_parameters();
     }
+}
+
+// What currval() and lastval() would tell is another client's: this one gets PostgreSQL's error
+// instead. True when the server is being told to forget.
+bool Session::forget_sequences() {
+    ServerConnection& connection = *lease_->connection;
+    const std::uint64_t owner = connection.sequences_of;
+    if (!pool_->reads_sequences || owner == 0 || owner == id_ || connection.status == 'E' ||
+        !requests_.empty() || injected_ != Purpose::kNone || mode() == PoolMode::kSession) {
+        return false;
+    }
+    connection.sequences_of = 0;
+    inject_query(Purpose::kSequences, "DISCARD SEQUENCES");
+    return true;
+}
+
+// currval() and lastval() need the server on which nextval() ran, if only in a default or a
+// trigger. Where somebody asks for them, whoever writes stays on its server.
+void Session::note_sequences(std::uint32_t effects) {
+    if ((effects & kMayAdvanceSequences) == 0) {
+        return;
+    }
+    lease_->connection->sequences_of = id_;
+    if (pool_->reads_sequences && mode() != PoolMode::kSession && worker_.settings().pin_sessions) {
+        pool_->stats.pins += pins_ == 0 ? 1U : 0U;
+        pins_ |= kPinSequence;
+    }
+}
+
+// With pg_temp first in search_path any CREATE makes a temporary object.
+std::uint32_t Session::lasting_effects() const {
+    const std::string* path = vars_->find("search_path");
+    return path != nullptr && path->find("pg_temp") != std::string::npos
+               ? std::uint32_t{sql::kTempObject}
+               : 0U;
 }
 
 // PgBouncer's clients are let in before a server has seen their parameters: a wrong one is an error
@@ -251,6 +263,8 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
         case Purpose::kRetry:
             send_again();
             return;
+        case Purpose::kSequences:
+            return;  // the client's text is looked at again
         case Purpose::kPrepare:
         case Purpose::kNone:
             transaction_ended();
@@ -283,7 +297,10 @@ void Session::transaction_ended() {
         close_leftovers();
         return;
     }
-    const std::uint32_t effects = std::exchange(effects_, 0);
+    const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
+    note_sequences(effects);
+    probed_effects_ = effects | ((pins_ & kPinUnknown) != 0 ? probed_effects_ : 0U);
+    probe_failures_ = 0;
     if ((effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         connection.tainted_by = id_;
     }
@@ -294,7 +311,8 @@ void Session::transaction_ended() {
             return;
         }
     }
-    if (pins_ != 0 && (effects & (sql::kMayClean | sql::kUnknownCode)) != 0) {
+    if ((pins_ & kPinUnknown) != 0 ||
+        (pins_ != 0 && (effects & (sql::kMayClean | sql::kUnknownCode)) != 0)) {
         start_probe();
         return;
     }
@@ -316,109 +334,6 @@ void Session::close_leftovers() {
     lease_->connection->stream->write(closing.simple('S').view());
     requests_.push(RequestKind::kSync, RequestAction::kSwallow).purpose = Purpose::kPrepare;
     injected_ = Purpose::kPrepare;
-}
-
-void Session::start_probe() {
-    ++pool_->stats.probes;
-    probe_ = std::make_unique<Probe>();
-    std::string sql(kProbeSql);
-    std::vector<std::string> names;
-    if (custom_names_ != nullptr) {
-        names = std::move(*custom_names_);
-        custom_names_.reset();
-    }
-    for (const auto& [name, value] : vars_->values) {
-        if (name.find('.') != std::string::npos) {
-            names.push_back(name);
-        }
-    }
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    for (const std::string& name : names) {
-        const std::string literal = server::quote_literal(name);
-        sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
-               ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
-    }
-    inject_query(Purpose::kProbe, sql);
-}
-
-void Session::take_probe_row(std::span<const std::uint8_t> row) {
-    wire::Reader reader(row);
-    reader.u16();
-    std::string_view fields[3];
-    for (std::string_view& field : fields) {
-        const std::uint32_t length = reader.u32();
-        field = length == 0xffffffffU ? std::string_view() : reader.bytes(length);
-    }
-    if (!reader.ok() || fields[0].empty() || fields[1].empty()) {
-        probe_->pins |= kPinUnknown;
-        return;
-    }
-    if (fields[0] == "v" && fields[1].starts_with("transaction_")) {
-        return;  // of the transaction that the probe itself is
-    }
-    if (fields[0] == "v") {
-        if (fields[1] == "howdah.pin" && fields[2] == "on") {
-            probe_->pins |= kPinAsked;
-        }
-        probe_->parameters.emplace_back(fields[1], fields[2]);
-    } else if (fields[0] == "a") {
-        if (fields[2] != pool_->server_user()) {
-            probe_->parameters.emplace_back(fields[1], fields[2]);
-        }
-    } else {
-        switch (fields[1][0]) {
-            case 't':
-                probe_->pins |= kPinTempObject;
-                break;
-            case 'a':
-                probe_->pins |= kPinAdvisoryLock;
-                break;
-            case 'h':
-                probe_->pins |= kPinHoldCursor;
-                break;
-            case 'l':
-                probe_->pins |= kPinListen;
-                break;
-            case 's':
-                probe_->pins |= kPinPrepared;
-                break;
-            default:
-                probe_->pins |= kPinUnknown;
-                break;
-        }
-    }
-}
-
-void Session::finish_probe(bool failed) {
-    const std::unique_ptr<Probe> probe = std::move(probe_);
-    ServerConnection& connection = *lease_->connection;
-    const std::uint32_t sticky = pins_ & kPinLargeParse;
-    const std::uint32_t before = pins_;
-    pins_ = sticky | (failed ? std::uint32_t{kPinUnknown} : probe->pins);
-    if (!worker_.settings().pin_sessions) {
-        pins_ = 0;
-    }
-    if (before == 0 && pins_ != 0) {
-        ++pool_->stats.pins;
-    }
-    if (failed) {
-        connection.dirty = true;
-        return;
-    }
-    connection.applied = worker_.parameters().intern(probe->parameters);
-    auto wanted = base_vars_->values;
-    wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
-    vars_ = worker_.parameters().intern(std::move(wanted));
-    if (pins_ != 0 && connection.applied != vars_) {
-        // It stays: a value of the connection string that a RESET took away comes back now.
-        follow_parameters();
-        return;
-    }
-    sync_view();
-    if (may_release()) {
-        release();
-    }
 }
 
 bool Session::may_release() const {
@@ -449,6 +364,9 @@ void Session::abandon_server() {
     server->holder = nullptr;  // it may come to rest when this session is no more
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
+    if ((effects_ & kMayAdvanceSequences) != 0) {
+        connection.sequences_of = id_;
+    }
     if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }

@@ -12,26 +12,13 @@
 namespace howdah::proxy {
 namespace {
 
-std::size_t characters(std::string_view text) {
+std::size_t count_characters(std::string_view text, const sql::TextRules& rules) {
+    if (rules.encoding != sql::Encoding::kUtf8) {
+        return text.size();
+    }
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
     }));
-}
-
-// The place of an error in the text that was sent, as a place in the client's.
-bool shift_position(std::string& position, const SqlNames& names) {
-    std::size_t at = 0;
-    const auto [end, problem] =
-        std::from_chars(position.data(), position.data() + position.size(), at);
-    if (problem != std::errc() || end != position.data() + position.size()) {
-        return false;
-    }
-    std::ptrdiff_t longer = 0;
-    for (const auto& [behind, by] : names.shifts) {
-        longer = at > behind ? by : longer;
-    }
-    position = std::to_string(static_cast<std::ptrdiff_t>(at) - longer);
-    return longer != 0;
 }
 
 }  // namespace
@@ -86,6 +73,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
     // Names that this very text makes are found before the client's older ones.
     std::unordered_map<std::string, PreparedPtr> made;
     std::size_t copied = 0;
+    std::size_t characters = 0;  // of `out`
     for (const sql::PreparedNameUse& use : uses) {
         PreparedPtr prepared;
         if (const auto own = made.find(use.name); own != made.end()) {
@@ -114,13 +102,16 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
                 note_effects(prepared->facts->deferred_effects);
             }
         }
-        out.append(text.substr(copied, use.begin - copied));
-        out.append(server::quote_identifier(prepared->server_name));
+        const std::string_view before = text.substr(copied, use.begin - copied);
+        const std::string ours = server::quote_identifier(prepared->server_name);
+        characters += count_characters(before, rules_);
+        names->places.push_back(
+            {characters, ours.size(),
+             count_characters(text.substr(use.begin, use.end - use.begin), rules_)});
+        characters += ours.size();
+        out.append(before);
+        out.append(ours);
         names->renamed.emplace_back(prepared->server_name, use.name);
-        const std::size_t sent = characters(out);
-        const std::size_t said = characters(text.substr(0, use.end));
-        names->shifts.emplace_back(
-            sent, static_cast<std::ptrdiff_t>(sent) - static_cast<std::ptrdiff_t>(said));
         copied = use.end;
     }
     out.append(text.substr(copied));
@@ -219,35 +210,51 @@ SqlNames Session::client_names(const Request& request) const {
     return names;
 }
 
-// An error that speaks of our name speaks of the client's instead, and of the client's text.
-bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
-    wire::Reader reader(server_body(frame));
-    wire::Encoder error;
-    error.begin('E');
-    bool changed = false;
-    while (true) {
-        const char field = static_cast<char>(reader.u8());
-        if (field == 0 || !reader.ok()) {
+std::size_t SqlNames::position_in_clients_text(std::size_t position) const {
+    std::size_t at = position - 1;  // PostgreSQL counts from 1
+    std::size_t longer = 0;
+    std::size_t shorter = 0;
+    for (const Place& place : places) {
+        if (at < place.at) {
             break;
         }
-        std::string value(reader.text());
-        if (field == 'P') {
-            changed = shift_position(value, names) || changed;
+        if (at < place.at + place.ours) {
+            at = place.at;
+            break;
+        }
+        longer += place.theirs;
+        shorter += place.ours;
+    }
+    return at + longer - shorter + 1;
+}
+
+// An error that speaks of our name speaks of the client's instead, and its position is that of the
+// client's text.
+bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
+    wire::Reader from(server_body(frame));
+    wire::Encoder error;
+    error.begin('E');
+    for (char field = static_cast<char>(from.u8()); from.ok() && field != '\0';
+         field = static_cast<char>(from.u8())) {
+        std::string text(from.text());
+        std::size_t position = 0;
+        if (field == 'P' &&
+            std::from_chars(text.data(), text.data() + text.size(), position).ec == std::errc() &&
+            position > 0) {
+            text = std::to_string(names.position_in_clients_text(position));
         }
         for (const auto& [ours, theirs] : names.renamed) {
-            for (std::size_t at = value.find(ours); at != std::string::npos;
-                 at = value.find(ours, at + theirs.size())) {
-                value.replace(at, ours.size(), theirs);
-                changed = true;
+            for (std::size_t at = text.find(ours); at != std::string::npos;
+                 at = text.find(ours, at + theirs.size())) {
+                text.replace(at, ours.size(), theirs);
             }
         }
-        error.u8(static_cast<std::uint8_t>(field)).text(value);
+        error.u8(static_cast<std::uint8_t>(field)).text(text);
     }
-    if (!changed || !reader.ok()) {
+    if (!from.ok()) {
         return false;
     }
-    error.u8(0).end();
-    client_->write(error.view());
+    client_->write(error.u8(0).end().view());
     return true;
 }
 

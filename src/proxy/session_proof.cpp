@@ -262,10 +262,16 @@ Result<> Session::authenticate_peer(const config::IdentMap* map) const {
 
 Result<> Session::authenticate_cert(const config::IdentMap* map) const {
     const net::TlsSession* tls = client_->tls();
-    const std::string name =
-        tls != nullptr && tls->has_peer_certificate() ? tls->peer_common_name() : std::string();
-    const bool allowed =
-        !name.empty() && (map != nullptr ? map->allows(name, user_) : name == user_);
+    // The subject's common name or one of its alternative names, letter for letter: a wildcard
+    // would be good for anybody.
+    std::vector<std::string> names;
+    if (tls != nullptr && tls->has_peer_certificate()) {
+        names = tls->peer_alternative_names();
+        names.push_back(tls->peer_common_name());
+    }
+    const bool allowed = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        return !name.empty() && (map != nullptr ? map->allows(name, user_) : name == user_);
+    });
     if (tls == nullptr) {
         log::error(log_fields(), "{} TLS connection required", label());
     } else if (!tls->has_peer_certificate()) {

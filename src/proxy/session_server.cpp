@@ -61,7 +61,7 @@ bool Session::relay_server_front() {
         return false;
     }
     wire::Frame frame;
-    if (!wire::read_frame(header, frame)) {
+    if (!wire::read_frame(header, frame) || frame.body_bytes > max_packet_size()) {
         on_server_end();
         return false;
     }
@@ -234,6 +234,10 @@ void Session::on_command_complete(std::string_view tag) {
     request.rows += wire::rows_of_tag(tag);
     if (request.sql_names != nullptr && (tag == "PREPARE" || tag == "DEALLOCATE")) {
         sql_name_done(request, tag == "PREPARE");
+    }
+    if (tag == "DISCARD SEQUENCES" || tag == "DISCARD ALL") {
+        server.sequences_of = 0;
+        pins_ &= ~std::uint32_t{kPinSequence};
     }
     if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
         server.prepared.clear();

@@ -273,13 +273,25 @@ net::Task<void> Worker::retire(std::unique_ptr<PoolEntry> entry) {
     co_await entry->pool().shut_down();
 }
 
+namespace {
+
+// Of two limits; zero is none.
+net::Duration shorter(net::Duration a, net::Duration b) {
+    return a.count() == 0 ? b : b.count() == 0 ? a : std::min(a, b);
+}
+
+}  // namespace
+
 void Worker::tend_pools() {
     const net::Duration idle_max = settings().pool_idle_timeout;
     for (auto at = pools_.begin(); at != pools_.end();) {
         PoolEntry& entry = *at->second;
         entry.pool().tick();
         entry.keep_house();
-        if (idle_max.count() > 0 && entry.unused_for(idle_max)) {
+        const net::Duration limit = config_->databases.contains(entry.database())
+                                        ? idle_max
+                                        : shorter(idle_max, settings().autodb_idle_timeout);
+        if (limit.count() > 0 && entry.unused_for(limit)) {
             log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
                       entry.user(), entry.database());
             tasks_.spawn(retire(std::move(at->second)));

@@ -130,6 +130,7 @@ class Worker {
     net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
+    net::TimePoint cancel_deadline() const;
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
 
     net::Loop& loop_;

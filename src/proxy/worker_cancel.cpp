@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr net::Duration kRecoveryMax = 5s;
-constexpr net::Duration kCancelMax = 10s;
+// cancel_wait_timeout 0: no limit but this.
+constexpr net::Duration kCancelMax = std::chrono::hours(1);
 
 // With peers, the cancel key says whose it is, in the bytes where PgBouncer has it: the second and
 // third of the process id. The last two bits of the key count how often it may be passed on.
@@ -71,6 +72,11 @@ void Worker::route_cancel(std::uint32_t pid, std::string key) {
     }
 }
 
+net::TimePoint Worker::cancel_deadline() const {
+    const net::Duration limit = settings().cancel_wait_timeout;
+    return loop_.now() + (limit.count() > 0 ? limit : kCancelMax);
+}
+
 int Worker::peer_cancels(int peer_id) const {
     const auto found = peer_cancels_.find(peer_id);
     return found == peer_cancels_.end() ? 0 : found->second;
@@ -107,8 +113,7 @@ net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::stri
         target.address.set_port(port);
     }
     ++peer_cancels_[peer_id];
-    if (auto sent =
-            co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    if (auto sent = co_await server::send_cancel(loop_, std::move(target), cancel_deadline());
         !sent) {
         log::warning("cancel request to peer {} failed: {}", peer_id, sent.error().message);
     }
@@ -132,7 +137,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
         target.tls = shared_.tls()->server_for(entry.database());
         target.tls_mode = server::TlsMode::kRequire;
     }
-    auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    auto sent = co_await server::send_cancel(loop_, std::move(target), cancel_deadline());
     if (!sent) {
         log::warning("cancel request to {} failed: {}", connection.address.to_string(),
                      sent.error().message);

@@ -79,6 +79,13 @@ def test_client_certificates(tls, authorities, tmp_path):
     proxy.refusal(LOOKUP[0], **shown(theirs))
     proxy.refusal(LOOKUP[0], sslmode="require")
     assert "TLS certificate name mismatch" in proxy.log_text()
+    # One of the alternative names will do; a wildcard stands for nobody.
+    other = [readable_copy(p, tmp_path) for p in
+             authorities[0].issue("somebody", f"DNS:elsewhere,DNS:{LOOKUP[0]}", "alternative")]
+    assert proxy.whoami(LOOKUP[0], **shown(other)) == LOOKUP[0]
+    anybody = [readable_copy(p, tmp_path) for p in
+               authorities[0].issue("somebody", "DNS:*", "anybody")]
+    proxy.refusal(LOOKUP[0], **shown(anybody))
 
 
 def test_hba_chooses_and_maps(tls, authorities, tmp_path):

@@ -1,0 +1,172 @@
+// Asking a server about session state: which parameters are set, and what ties the client to it.
+
+#include <algorithm>
+
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+namespace {
+
+// A probe that fails is repeated at once this often, and after each later transaction.
+constexpr int kProbeTries = 3;
+
+// The session's own state, as the server sees it: parameters that were set, and what pins. Every
+// name is qualified: the client's search_path is in force.
+constexpr std::string_view kProbeSql =
+    "SELECT 'v', name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) "
+    "'session' "
+    "UNION ALL SELECT 'v', 'role', pg_catalog.current_setting('role') WHERE "
+    "pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' "
+    "UNION ALL SELECT 'a', 'session_authorization', SESSION_USER::text "
+    "UNION ALL SELECT 'p', 't', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE "
+    "relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
+    "pg_catalog.pg_my_temp_schema()) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
+    "pg_catalog.pg_my_temp_schema()) "
+    "UNION ALL SELECT 'p', 'a', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid "
+    "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) "
+    "'advisory') "
+    "UNION ALL SELECT 'p', 'h', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE "
+    "is_holdable) "
+    "UNION ALL SELECT 'p', 'l', NULL WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_listening_channels()) "
+    "UNION ALL SELECT 'p', 's', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_prepared_statements "
+    "WHERE name OPERATOR(pg_catalog.!~~) 'HOWDAH%' AND name OPERATOR(pg_catalog.!~~) "
+    "'PGBOUNCER%')";
+
+// Parameters with a dot stand in no list of the server's. Which ones functions of the user's set is
+// read in their sources; where a name is computed, nobody can follow it.
+constexpr std::string_view kFunctionsSql =
+    " UNION ALL SELECT 'v', f.name, pg_catalog.current_setting(f.name, true) FROM (SELECT DISTINCT "
+    "COALESCE(m.names[1], m.names[2]) FROM pg_catalog.pg_proc AS p, LATERAL "
+    "pg_catalog.regexp_matches(p.prosrc, "
+    "'set_config[[:space:]]*[(][[:space:]]*''([a-z_][a-z0-9_$]*[.][a-z0-9_$.]+)''|"
+    "[[:<:]]set[[:space:]]+(?:session[[:space:]]+)?([a-z_][a-z0-9_$]*[.][a-z0-9_$.]+)"
+    "[[:space:]]*(?:=|to[[:>:]])', 'gi') AS m(names) "
+    "WHERE p.oid OPERATOR(pg_catalog.>=) 16384) AS f(name) "
+    "WHERE pg_catalog.current_setting(f.name, true) IS NOT NULL "
+    "UNION ALL SELECT 'p', 'd', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_proc AS p "
+    "WHERE p.oid OPERATOR(pg_catalog.>=) 16384 AND p.prosrc OPERATOR(pg_catalog.~*) "
+    "'set_config[[:space:]]*[(][[:space:]]*[^[:space:]''][^()]*,[^()]*,[[:space:]]*"
+    "(false|''f|[^tf[:space:]])')";
+
+}  // namespace
+
+void Session::start_probe() {
+    ++pool_->stats.probes;
+    probe_ = std::make_unique<Probe>();
+    std::string sql(kProbeSql);
+    std::vector<std::string> names;
+    if (custom_names_ != nullptr) {
+        names = *custom_names_;
+    }
+    for (const auto& [name, value] : vars_->values) {
+        if (name.find('.') != std::string::npos) {
+            names.push_back(name);
+        }
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string& name : names) {
+        const std::string literal = server::quote_literal(name);
+        sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
+               ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
+    }
+    if ((probed_effects_ & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+        sql += kFunctionsSql;
+    }
+    inject_query(Purpose::kProbe, sql);
+}
+
+void Session::take_probe_row(std::span<const std::uint8_t> row) {
+    wire::Reader reader(row);
+    reader.u16();
+    std::string_view fields[3];
+    for (std::string_view& field : fields) {
+        const std::uint32_t length = reader.u32();
+        field = length == 0xffffffffU ? std::string_view() : reader.bytes(length);
+    }
+    if (!reader.ok() || fields[0].empty() || fields[1].empty()) {
+        probe_->pins |= kPinUnknown;
+        return;
+    }
+    if (fields[0] == "v" && fields[1].starts_with("transaction_")) {
+        return;  // of the transaction that the probe itself is
+    }
+    if (fields[0] == "v") {
+        if (fields[1] == "howdah.pin" && fields[2] == "on") {
+            probe_->pins |= kPinAsked;
+        }
+        probe_->parameters.emplace_back(fields[1], fields[2]);
+    } else if (fields[0] == "a") {
+        if (fields[2] != pool_->server_user()) {
+            probe_->parameters.emplace_back(fields[1], fields[2]);
+        }
+    } else {
+        switch (fields[1][0]) {
+            case 't':
+                probe_->pins |= kPinTempObject;
+                break;
+            case 'a':
+                probe_->pins |= kPinAdvisoryLock;
+                break;
+            case 'h':
+                probe_->pins |= kPinHoldCursor;
+                break;
+            case 'l':
+                probe_->pins |= kPinListen;
+                break;
+            case 's':
+                probe_->pins |= kPinPrepared;
+                break;
+            case 'd':
+                probe_->pins |= kPinDynamicParameter;
+                break;
+            default:
+                probe_->pins |= kPinUnknown;
+                break;
+        }
+    }
+}
+
+void Session::finish_probe(bool failed) {
+    const std::unique_ptr<Probe> probe = std::move(probe_);
+    ServerConnection& connection = *lease_->connection;
+    if (failed && ++probe_failures_ < kProbeTries) {
+        start_probe();  // cancelled, say, by a request that was meant for the client's query
+        return;
+    }
+    const bool discarded = (probed_effects_ & sql::kDiscardAll) != 0;
+    const std::uint32_t sticky =
+        pins_ & (kPinLargeParse | kPinSequence | (discarded ? 0U : kPinDynamicParameter));
+    const std::uint32_t before = pins_;
+    pins_ = sticky | (failed ? std::uint32_t{kPinUnknown} : probe->pins);
+    if (!worker_.settings().pin_sessions) {
+        pins_ = 0;
+    }
+    if (before == 0 && pins_ != 0) {
+        ++pool_->stats.pins;
+    }
+    if (failed) {
+        connection.dirty = true;
+        return;
+    }
+    custom_names_.reset();
+    connection.applied = worker_.parameters().intern(probe->parameters);
+    auto wanted = base_vars_->values;
+    wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
+    vars_ = worker_.parameters().intern(std::move(wanted));
+    if (pins_ != 0 && connection.applied != vars_) {
+        // It stays: a value of the connection string that a RESET took away comes back now.
+        follow_parameters();
+        return;
+    }
+    sync_view();
+    if (may_release()) {
+        release();
+    }
+}
+
+}  // namespace howdah::proxy

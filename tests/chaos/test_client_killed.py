@@ -1,0 +1,52 @@
+"""A client that is killed after each message of a session: nothing of it is left for the next."""
+
+import psycopg
+import pytest
+
+from tests.chaos.network import reset
+from tests.proxy import wire_client as wire
+from tests.proxy.wire_client import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, execute,
+                                     parse, query)
+
+SCRIPT = [
+    query("create table if not exists left_over(i int)"),
+    query("set work_mem = '9MB'"),
+    query("begin"),
+    query("insert into left_over values (1)"),
+    parse("mine", "select $1::int"), describe("S", "mine"), bind("", "mine", "1"), execute(),
+    FLUSH, SYNC,
+    bind("p", "mine", "2"), execute("p", 1), SYNC,
+    parse("", "selec nothing"), bind("", ""), SYNC,
+    query("rollback"),
+    query("create temp table mine_alone(i int)"),
+    query("select pg_try_advisory_lock(4711)"),
+    query("copy mine_alone from stdin"), copy_data(b"1\n"), copy_data(b"2\n"), COPY_DONE,
+    query("copy (select generate_series(1, 20000)) to stdout"),
+    query("prepare theirs as select 1"),
+    query("declare held cursor with hold for select generate_series(1, 1000)"),
+    query("select pg_sleep(0.2), generate_series(1, 100)"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(victim):
+    victim.sql("create table if not exists left_over(i int); alter table left_over owner to app",
+               "chaos")
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "after-answers"])
+def test_killed_after_each_message(pooler, healthy, waits):
+    for count in range(len(SCRIPT) + 1):
+        client = wire.Client(pooler.uri("chaos"), timeout=20)
+        if waits:
+            for message in SCRIPT[:count]:
+                client.send(message)
+                if message[:1] in b"QS" and not message.startswith(b"Q") or message[:1] == b"Q" \
+                        and b"from stdin" not in message:
+                    client.until("Z")
+        else:
+            client.send(*SCRIPT[:count])
+        reset(client.socket)
+    healthy()
+    with psycopg.connect(pooler.uri("chaos"), autocommit=True) as other:
+        assert other.execute("select count(*) from left_over").fetchone() == (0,)

@@ -1,0 +1,193 @@
+"""Servers that die, hang or come back, and networks that break: errors that say so, in time, and
+afterwards a pool as before."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import psycopg
+import pytest
+
+from tests.chaos.network import Network
+from tools import process
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def connect(pooler, **options):
+    return psycopg.connect(pooler.uri("chaos"), autocommit=True, connect_timeout=20, **options)
+
+
+def works_again(pooler, seconds=30):
+    def answers():
+        try:
+            with connect(pooler) as client:
+                return client.execute("select 42").fetchone() == (42,)
+        except LOST:
+            return False
+    process.wait_until(answers, seconds, "answer from the pool", step=0.1)
+
+
+class Crowd:
+    """Clients that ask for what is theirs, reconnect after an error, and note any other answer."""
+
+    def __init__(self, uri: str, size: int = 6):
+        self.uri = uri
+        self.wrong, self.answers, self.errors, self.stopping = [], 0, 0, False
+        self.threads = [threading.Thread(target=self._work, args=(n,), daemon=True)
+                        for n in range(size)]
+
+    def _work(self, number: int) -> None:
+        turn = 0
+        while not self.stopping:
+            with contextlib.suppress(*LOST):
+                with psycopg.connect(self.uri, autocommit=True, connect_timeout=20) as client:
+                    client.execute(f"set application_name = 'crowd {number}'")
+                    while not self.stopping:
+                        turn += 1
+                        with client.transaction():
+                            mine = client.execute(
+                                "select %s::text, current_setting('application_name'), "
+                                "repeat(%s, 5000)", (f"{number}/{turn}", str(number))).fetchone()
+                        if mine != (f"{number}/{turn}", f"crowd {number}", str(number) * 5000):
+                            self.wrong.append((number, turn, mine[:2]))
+                        self.answers += 1
+            self.errors += 1
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(40)
+        assert not any(thread.is_alive() for thread in self.threads), "a client hangs"
+        assert not self.wrong, self.wrong[:3]
+
+    def waits_for_errors(self, count: int, seconds: float = 40) -> None:
+        goal = self.errors + count
+        process.wait_until(lambda: self.errors >= goal, seconds, f"{count} errors")
+
+    def waits_for_answers(self, count: int, seconds: float = 40) -> None:
+        goal = self.answers + count
+        process.wait_until(lambda: self.answers >= goal, seconds, f"{count} answers more")
+
+
+def test_a_killed_backend_is_reported_and_replaced(pooler, victim, healthy):
+    with connect(pooler) as client:
+        client.execute("begin")
+        pid = client.execute("select pg_backend_pid()").fetchone()[0]
+        victim.sql(f"select pg_terminate_backend({pid})")
+        with pytest.raises(LOST):
+            client.execute("select 1")
+            client.execute("select 1")
+    with connect(pooler) as client:
+        killer = threading.Timer(0.5, lambda: victim.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like "
+            "'select pg_sleep(77)%'"))
+        killer.start()
+        with pytest.raises(LOST, match="terminating connection|server conn crashed|closed"):
+            client.execute("select pg_sleep(77)")
+        killer.join()
+    healthy()
+
+
+def test_idle_backends_killed_between_transactions_go_unnoticed(pooler, victim, healthy):
+    with connect(pooler) as client:
+        for _ in range(5):
+            assert client.execute("select 1").fetchone() == (1,)
+            victim.sql("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where "
+                       "datname = 'chaos'")
+        works_again(pooler)
+        assert client.execute("select 2").fetchone() == (2,)
+    healthy()
+
+
+def test_a_stalled_backend_costs_its_client_only(pooler, healthy):
+    with connect(pooler) as client:
+        client.execute("begin")
+        pid = client.execute("select pg_backend_pid()").fetchone()[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with connect(pooler) as other:
+                assert other.execute("select 1").fetchone() == (1,)
+            started = time.monotonic()
+            with pytest.raises(LOST, match="query timeout"):
+                client.execute("select 1")
+            assert time.monotonic() - started < 30
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    healthy()
+
+
+def test_a_server_restarted_under_load(pooler, victim, healthy):
+    with Crowd(pooler.uri("chaos")) as crowd:
+        crowd.waits_for_answers(50)
+        victim.process.send_signal(signal.SIGQUIT)
+        victim.process.wait(30)
+        crowd.waits_for_errors(10)
+        victim.start()
+        crowd.waits_for_answers(50)
+    works_again(pooler)
+    healthy()
+
+
+def test_the_network_to_the_server_cut_under_load(pooler, network, healthy):
+    with Crowd(pooler.uri("chaos")) as crowd:
+        for _ in range(8):
+            crowd.waits_for_answers(20)
+            network.cut()
+        for _ in range(2):
+            crowd.waits_for_answers(20)
+            network.stall()
+            network.waits_for_bytes()
+            network.flow()
+        crowd.waits_for_answers(20)
+        network.stall()
+        network.waits_for_bytes()
+        network.cut()
+        crowd.waits_for_answers(20)
+    works_again(pooler)
+    healthy()
+
+
+def test_a_server_that_cannot_be_reached_is_an_error_in_time(pooler, network, healthy):
+    works_again(pooler)
+    network.reachable = False
+    network.cut()
+    try:
+        started = time.monotonic()
+        with pytest.raises(LOST):
+            with connect(pooler) as client:
+                client.execute("select 1")
+                client.execute("select 1")
+        assert time.monotonic() - started < 40
+    finally:
+        network.reachable = True
+    works_again(pooler)
+    healthy()
+
+
+def test_the_network_to_the_clients_cut_under_load(pooler, victim, healthy):
+    front = Network(pooler.port)
+    victim.sql("create table if not exists half(i int); alter table half owner to app", "chaos")
+    uri = pooler.uri("chaos").replace(f":{pooler.port}/", f":{front.port}/")
+    try:
+        with Crowd(uri) as crowd:
+            for _ in range(8):
+                crowd.waits_for_answers(20)
+                with psycopg.connect(uri, autocommit=True) as client:
+                    client.execute("begin")
+                    client.execute("insert into half values (1)")
+                    front.cut()
+                    with pytest.raises(LOST):
+                        client.execute("commit")
+    finally:
+        front.close()
+    healthy()
+    with connect(pooler) as client:
+        assert client.execute("select count(*) from half").fetchone() == (0,)

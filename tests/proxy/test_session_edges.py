@@ -1,0 +1,237 @@
+"""Session state that no server lists, and ends of sessions: each was wrong once."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import psycopg
+import pytest
+
+from tests.proxy import wire_client as wire
+from tests.proxy.test_session_state import elsewhere, server_of, value
+from tests.proxy.wire_client import query
+from tools import process, proxy
+
+
+@pytest.fixture(scope="module", params=["io_uring", "epoll"])
+def pooler(request, start_howdah):
+    return start_howdah(f"edges-{request.param}", backend=request.param, pool_mode="transaction",
+                        default_pool_size="4")
+
+
+@pytest.fixture(scope="module")
+def uri(pooler, new_database):
+    return pooler.uri(new_database(f"edges_{pooler.port}"))
+
+
+@pytest.fixture
+def connect(uri):
+    with contextlib.ExitStack() as stack:
+        def open_one(**options):
+            options.setdefault("prepare_threshold", None)
+            return stack.enter_context(psycopg.connect(uri, autocommit=True, **options))
+        yield open_one
+
+
+def pins(pooler, connection):
+    name = value(connection, "show application_name")  # answered after any probe
+    with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True,
+                         prepare_threshold=None) as console:
+        result = console.execute("SHOW CLIENTS")
+        names = [column.name for column in result.description]
+        return [row[names.index("pins")] for row in result.fetchall()
+                if row[names.index("application_name")] == name]
+
+
+def test_currval_is_never_another_clients(pooler, new_database):
+    # A pool of its own: once it has seen currval(), whoever writes is pinned.
+    uri = pooler.uri(new_database(f"edges_sequences_{pooler.port}"))
+    with contextlib.ExitStack() as stack:
+        def connect(**options):
+            return stack.enter_context(psycopg.connect(uri, autocommit=True,
+                                                       prepare_threshold=None, **options))
+        sequences(pooler, connect)
+
+
+def sequences(pooler, connect):
+    first = connect(application_name="sequence 1")
+    second = connect(application_name="sequence 2")
+    first.execute("create sequence mine; create table numbered(i serial)")
+    for _ in range(3):
+        second.execute("insert into numbered default values")
+        second.execute("select nextval('mine')")
+    # Whatever server it gets: it has called nextval() nowhere.
+    for text in ("select currval('mine')", "select lastval()"):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            first.execute(text)
+    # From now on whoever writes keeps its server.
+    numbers = []
+    for client in (first, second):
+        client.execute("insert into numbered default values")
+        numbers.append(value(client, "select max(i) from numbered"))
+        assert pins(pooler, client) == ["currval/lastval"]
+    with elsewhere(connect, first, 1):
+        for client, number in zip((first, second), numbers):
+            assert value(client, "select lastval()") == number
+            assert value(client, "select currval('numbered_i_seq')") == number
+    first.execute("discard sequences")
+    assert pins(pooler, first) == [""]
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        first.execute("select lastval()")
+
+
+def test_parameters_that_functions_set_follow(connect):
+    client = connect()
+    client.execute("create function set_user(v text) returns void language plpgsql as "
+                   "$$ begin perform set_config('edge.user', v, false); end $$")
+    client.execute("create function set_more(v text) returns void language plpgsql as "
+                   "$$ begin set edge.more = 'fixed'; end $$")
+    client.execute("select set_user('anna')")
+    client.execute("select set_more('x')")
+    client.execute("do $$ begin perform set_config('edge.block', 'b', false); end $$")
+    servers = set()
+    for others in (1, 2, 3):
+        with elsewhere(connect, client, others) as held:
+            servers.add(server_of(client))
+            assert value(client, "select current_setting('edge.user', true)") == "anna"
+            assert value(client, "select current_setting('edge.more', true)") == "fixed"
+            assert value(client, "select current_setting('edge.block', true)") == "b"
+            assert value(held[0], "select current_setting('edge.user', true)") in (None, "")
+    assert len(servers) > 1
+
+
+def test_a_computed_parameter_name_pins(pooler, connect):
+    client = connect(application_name="computed")
+    client.execute("create or replace function set_any(n text, v text) returns void language "
+                   "plpgsql as $$ begin perform set_config(n, v, false); end $$")
+    try:
+        client.execute("select set_any('edge.computed', 'kept')")
+        assert pins(pooler, client) == ["set_config() of a computed name"]
+        with elsewhere(connect, client, 2):
+            assert value(client, "select current_setting('edge.computed', true)") == "kept"
+        client.execute("discard all")
+        assert pins(pooler, client) == [""]
+    finally:
+        client.execute("drop function set_any")
+
+
+def test_a_bound_search_path_with_pg_temp_pins(pooler, connect):
+    client = connect(application_name="temp path")
+    client.execute("select set_config('search_path', %s, false)", ("pg_temp, public",))
+    client.execute("create table hidden_temp(i int)")
+    home = server_of(client)
+    assert pins(pooler, client) == ["temporary object"]
+    with elsewhere(connect, client, 2):
+        assert server_of(client) == home
+        assert value(client, "select count(*) from hidden_temp") == 0
+
+
+def test_a_cancelled_probe_is_asked_again(pooler, connect):
+    client = connect(application_name="probed")
+    client.execute("create or replace function quick() returns int language sql as 'select 1'")
+    for _ in range(30):
+        client.execute("select quick()")
+        client.cancel()
+    with contextlib.suppress(psycopg.errors.QueryCanceled):
+        client.execute("select quick()")
+    with contextlib.suppress(psycopg.errors.QueryCanceled):
+        client.execute("select quick()")
+    assert pins(pooler, client) == [""]
+
+
+@pytest.mark.parametrize("text", ["prepare longer_than_ours_by_far as select 1, nosuch",
+                                  "/* \u00e4\u00f6\u00fc */ prepare p as select 'x', nosuch",
+                                  "prepare a as select 1; prepare b as selec 1"])
+def test_error_positions_are_those_of_the_clients_text(uri, cluster, text):
+    direct = wire.Client(cluster.primary.uri("app", "app-secret", uri.rsplit("/", 1)[1]))
+    through = wire.Client(uri)
+    seen = []
+    for client in (direct, through):
+        answer = client.ask(query(text))
+        seen.append([wire.fields(one)["P"] for one in answer if one.type == "E"])
+        client.close()
+    assert seen[0] == seen[1] and seen[0]
+
+
+def test_the_last_words_are_heard_whatever_the_client_still_sends(pooler, uri):
+    for _ in range(20):
+        client = wire.Client(uri)
+        client.send(b"?" + b"\0\0\0\4", query("select 'unread'" + " " * 300_000))
+        with contextlib.suppress(OSError):
+            client.send(query("select 'unread, too'"))
+        seen = []
+        with pytest.raises(EOFError):
+            while True:
+                seen.append(client.receive())
+        assert [one.type for one in seen] == ["E"]
+        assert wire.fields(seen[0])["S"] == "FATAL"
+        client.close()
+
+
+def test_a_commit_is_answered_before_a_drain_ends_the_session(start_howdah, new_database):
+    for number in range(3):
+        pooler = start_howdah(f"edges-drain-{number}", pool_mode="transaction")
+        uri = pooler.uri(new_database(f"edges_drain_{number}"))
+        clients = [wire.Client(uri) for _ in range(8)]
+        for client in clients:
+            client.ask(query("begin"))
+        os.kill(pooler.process.pid, signal.SIGTERM)
+        process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
+
+        def finish(client):
+            client.send(query("commit"))
+            with contextlib.suppress(OSError):
+                for _ in range(20):
+                    client.send(query("select 1"))
+        threads = [threading.Thread(target=finish, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            seen = []
+            with pytest.raises(EOFError):
+                while True:
+                    seen.append(client.receive())
+            assert (seen[0].type, seen[0].body) == ("C", b"COMMIT\0")
+            assert seen[-1].type == "E" and wire.fields(seen[-1])["C"] == "57P01"
+            client.close()
+        pooler.process.wait(20)
+
+
+def test_disable_pqexec_and_max_packet_size(start_howdah, new_database):
+    database = new_database("edges_options")
+    pooler = start_howdah("edges-options", disable_pqexec="1", max_packet_size="100000")
+    client = wire.Client(pooler.uri(database))
+    client.send(query("select 1"))
+    assert "PQexec disallowed" in wire.fields(client.until("E")[-1])["M"]
+    client.close()
+    client = wire.Client(pooler.uri(database))
+    assert [one.type for one in client.ask(wire.parse("", "select 1"), wire.bind("", ""),
+                                           wire.execute(), wire.SYNC)][-1] == "Z"
+    client.send(wire.parse("", "select 1" + " " * 200_000))
+    assert "max_packet_size" in wire.fields(client.until("E")[-1])["M"]
+    client.close()
+
+
+def test_options_without_effect_are_named(tmp_path):
+    def check(name, text):
+        file = tmp_path / name
+        file.write_text(text)
+        done = subprocess.run([proxy.program(), "config", "check", file], capture_output=True,
+                              text=True)
+        return done.returncode, done.stdout + done.stderr
+    code, said = check("p.ini", "[databases]\n* = host=127.0.0.1\n[pgbouncer]\n"
+                                "listen_addr = 127.0.0.1\nresolv_conf = /etc/other\n"
+                                "pkt_buf = 8192\nsbuf_loopcnt = 5\n")
+    assert code == 0
+    assert ":5: warning: resolv_conf has no effect" in said
+    assert ":6: warning: pkt_buf has no effect" in said
+    assert "sbuf_loopcnt" not in said  # as it is anyway
+    code, said = check("h.toml", '[proxy]\nlisten_addr = "127.0.0.1"\n'
+                                 'resolv_conf = "/etc/other"\n[databases."*"]\n'
+                                 'host = "127.0.0.1"\n')
+    assert code != 0 and "resolv_conf has no effect" in said
