@@ -155,6 +155,7 @@ class Session {
     net::Task<bool> welcome();
     void send_welcome();
     void arm_welcome();
+    void await_greeting_server();
     Error welcome_timeout() const;
 
     // --- session_auth.cpp: who the client is, and whether it may come in ---

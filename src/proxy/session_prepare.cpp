@@ -99,7 +99,8 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
                 names->changes.push_back({false, use.name, prepared});
                 made.erase(use.name);
             } else if (prepared->facts) {
-                note_effects(prepared->facts->deferred_effects);
+                note_effects(prepared->from_sql ? prepared->facts->deferred_effects
+                                                : prepared->facts->effects);
             }
         }
         const std::string_view before = text.substr(copied, use.begin - copied);

@@ -418,6 +418,21 @@ Error Session::welcome_timeout() const {
                                    : "query_wait_timeout");
 }
 
+// A server that was lent may have died before we looked at it: then another is asked for.
+void Session::await_greeting_server() {
+    pool::Pooled* server = std::exchange(waiter_.granted, nullptr);
+    if (server == nullptr && (waiter_.queued || waiter_.refused)) {
+        return;
+    }
+    if (server == nullptr) {
+        server = ask_for_server();
+    }
+    if (server != nullptr) {
+        link(server);
+    }
+    arm_welcome();
+}
+
 // After authentication: finds out what the server reports, and says it to the client.
 net::Task<bool> Session::welcome() {
     if (console_) {
@@ -429,14 +444,11 @@ net::Task<bool> Session::welcome() {
     if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
-        if (pool::Pooled* server = ask_for_server(); server != nullptr) {
-            link(server);
-        }
-        arm_welcome();
         while (!ending_) {
-            if (waiter_.granted != nullptr) {
-                link(std::exchange(waiter_.granted, nullptr));
-            } else if (waiter_.refused) {
+            if (lease_ == nullptr) {
+                await_greeting_server();
+            }
+            if (waiter_.refused) {
                 const bool hidden = !replication_.empty() && worker_.config().pgbouncer;
                 fatal(hidden ? Error(ErrorCode::kRefused, "08P01", "login failed")
                              : std::move(*waiter_.refused));
