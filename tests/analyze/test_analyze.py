@@ -214,8 +214,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_judged(folder):
     folder.write("broken.prisma", "model User {\n  id Int @id\n  ???\n}\n")
     folder.write("latin.sql", b"select 'caf\xe9' from t where id = 1;\n")
     by_file = {}
-    names = sorted(path.name for path in folder.path.iterdir())
-    for finding in folder.findings(*names):
+    for finding in folder.findings("."):
         by_file.setdefault(finding["file"], []).append((finding["rule"], finding["line"]))
     assert [rule for rule, _ in by_file["bin.sql"]] == ["file-skipped"]
     assert [rule for rule, _ in by_file["huge.sql"]] == ["file-skipped"]
