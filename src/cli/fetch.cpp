@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
-#include <chrono>
+#include <ctime>
 #include <memory>
 
 namespace howdah::cli {
@@ -36,8 +36,7 @@ double days_up(std::string_view metrics) {
     double start = 0;
     const std::string_view rest = metrics.substr(at + kName.size());
     std::from_chars(rest.data(), rest.data() + rest.size(), start);
-    const double now =
-        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const auto now = static_cast<double>(std::time(nullptr));
     return std::max(now - start, 1.0) / 86'400;
 }
 

@@ -145,7 +145,9 @@ bool is_side_code(std::string_view path) {
     for (const std::string_view folder : {"__tests__/", "tests/", "test/", "__test__/", "scripts/",
                                           "script/", "migrations/", "migration/"}) {
         const std::size_t at = path.find(folder);
-        if (at != std::string_view::npos && (at == 0 || path[at - 1] == '/')) {
+        const bool whole = at == 0 || folder == "migrations/" ||
+                           (at != std::string_view::npos && path[at - 1] == '/');
+        if (at != std::string_view::npos && whole) {
             return true;
         }
     }

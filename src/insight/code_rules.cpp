@@ -90,12 +90,17 @@ void CodeJudge::judge() {
     check_sequences();
 }
 
-void CodeJudge::report(std::string_view name, NodeId node, Notice notice) {
-    Finding finding = source_.finding(rule(name), syntax_.range(node), std::move(notice));
-    if (side_code_ && name != "sql-injection") {
+// Findings in side code are notes.
+void CodeJudge::demote(Finding& finding) const {
+    if (side_code_ && finding.rule != "sql-injection") {
         finding.severity = Severity::kInfo;
         finding.risk = Risk::kLow;
     }
+}
+
+void CodeJudge::report(std::string_view name, NodeId node, Notice notice) {
+    Finding finding = source_.finding(rule(name), syntax_.range(node), std::move(notice));
+    demote(finding);
     out_.findings.push_back(std::move(finding));
 }
 
@@ -136,6 +141,9 @@ void CodeJudge::judge_raw(const CodeQuery& query) {
     }
     if (!query.sql_certain) {
         analysis.findings.clear();
+    }
+    for (Finding& finding : analysis.findings) {
+        demote(finding);
     }
     std::vector<Finding> own(out_.findings.begin() + static_cast<std::ptrdiff_t>(first),
                              out_.findings.end());
@@ -392,10 +400,19 @@ void CodeJudge::check_index(const CodeQuery& query) {
         check_order_index(query);
         return;
     }
+    // Half of the rows are older than a day, and what is not in sight may have an index.
+    const bool ranges = std::ranges::none_of(query.conditions, [&](const Condition& condition) {
+        return condition.table == table && condition.alternative == 0 &&
+               condition.test == Test::kEquals;
+    });
     report("missing-index", first,
            {.message = fmt::format("no index of {} starts with {}", table->name,
                                    fmt::join(wanted, " or ")),
-            .fix = index_fix(query.orm, *table, wanted)});
+            .fix = index_fix(query.orm, *table, wanted),
+            .confidence = query.open ? "suspected"
+                          : ranges   ? "likely"
+                                     : "certain",
+            .minor = query.open || ranges});
 }
 
 void CodeJudge::check_order_index(const CodeQuery& query) {

@@ -27,6 +27,7 @@ class CodeJudge {
     void judge_query(const CodeQuery& query);
     void judge_raw(const CodeQuery& query);
     void report(std::string_view rule, NodeId node, Notice notice = {});
+    void demote(Finding& finding) const;
     void add_verdict(const CodeQuery& query, std::size_t first_finding);
 
     // code_rules_loops.cpp

@@ -42,7 +42,8 @@ Result<> read_into(const fs::path& path, std::vector<InputFile>& files,
     std::error_code error;
     const std::uintmax_t size = fs::file_size(path, error);
     const auto skip = [&](std::string message) {
-        skipped.push_back(finding_at(rule("file-skipped"), {.file = path.string()},
+        skipped.push_back(finding_at(rule("file-skipped"),
+                                     {.file = path.lexically_normal().string()},
                                      {.message = std::move(message)}));
     };
     if (!error && size > (is_dump(path) ? kDumpBytesMax : kFileBytesMax)) {

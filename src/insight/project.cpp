@@ -147,10 +147,16 @@ void judge_code(const Loaded& loaded, const CodeProject& project, FileResult& re
     const Syntax& syntax = loaded.module->syntax();
     result.analysis.add(project.judge(*loaded.module, *loaded.source));
     for (NodeId node = 0; node < syntax.size(); ++node) {
-        // The grammar refuses a bare & in JSX text, which everybody else accepts.
-        const bool jsx_text =
-            syntax.is(syntax.parent(node), Kind::kJsxElement) && syntax.text(node).starts_with('&');
-        if (syntax.is(node, Kind::kError) && !jsx_text) {
+        if (!syntax.is(node, Kind::kError)) {
+            continue;
+        }
+        // The grammar refuses a bare & in JSX text and attributes, which everybody else accepts.
+        const NodeId around = syntax.parent(node);
+        const bool attribute = syntax.is(around, Kind::kString) &&
+                               syntax.is(syntax.parent(around), Kind::kJsxAttribute);
+        const bool jsx_text = (syntax.is(around, Kind::kJsxElement) || attribute) &&
+                              syntax.text(node).starts_with('&');
+        if (!jsx_text) {
             result.analysis.findings.push_back(
                 loaded.source->finding(rule("syntax-error"), syntax.range(node), {.minor = true}));
             break;

@@ -86,6 +86,16 @@ Test operator_test(const PgQuery__AExpr& expression) {
     return is_range(name) ? Test::kRange : Test::kOperator;
 }
 
+bool is_text_cast(const sql::Node& node) {
+    if (node.node_case != PG_QUERY__NODE__NODE_TYPE_CAST || node.type_cast->type_name == nullptr ||
+        node.type_cast->type_name->n_names == 0) {
+        return false;
+    }
+    const PgQuery__TypeName& type = *node.type_cast->type_name;
+    const std::string_view name = sql::string_value(type.names[type.n_names - 1]);
+    return name == "text" || name == "varchar";
+}
+
 }  // namespace
 
 void QueryReader::add_conjuncts(Query& query, const sql::Node* node, std::vector<Predicate>& to,
@@ -219,6 +229,15 @@ ColumnUse QueryReader::plain_column(Query& query, const sql::Node* node) {
     if (node != nullptr && node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
         node->row_expr->n_args > 0) {
         node = node->row_expr->args[0];
+    }
+    if (node != nullptr && is_text_cast(*node)) {
+        // varchar_column::text is the column itself; of any other type it is a calculation
+        const ColumnUse inner = plain_column(query, node->type_cast->arg);
+        const Table* table = inner.known() && !inner.outer
+                                 ? query.sources[static_cast<std::size_t>(inner.source)].known
+                                 : nullptr;
+        const Column* column = table == nullptr ? nullptr : table->column(inner.name);
+        return column != nullptr && column->type == TypeClass::kText ? inner : ColumnUse{};
     }
     return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
                ? resolve(query, *node->column_ref)

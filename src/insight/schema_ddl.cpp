@@ -135,11 +135,26 @@ void create_table(Schema& schema, const PgQuery__CreateStmt& statement,
     }
 }
 
+// "c" of `c IS NOT NULL`; "" of anything else.
+std::string_view column_not_null(const sql::Node* where) {
+    const bool tested = where != nullptr && where->node_case == PG_QUERY__NODE__NODE_NULL_TEST &&
+                        where->null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL &&
+                        where->null_test->arg != nullptr &&
+                        where->null_test->arg->node_case == PG_QUERY__NODE__NODE_COLUMN_REF;
+    if (!tested) {
+        return {};
+    }
+    const PgQuery__ColumnRef& column = *where->null_test->arg->column_ref;
+    return column.n_fields == 0 ? std::string_view()
+                                : sql::string_value(column.fields[column.n_fields - 1]);
+}
+
 void create_index(Schema& schema, const PgQuery__IndexStmt& statement) {
     Table& table = schema.at(name_of(statement.relation));
     Index index{.name = std::string(text_or(statement.idxname)),
                 .unique = statement.unique != 0,
                 .partial = statement.where_clause != nullptr};
+    const std::string_view not_null = column_not_null(statement.where_clause);
     if (!text_or(statement.access_method).empty()) {
         index.method = statement.access_method;
     }
@@ -151,6 +166,10 @@ void create_index(Schema& schema, const PgQuery__IndexStmt& statement) {
         }
         index.keys.push_back({.column = std::string(text_or(element.name)),
                               .expression = expression_key(element.expr)});
+        // Whoever compares the column leaves NULL out: WHERE c IS NOT NULL keeps nothing from them.
+        if (!not_null.empty() && index.keys.back().column == not_null) {
+            index.partial = false;
+        }
     }
     table.indexes.push_back(std::move(index));
 }

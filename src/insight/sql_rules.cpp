@@ -394,10 +394,14 @@ void SqlJudge::check_cartesian(const Query& query) {
         !head.one_row &&
         !(head.known != nullptr && head.known->is_unique(query.equal_columns(0, false)));
     if (lone != count && head_counts) {
+        // What a WITH gives may well be one row.
+        const bool derived = head.table.empty() || query.sources[lone].table.empty();
         report("cartesian-join",
                query.sources[lone].offset != 0 ? query.sources[lone].offset : head.offset,
-               {.message = fmt::format("nothing joins {} with {}", query.sources[lone].alias,
-                                       head.alias)});
+               {.message =
+                    fmt::format("nothing joins {} with {}", query.sources[lone].alias, head.alias),
+                .confidence = derived ? "suspected" : "certain",
+                .minor = derived});
     }
 }
 

@@ -181,14 +181,17 @@ void Verdict::add(const Finding& finding) {
     if (known == nullptr || !known->counts) {
         return;
     }
+    // Without code of its own for this place, the rule's example shows the way.
+    const bool own_code = !finding.fix.empty() && finding.fix != known->fix;
     issues.push_back(finding.message);
-    recommendations.push_back({.rule = finding.rule,
-                               .advice = known->advice,
-                               .priority = finding.severity,
-                               .suggestion = std::string(known->fix),
-                               .before = query,
-                               .after = finding.fix,
-                               .improvement = std::string(known->improvement)});
+    recommendations.push_back(
+        {.rule = finding.rule,
+         .advice = known->advice,
+         .priority = finding.severity,
+         .suggestion = std::string(known->fix),
+         .before = query,
+         .after = own_code ? finding.fix : "for example: " + std::string(known->clean),
+         .improvement = std::string(known->improvement)});
 }
 
 std::string_view complexity_name(Complexity complexity) {
