@@ -419,7 +419,6 @@ net::Task<void> Pool::reset(Pooled* server) {
         connection.dirty = false;
         // DISCARD ALL drops prepared statements and resets every parameter.
         connection.prepared.clear();
-        connection.unnamed_stamp = 0;
         connection.applied = nullptr;
         became_idle(server);
     } else {

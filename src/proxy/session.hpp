@@ -252,6 +252,9 @@ class Session {
     std::span<const std::uint8_t> body(wire::Frame frame);
     void forward_client(wire::Frame frame);
     bool need_server();
+    void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
+                      bool recorded);
+    bool bring(const PreparedPtr& prepared);
     bool settled(std::string_view name);
     bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);

@@ -1,6 +1,8 @@
 // The extended protocol's statements: Parse, Bind, Describe, Execute, Close. Named statements go
 // under our names, the unnamed one is the client's own wherever it is bound.
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
@@ -105,6 +107,17 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
     return false;
 }
 
+// The statement is there when the server gets to what comes next. False: look again later.
+bool Session::bring(const PreparedPtr& prepared) {
+    if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
+        return false;
+    }
+    if (!ensure_prepared(prepared)) {
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
+    }
+    return true;
+}
+
 // The server's unnamed statement is this client's, or there is none.
 void Session::ensure_unnamed() {
     ServerConnection& server = *lease_->connection;
@@ -169,12 +182,14 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
         return;
     }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
-    send_parse(name, kEmptyBody);
-    requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+    if (std::find(leftover_names_.begin(), leftover_names_.end(), name) == leftover_names_.end()) {
+        send_parse(name, kEmptyBody);
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).name = name;
+        leftover_names_.emplace_back(name);
+    }
     Request& request = requests_.push(RequestKind::kParse);
     request.bytes_in = frame.total_bytes();
     request.name = name;
-    leftover_names_.emplace_back(name);
     forward_client(frame);
 }
 
@@ -356,13 +371,10 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values, prepared);
         return true;
     }
-    if ((*prepared)->from_sql && requests_.empty() && !replay(*prepared)) {
+    if (!bring(*prepared)) {
         return false;
     }
     ++pool_->stats.binds;
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
-    }
     const Prepared& statement = **prepared;
     bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
             statement.text(), values);
@@ -373,17 +385,25 @@ bool Session::on_bind(wire::Frame frame) {
     }
     request.bytes_in = frame.total_bytes();
 
-    const std::size_t names_bytes = portal.size() + 1 + name.size() + 1;
+    forward_bind(frame, portal, name.size(), look == frame.body_bytes);
+    return true;
+}
+
+// The Bind just pushed, with our name in place of the client's.
+void Session::forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
+                           bool recorded) {
+    const std::string& ours = requests_.back().prepared->server_name;
+    const std::size_t names_bytes = portal.size() + 1 + name_bytes + 1;
     const std::size_t values_bytes = frame.body_bytes - names_bytes;
     wire::Encoder head;
-    head.u8('B').i32(static_cast<std::int64_t>(4 + portal.size() + 1 +
-                                               statement.server_name.size() + 1 + values_bytes));
-    head.text(portal).text(statement.server_name);
+    head.u8('B').i32(
+        static_cast<std::int64_t>(4 + portal.size() + 1 + ours.size() + 1 + values_bytes));
+    head.text(portal).text(ours);
     net::Stream& server = *lease_->connection->stream;
     server.write(head.view());
-    if (look == frame.body_bytes) {
+    if (recorded) {
         record(head.view());
-        record(values);
+        record(as_text(body(frame).subspan(names_bytes)));
     } else {
         batch_usable_ = false;
     }
@@ -392,7 +412,6 @@ bool Session::on_bind(wire::Frame frame) {
     client_body_left_ = values_bytes - here;
     client_body_dropped_ = false;
     client_->forward(here, server);
-    return true;
 }
 
 bool Session::on_describe(wire::Frame frame) {
@@ -425,11 +444,8 @@ bool Session::on_describe(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
-    if ((*prepared)->from_sql && requests_.empty() && !replay(*prepared)) {
+    if (!bring(*prepared)) {
         return false;
-    }
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
     }
     requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
     wire::Encoder describe;

@@ -283,6 +283,9 @@ void Session::undo(std::vector<Request> skipped) {
             if (lease_ != nullptr) {
                 lease_->connection->unnamed_stamp = 0;
             }
+            if (request.action == RequestAction::kSwallow) {
+                std::erase(leftover_names_, request.name);
+            }
             if (request.action == RequestAction::kForward && request.name.empty()) {
                 // A Parse that fails has dropped the statement before it; one that is skipped, not.
                 restore_unnamed(request.error ? nullptr : std::move(request.replaced));

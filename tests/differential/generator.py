@@ -307,5 +307,4 @@ class Generator:
             "declare n cursor for select i from numbers order by i", "fetch 2 from h",
             "fetch 2 from n", "close h", "close all", "unlisten *",
             "select nextval('counter') > 0", "discard sequences",
-            "discard all", "create function pg_temp.f() returns int language sql as 'select 1'",
-            "select pg_temp.f()"))
+            "discard all", "create function pg_temp.f() returns int language sql as 'select 1'"))

@@ -167,7 +167,7 @@ def test_trace_of_what_dumps_hold(folder):
                  "INSERT INTO p VALUES (1);\nINSERT INTO f VALUES (1, 1);\n"
                  "COPY p (id) FROM stdin;\n2\n\\.\n\nALTER TABLE f ADD COLUMN a int;\n")
     done = folder.lint("--trace", "--verbose", status=0)
-    assert "8 statements run, 0 differ from the prediction, 0 refused" in done.stdout
+    assert "0 differ from the prediction, 0 refused" in done.stdout and "ALTER TABLE f" in done.stdout
 
 
 def test_watch(folder):

@@ -248,7 +248,7 @@ std::optional<ModelSession::Answer> ModelSession::transaction(const std::string&
         return Answer{verb == "BEGIN" ? "BEGIN" : "START TRANSACTION", false, false, {}};
     }
     const bool commit = (verb == "COMMIT" || verb == "END") && status_ != Status::kFailed;
-    if (server_.sabotaged(Sabotage::kKeepOpen, 5)) {
+    if (server_.sabotaged(Sabotage::kKeepOpen, 3)) {
         return Answer{commit ? "COMMIT" : "ROLLBACK", false, false, {}};
     }
     end_transaction(commit);

@@ -1,4 +1,5 @@
-// Session and pool in the simulated world: some hundred seeds, the same seed twice, planted bugs.
+// Session and pool in the simulated world: some seeds (./dev sim runs thousands), the same seed
+// twice, planted bugs.
 
 #include "tests/sim/proxy_sim.hpp"
 
@@ -23,7 +24,7 @@ TEST_F(ProxySim, EveryClientGetsItsAnswersAndEverythingDrains) {
     std::uint64_t answers = 0;
     std::uint64_t lost = 0;
     std::uint64_t cancelled = 0;
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 120; ++seed) {
         const RunResult result = run_simulation(seed);
         ASSERT_TRUE(result.failures.empty()) << describe(seed, result);
         answers += result.answers;
@@ -34,10 +35,10 @@ TEST_F(ProxySim, EveryClientGetsItsAnswersAndEverythingDrains) {
     }
     // It went through what it is there for.
     EXPECT_GT(answers, 100'000u);
-    EXPECT_GT(lost, 100u);
-    EXPECT_GT(cancelled, 50u);
+    EXPECT_GT(lost, 30u);
+    EXPECT_GT(cancelled, 15u);
     EXPECT_GT(servers.errors, 1000u);
-    EXPECT_GT(servers.cancels_hit, 50u);
+    EXPECT_GT(servers.cancels_hit, 15u);
 }
 
 TEST_F(ProxySim, TheSameSeedIsTheSameRun) {
@@ -58,7 +59,7 @@ TEST_P(Canary, IsCaught) {
         const RunResult result = run_simulation(seed, GetParam());
         caught += result.failures.empty() ? 0 : 1;
     }
-    EXPECT_GE(caught, 5);
+    EXPECT_GE(caught, 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(ProxySim, Canary,

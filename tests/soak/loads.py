@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import psycopg
@@ -61,7 +62,7 @@ class Load:
             except Exception as error:  # whatever a killed server does to a driver
                 self.failed += 1
                 self.last_failure = f"{type(error).__name__}: {error}"[:200]
-                time.sleep(0.1)
+                self.place.stopping.wait(0.1)
 
     def line(self) -> str:
         why = f" ({self.last_failure})" if self.failed else ""
@@ -143,7 +144,7 @@ def slow_reader(place: Place, chance: random.Random) -> None:
             if one.type == "Z":
                 break
             if rows % 500 == 0:
-                time.sleep(0.01)
+                place.stopping.wait(0.01)
         if rows != 20_000:
             raise AssertionError(f"{rows} rows of 20000")
     finally:
@@ -155,7 +156,7 @@ def vanish(place: Place, chance: random.Random) -> None:
     client = wire.Client(chance.choice((place.uri, place.session_uri)), timeout=20)
     said = b"".join(m for _ in range(3) for m in Generator(chance.getrandbits(30), 0).step().messages)
     client.send(said[:chance.randint(0, len(said))])
-    time.sleep(chance.random() / 20)
+    place.stopping.wait(chance.random() / 20)
     if chance.random() < 0.5:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
@@ -188,27 +189,33 @@ def console(place: Place, chance: random.Random) -> None:
             finally:
                 if word == "pause":
                     client.ask(wire.query("resume"))
-            time.sleep(0.05)
-    time.sleep(0.5)
+            place.stopping.wait(0.05)
+    place.stopping.wait(0.5)
 
 
 def hang_up(place: Place, chance: random.Random) -> None:
     """SIGHUP, as after a change of the configuration."""
     place.pooler.process.send_signal(signal.SIGHUP)
-    time.sleep(1)
+    place.stopping.wait(1)
 
 
 def scrape(place: Place, chance: random.Random) -> None:
     for path in ("/metrics", "/healthz", "/readyz"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{place.http_port}{path}", timeout=30) as page:
-            if not page.read():
-                raise AssertionError(f"{path} is empty")
-    time.sleep(0.2)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{place.http_port}{path}",
+                                        timeout=30) as page:
+                if not page.read():
+                    raise AssertionError(f"{path} is empty")
+        except urllib.error.HTTPError as refusal:
+            text = refusal.read().decode()
+            if path != "/readyz" or '"ready":false' not in text:
+                raise RuntimeError(f"{path}: {refusal.code} {text}") from None
+    place.stopping.wait(0.2)
 
 
 def kills(place: Place, chance: random.Random) -> None:
     """Ends some servers' processes; PostgreSQL as a whole now and then."""
-    time.sleep(3)
+    place.stopping.wait(3)
     if chance.random() < 0.05:
         place.cluster.primary.restart(chance.choice((signal.SIGINT, signal.SIGQUIT)))
         return

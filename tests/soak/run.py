@@ -84,7 +84,7 @@ def watch(place: Place, one: SanitizedProxy, loads: list) -> str:
     """Until the time is over, or howdah is; what went wrong, if anything."""
     said = time.monotonic()
     while not place.over():
-        time.sleep(0.5)
+        place.stopping.wait(0.5)
         if one.process.poll() is not None:
             return f"howdah ended with {one.process.returncode}: {one.log_end()}"
         if one.reports():

@@ -344,20 +344,37 @@ bool Splitter::split_rows(const Action& first, const std::string& text) {
     return true;
 }
 
+// The subcommands that stay go first, as PostgreSQL does it with what it drops; unless they are
+// about a column that the others make.
 void Splitter::split_table(const sql::ScriptStatement& statement,
                            const std::vector<const Action*>& actions) {
+    const auto start = static_cast<std::ptrdiff_t>(steps_.size());
+    const int round = round_;
     std::string rest;
+    std::set<std::string> made;
+    bool needs_made = false;
     for (std::size_t i = 0; i < actions.size(); ++i) {
         const auto [begin, end] = subcommand_range(
             {.text = script_.clean, .begin = statement.begin, .end = statement.end}, i);
         const std::string command = script_.clean.substr(begin, end - begin);
-        if (!split_command(*actions[i], command)) {
+        if (split_command(*actions[i], command)) {
+            made.insert(actions[i]->name);
+        } else {
             rest += (rest.empty() ? "" : ",\n  ") + command;
+            const bool drops = actions[i]->kind == ActionKind::kDropConstraint ||
+                               actions[i]->kind == ActionKind::kDropColumn;
+            needs_made = needs_made || (!drops && made.contains(actions[i]->name));
         }
     }
-    if (!rest.empty()) {
-        keep(alter(*actions.front()) + rest);
+    const bool nothing_split = std::ssize(steps_) == start;
+    if (rest.empty()) {
+        return;
     }
+    if (nothing_split || needs_made) {
+        return keep(alter(*actions.front()) + rest);
+    }
+    steps_.insert(steps_.begin() + start,
+                  {round, Phase::kExpand, alter(*actions.front()) + rest + ";", in_block_});
 }
 
 void Splitter::split(std::size_t number, const std::vector<const Action*>& actions) {

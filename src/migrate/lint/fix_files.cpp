@@ -113,13 +113,40 @@ std::string next_number(const std::string& digits, int step) {
 }
 
 struct Name {
-    std::string lead;    // "V" of Flyway
-    std::string digits;  // may be empty
-    std::string rest;    // behind them, with its separator
+    std::string lead;     // "V" of Flyway
+    std::string digits;   // may be empty
+    std::string rest;     // behind them, with its separator
+    bool dashed = false;  // the digits stood as 2024-01-31-120000
 };
+
+constexpr std::string_view kDashedTime = "dddd-dd-dd-dddddd";
+
+bool starts_with_dashed_time(std::string_view name) {
+    for (std::size_t i = 0; i < kDashedTime.size(); ++i) {
+        const bool digit = i < name.size() && name[i] >= '0' && name[i] <= '9';
+        if (i >= name.size() || (kDashedTime[i] == 'd' ? !digit : name[i] != '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::string with_dashes(std::string digits) {
+    for (const std::size_t at : {std::size_t{4}, std::size_t{7}, std::size_t{10}}) {
+        digits.insert(at, 1, '-');
+    }
+    return digits;
+}
 
 Name take_apart(const std::string& name) {
     Name parts;
+    if (starts_with_dashed_time(name)) {  // diesel's
+        parts.digits = name.substr(0, kDashedTime.size());
+        std::erase(parts.digits, '-');
+        parts.rest = name.substr(kDashedTime.size());
+        parts.dashed = true;
+        return parts;
+    }
     std::size_t at = !name.empty() && name[0] == 'V' ? 1 : 0;
     parts.lead = name.substr(0, at);
     const std::size_t end = std::min(name.find_first_not_of("0123456789", at), name.size());
@@ -132,8 +159,9 @@ std::string name_of(const Name& name, int step, Phase phase) {
     if (name.digits.empty()) {
         return fmt::format("{}{}_{}_{}", name.lead, name.rest, step + 1, phase_name(phase));
     }
-    return fmt::format("{}{}{}_{}", name.lead, next_number(name.digits, step), name.rest,
-                       phase_name(phase));
+    const std::string number = next_number(name.digits, step);
+    return fmt::format("{}{}{}_{}", name.lead, name.dashed ? with_dashes(number) : number,
+                       name.rest, phase_name(phase));
 }
 
 // From the text before it: --diff and --fix give the same.

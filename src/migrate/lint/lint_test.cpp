@@ -472,6 +472,28 @@ TEST(Fix, FoldersAndTimes) {
               std::string::npos);
 }
 
+TEST(Fix, DatesWithDashesCountInSeconds) {
+    Folder folder;
+    folder.write("2024-12-31-235959_a.sql", "DROP INDEX i;\nALTER TABLE t ADD CHECK (a > 0);");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    EXPECT_NE(folder.read("2025-01-01-000000_a_index.sql").find("DROP INDEX CONCURRENTLY i"),
+              std::string::npos);
+}
+
+TEST(Fix, DropsBeforeItAddsTheSameName) {
+    Folder folder;
+    folder.write("1_a.sql",
+                 "CREATE TABLE p (id int PRIMARY KEY);\nCREATE TABLE t (a int);\n"
+                 "ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p;\n");
+    folder.write("2_b.sql",
+                 "ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p "
+                 "ON DELETE CASCADE;\n");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    const std::string text = folder.read("2_b.sql");
+    EXPECT_LT(text.find("DROP CONSTRAINT k"), text.find("ADD CONSTRAINT k")) << text;
+    EXPECT_NE(text.find("NOT VALID"), std::string::npos) << text;
+}
+
 TEST(Fix, LeavesWhatOthersFollow) {
     Folder folder;
     folder.write("1_a.sql", "CREATE INDEX i ON t (a);");

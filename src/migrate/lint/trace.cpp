@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "migrate/build_table.hpp"
 #include "migrate/interpreter.hpp"
 #include "migrate/lint/observe.hpp"
 
@@ -124,7 +125,7 @@ class Tracer {
         }
         const std::string sql(place.text.substr(place.begin, place.end - place.begin));
         if (node.node_case == PG_QUERY__NODE__NODE_COPY_STMT && node.copy_stmt->is_from != 0 &&
-            node.copy_stmt->filename == nullptr) {
+            text_or(node.copy_stmt->filename).empty()) {
             return true;  // its data is for psql
         }
         if (may_be_absent) {
