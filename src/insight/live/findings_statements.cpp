@@ -24,8 +24,8 @@ constexpr double kWorthShare = 0.01;  // of all server time
 constexpr double kReplicaShare = 0.5;
 constexpr double kBusyShare = 0.1;  // of one core
 constexpr double kFewRows = 100;
-constexpr double kSlowLookupUs = 2000;
-constexpr double kSlowerThanUsual = 5;
+constexpr double kSlowLookupUs = 1500;
+constexpr double kSlowerThanUsual = 4;
 constexpr std::size_t kLookupsMin = 3;
 
 double ms(double us) {
