@@ -118,6 +118,7 @@ class Demo:
                 ("console", f"psql {console} -c 'show pools'")]
         if self.http:
             rows.append(("metrics", f"http://{self.http}/metrics"))
+            rows.append(("findings", f"http://{self.http}/api/findings (after a minute)"))
         rows += [(server.name, server.uri(USER, PASSWORD, DATABASE))
                  for server in self.cluster.servers()]
         rows.append(("logs", f"{os.path.relpath(BUILD / NAME, ROOT)}/*.log"))

@@ -69,6 +69,13 @@ def fuzz(arguments):
     return runners.fuzz(arguments)
 
 
+def soak(arguments):
+    """soak [MINUTES] [PRESET]    a mixed load on howdah under asan (the default) or tsan"""
+    setup([])
+    from tools import runners
+    return runners.soak(arguments)
+
+
 def bench(arguments):
     """bench NAME [ARGUMENT..]    runs bench/NAME.py; without NAME: lists them"""
     from tools import runners
@@ -96,7 +103,7 @@ def new(arguments):
 
 
 COMMANDS = {f.__name__: f for f in
-            (setup, up, build, test, check, fmt, sim, fuzz, bench, psql, doctor, new)}
+            (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, psql, doctor, new)}
 
 
 def usage() -> str:

@@ -1,4 +1,4 @@
-"""./dev sim, fuzz and bench: find the program that does it and run it."""
+"""./dev sim, fuzz, soak and bench: find the program that does it and run it."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from tools import build, shell
 from tools.shell import BUILD, ROOT, Failed
 
 FUZZ_SECONDS = 60
+SOAK_MINUTES = 10
 
 
 def executables(preset: str, pattern: str) -> list:
@@ -43,6 +44,15 @@ def fuzz(arguments) -> int:
                f"-max_total_time={seconds}", f"-artifact_prefix={found}/", "-print_final_stats=1"]
     shell.run(command, rerun=f"./dev fuzz {name} {seconds}")
     return 0
+
+
+def soak(arguments) -> int:
+    """tests/soak: a mixed load on a build with a sanitizer, or any other preset."""
+    minutes = arguments[0] if arguments else str(SOAK_MINUTES)
+    preset = arguments[1] if len(arguments) > 1 else "asan"
+    build.build(preset, ("howdah",))
+    command = ["/usr/bin/python3", "-m", "tests.soak.run", minutes, preset]
+    return subprocess.run(command, cwd=ROOT).returncode
 
 
 def bench(arguments) -> int:

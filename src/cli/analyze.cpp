@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/fetch.hpp"
 #include "cli/lint_select.hpp"
 #include "findings/render.hpp"
 #include "insight/project.hpp"
@@ -30,6 +31,8 @@ constexpr std::string_view kExamples =
     "  howdah analyze q.sql --schema dump.sql    pg_dump --schema-only > dump.sql\n"
     "  psql -c 'select * from pg_stat_statements' --csv | howdah analyze - --language statements\n"
     "  howdah analyze src --verdict --format json\n"
+    "  howdah analyze src --verdict --stats http://127.0.0.1:6433\n"
+    "  howdah analyze src --write-baseline known.json; howdah analyze src --baseline known.json\n"
     "  howdah analyze --explain n-plus-one\n"
     "Exit status: 0 clean, 1 findings at or above --fail-on, 2 wrong usage or input, 3 could not "
     "run\n";
@@ -39,7 +42,8 @@ struct Options {
     std::vector<std::string> schemas;
     std::string database;
     std::string stats;
-    double days = 1;
+    std::string stats_token_file;
+    double days = 0;  // 0 = as the source says, or one
     std::string format = "text";
     std::string language = "auto";
     std::string fail_on = "warning";
@@ -65,8 +69,12 @@ void declare(CLI::App& app, Options& options) {
                    "queries against; not judged themselves");
     app.add_option("--database", options.database, "URI or keywords of a server to ask instead");
     app.add_option("--stats", options.stats,
-                   "dump of pg_stat_statements (CSV, JSON) or log: real numbers for --verdict");
-    app.add_option("--days", options.days, "days that dump or log covers (1)")
+                   "real numbers for --verdict: http://HOST:PORT of a running howdah, a dump of "
+                   "pg_stat_statements (CSV, JSON), or a log");
+    app.add_option("--stats-token-file", options.stats_token_file,
+                   "file with the token of that howdah's HTTP interface");
+    app.add_option("--days", options.days,
+                   "days that the numbers cover (since its start for a running howdah, else 1)")
         ->check(CLI::PositiveNumber);
     app.add_option("--fail-on", options.fail_on,
                    "error, warning, info, high, medium, low or never (warning)");
@@ -209,9 +217,29 @@ Result<insight::Schema> read_schema(const Options& options) {
     return schema;
 }
 
+Result<insight::LiveStats> ask_running(const Options& options) {
+    std::string token;
+    if (!options.stats_token_file.empty()) {
+        std::ifstream stream(options.stats_token_file);
+        if (!stream || !std::getline(stream, token)) {
+            return fail(ErrorCode::kInvalidInput,
+                        "--stats-token-file " + options.stats_token_file + ": cannot be read");
+        }
+    }
+    TRY(const RunningQueries running, fetch_queries(options.stats, token));
+    std::vector<insight::DumpStatement> statements;
+    for (const std::string& page : running.pages) {
+        std::ranges::move(insight::read_statements_dump(page), std::back_inserter(statements));
+    }
+    return insight::LiveStats(statements, options.days > 0 ? options.days : running.days);
+}
+
 Result<insight::LiveStats> read_stats(const Options& options) {
     if (options.stats.empty()) {
         return insight::LiveStats{};
+    }
+    if (options.stats.starts_with("http://") || options.stats.starts_with("https://")) {
+        return ask_running(options);
     }
     std::vector<Finding> skipped;
     TRY(const std::vector<insight::InputFile> files,
@@ -228,14 +256,15 @@ Result<insight::LiveStats> read_stats(const Options& options) {
         return fail(ErrorCode::kInvalidInput,
                     "--stats " + options.stats + ": no statement in it; CSV needs a header line");
     }
-    return insight::LiveStats(statements, options.days);
+    return insight::LiveStats(statements, std::max(options.days, 0.0));
 }
 
 Result<int> run_once(const Options& options, findings::Format format) {
     std::vector<Finding> skipped;
     TRY(std::vector<insight::InputFile> files, read_inputs(options, skipped));
     TRY(insight::Schema schema, read_schema(options));
-    insight::ProjectOptions project_options{.threads = options.threads, .days = options.days};
+    insight::ProjectOptions project_options{.threads = options.threads,
+                                            .days = options.days > 0 ? options.days : 1};
     TRY(insight::LiveStats live, read_stats(options));
     project_options.live = std::move(live);
     for (const std::string& name : options.disable) {

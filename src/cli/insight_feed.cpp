@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.hpp"
 #include "cli/insight_tables.hpp"
 #include "cli/slow_log.hpp"
 #include "monitor/collect.hpp"
@@ -19,7 +20,7 @@ constexpr auto kLookEvery = 5s;
 
 std::int64_t wall_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
+               howdah::wall_now().time_since_epoch())
         .count();
 }
 
@@ -179,7 +180,7 @@ void InsightFeed::log_slow() {
 }
 
 void InsightFeed::tick() {
-    const Clock::time_point now = Clock::now();
+    const Clock::time_point now = steady_now();
     read_mail();
     if (now < next_ask_) {
         return;

@@ -33,10 +33,7 @@ Result<std::string> read_token(const std::string& path) {
 }  // namespace
 
 Observation::Observation(proxy::Proxy& proxy)
-    : proxy_(proxy),
-      insight_(proxy),
-      pump_(proxy.shared()),
-      server_(proxy.shared(), totals_) {}
+    : proxy_(proxy), insight_(proxy), pump_(proxy.shared()), server_(proxy.shared(), totals_) {}
 
 Result<web::ServerOptions> Observation::server_options(const config::Settings& settings) const {
     web::ServerOptions options;

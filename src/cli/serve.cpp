@@ -131,8 +131,8 @@ class Service {
         return observation_.start(std::move(inherited_http));
     }
 
-    // Until a shutdown is complete.
-    void run() {
+    // Until a shutdown is complete. `before_end`: the loops are about to go.
+    void run(const std::function<void()>& before_end) {
         notify_systemd("READY=1\nSTATUS=serving");
         while (!finished()) {
             const auto nap = control_.shutdown_mode() == ShutdownMode::kNone ? 60'000ms : 50ms;
@@ -143,6 +143,7 @@ class Service {
         notify_systemd("STOPPING=1");
         loop_.close();
         observation_.stop();
+        before_end();
         proxy_.stop();
     }
 
@@ -332,7 +333,10 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
         log::fatal("{}", started.error().message);
         return 3;
     }
-    if (auto finished = takeover->finish(); !finished) {
+    const auto adopt = [&proxy](proxy::ClientState state, int fd) {
+        proxy.adopt(std::move(state), fd);
+    };
+    if (auto finished = takeover->finish(adopt); !finished) {
         log::error("{}", finished.error().message);
     }
     if (auto watched = service.observe(std::move(inherited.http)); !watched) {
@@ -351,7 +355,7 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     log::info("process up: howdah {}, {} loop{} on {}", HOWDAH_VERSION,
               proxy.shared().workers.size(), proxy.shared().workers.size() == 1 ? "" : "s",
               proxy.backend_name());
-    service.run();
+    service.run([&takeover] { takeover->stop(); });
     remove_pidfile(pidfile);
     return 0;
 }

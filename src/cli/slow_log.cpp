@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "insight/live/reading.hpp"
 #include "pg/conninfo.hpp"
@@ -68,7 +69,7 @@ void SlowLog::run() {
 }
 
 bool SlowLog::may_write() {
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = steady_now();
     if (now - second_began_ >= 1s) {
         std::size_t unwritten = 0;
         {
@@ -127,7 +128,7 @@ std::string SlowLog::plan_of(const SlowLine& line) {
         const std::scoped_lock lock(mutex_);
         conninfo = conninfo_;
     }
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = steady_now();
     const auto last = explained_.find(line.query.key);
     if (conninfo.empty() || !line.query.may_explain || !line.query.statement ||
         (last != explained_.end() && now - last->second < kAgainAfter)) {
@@ -147,7 +148,7 @@ std::string SlowLog::plan_of(const SlowLine& line) {
     target.connect_ms_max = kConnectMax;
     auto connection = pg::Connection::connect(target);
     if (!connection) {
-        return fmt::format("none: no connection (SQLSTATE {})", connection.error().sqlstate);
+        return fmt::format("none: {}", connection.error().message);
     }
     auto plan = explain(*connection, *line.query.statement);
     // The server's words may hold pieces of the statement: only its code is passed on.

@@ -1,13 +1,20 @@
 // Taking over from a running process (-R): its listening sockets come over the unix socket, with
-// SHOW FDS on its console; it is told to end when its clients have left. No client is dropped, and
-// none is refused meanwhile: connections wait in the sockets' queue.
+// SHOW FDS on its console, and then its clients with TAKE_CLIENTS, each as soon as it holds no
+// server. The other process ends when none is left: one with TLS, or whose server is its own, stays
+// there until it leaves. No client is dropped, and none is refused meanwhile: connections wait in
+// the sockets' queue.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/result.hpp"
 #include "config/settings.hpp"
+#include "proxy/handover.hpp"
+#include "wire/frame.hpp"
 
 namespace howdah::cli {
 
@@ -26,16 +33,27 @@ class Takeover {
     ~Takeover();
 
     const std::vector<int>& sockets() const { return sockets_; }
-    // We are up: the other stops listening and ends when its clients have left.
-    [[nodiscard]] Result<> finish();
+    // We are up: the other stops listening, and hands its clients to `adopt`, on a thread of its
+    // own, until it has none or stop().
+    using Adopt = std::function<void(proxy::ClientState, int fd)>;
+    [[nodiscard]] Result<> finish(Adopt adopt);
+    // No client is adopted any more once this returns; the rest stays where it is.
+    void stop();
 
   private:
-    Result<> command(std::string_view sql);
-    Result<> read_until_ready();
+    // Called for each row, with what came beside it.
+    using OnRow = std::function<Result<>(std::span<const std::uint8_t> row, int fd)>;
+    Result<> command(std::string_view sql, const OnRow& on_row = {});
+    Result<> read_until_ready(const OnRow& on_row);
+    Result<bool> take_frame(wire::Frame frame, const OnRow& on_row);
+    Result<> receive();
+    void take_clients(const Adopt& adopt);
 
     int fd_ = -1;
     std::string input_;
+    std::deque<int> received_;  // descriptors whose rows have not been read yet
     std::vector<int> sockets_;
+    std::thread clients_;
 };
 
 }  // namespace howdah::cli

@@ -5,56 +5,13 @@
 // Fields up to `verbose` are PgBouncer 1.25's and mean what they mean there.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "wire/secret.hpp"
+#include "config/option_types.hpp"
 
 namespace howdah::config {
-
-using Duration = std::chrono::microseconds;
-using wire::Secret;
-
-enum class PoolMode : std::uint8_t { kSession, kTransaction, kStatement };
-enum class AuthType : std::uint8_t {
-    kAny,
-    kTrust,
-    kPlain,
-    kMd5,
-    kCert,
-    kHba,
-    kLdap,
-    kPam,
-    kScramSha256,
-    kScramSha256Plus,
-    kPeer,
-    kReject,  // in HBA rules only
-};
-enum class SslMode : std::uint8_t {
-    kDisable,
-    kAllow,
-    kPrefer,
-    kRequire,
-    kVerifyCa,
-    kVerifyFull,
-};
-enum class LoadBalance : std::uint8_t { kDisable, kRoundRobin };
-enum class LoopBackend : std::uint8_t { kAuto, kIoUring, kEpoll };
-enum class LogFormat : std::uint8_t { kText, kJson };
-enum class ProxyProtocol : std::uint8_t { kDisable, kAllow, kRequire };
-enum class Binding : std::uint8_t { kDisable, kPrefer, kRequire };  // TLS channel binding
-
-// A comma-separated list; `text` is as written, `names` without spaces and empty items.
-struct NameList {
-    std::string text;
-    std::vector<std::string> names;
-
-    [[nodiscard]] bool contains(std::string_view name) const;
-    friend bool operator==(const NameList&, const NameList&) = default;
-};
 
 struct Settings {
     NameList admin_users;

@@ -117,20 +117,27 @@ std::uint32_t line_at(std::string_view text, std::size_t offset) {
 
 void add_object(const json::object& object, std::uint32_t line, Collector& collector) {
     const json::value* query = object.if_contains("query");
+    if (query == nullptr) {
+        query = object.if_contains("text");  // howdah.queries/1
+        const json::value* cut = object.if_contains("text_cut");
+        query = cut != nullptr && cut->is_bool() && cut->as_bool() ? nullptr : query;
+    }
     if (query == nullptr || !query->is_string()) {
         return;
     }
     DumpStatement statement{.sql = std::string(query->as_string()), .line = line};
     statement.calls = number_of(object, "calls");
-    statement.total_ms = number_of(object, "total_exec_time") + number_of(object, "total_time");
+    statement.total_ms = number_of(object, "total_exec_time") + number_of(object, "total_time") +
+                         number_of(object, "server_ms");
     collector.add(std::move(statement));
 }
 
 void read_json_statements(std::string_view text, Collector& collector) {
     boost::system::error_code error;
     const json::value whole = json::parse(text, error);
-    if (!error && whole.is_array()) {
-        for (const json::value& each : whole.as_array()) {
+    const json::value* list = whole.is_object() ? whole.as_object().if_contains("queries") : &whole;
+    if (!error && list != nullptr && list->is_array()) {
+        for (const json::value& each : list->as_array()) {
             if (each.is_object()) {
                 add_object(each.as_object(), 1, collector);
             }

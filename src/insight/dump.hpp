@@ -1,5 +1,6 @@
-// Statements out of a dump of pg_stat_statements (CSV with a header, or JSON) or out of a server
-// log (text, csvlog, jsonlog), with what was counted for them. Pure; any bytes are accepted.
+// Statements with what was counted for them: out of a dump of pg_stat_statements (CSV with a header,
+// or JSON), a running howdah's /api/queries (howdah.queries/1), or a server log (text, csvlog,
+// jsonlog). Pure; any bytes are accepted.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,8 @@
 #include "monitor/collect.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -80,6 +83,8 @@ void collect_loop(Filling& to, const WorkerSnapshot& loop) {
     to.add("howdah_fingerprints", label, number(loop.fingerprints));
     to.add("howdah_query_events_total", label, number(loop.events_recorded));
     to.add("howdah_query_events_dropped_total", label, number(loop.events_dropped));
+    to.add("howdah_tap_records_total", label, number(loop.taps));
+    to.add("howdah_tap_records_dropped_total", label, number(loop.taps_dropped));
     const auto& cache = loop.statements;
     const std::pair<const char*, std::uint64_t> results[] = {
         {"text_hit", cache.text_hits},
@@ -240,6 +245,38 @@ void collect_queries(Filling& to, const Inputs& inputs) {
     });
 }
 
+void collect_statement(Filling& to, const std::string& fingerprint,
+                       const proxy::FingerprintEntry& entry) {
+    to.add("howdah_statement_calls_total", {fingerprint}, number(entry.calls));
+    to.add("howdah_statement_errors_total", {fingerprint}, number(entry.errors));
+    to.add("howdah_statement_rows_total", {fingerprint}, number(entry.rows));
+    to.add("howdah_statement_server_seconds_total", {fingerprint}, seconds(entry.server_us));
+}
+
+// The slowest in sum by themselves, all others as one: what a label costs is known beforehand.
+void collect_statements(Filling& to, const Inputs& inputs) {
+    const auto wanted = static_cast<std::size_t>(inputs.config->settings.metrics_top_queries);
+    if (wanted == 0) {
+        return;
+    }
+    std::vector<const proxy::FingerprintEntry*> all;
+    for (const proxy::FingerprintEntry& entry : inputs.statements) {
+        all.push_back(&entry);
+    }
+    const auto shown = static_cast<std::ptrdiff_t>(std::min(wanted, all.size()));
+    std::ranges::partial_sort(all, all.begin() + shown, std::ranges::greater(),
+                              &proxy::FingerprintEntry::server_us);
+    proxy::FingerprintEntry other = inputs.statements_other;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (i < static_cast<std::size_t>(shown)) {
+            collect_statement(to, fmt::format("{:016x}", all[i]->statement->key()), *all[i]);
+        } else {
+            add(other, *all[i]);
+        }
+    }
+    collect_statement(to, "(other)", other);
+}
+
 }  // namespace
 
 std::vector<Family> collect(const Inputs& inputs) {
@@ -262,6 +299,7 @@ std::vector<Family> collect(const Inputs& inputs) {
     collect_databases(to, inputs, by_database);
     collect_lists(to, inputs, pools);
     collect_queries(to, inputs);
+    collect_statements(to, inputs);
     return to.take();
 }
 

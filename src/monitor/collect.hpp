@@ -52,6 +52,8 @@ void ask_every_loop(proxy::Shared& shared, std::function<T(proxy::Worker&)> work
 [[nodiscard]] std::vector<proxy::FingerprintEntry> merged_statements(
     std::vector<proxy::StatementsSnapshot> loops, proxy::FingerprintEntry& other);
 
+void add(proxy::FingerprintEntry& sum, const proxy::FingerprintEntry& part);
+
 struct HttpCount {
     std::string path;
     int code = 0;
@@ -66,6 +68,9 @@ struct Inputs {
     std::vector<proxy::WorkerSnapshot> loops;
     ProcessUsage process;
     std::vector<HttpCount> http;
+    // With metrics_top_queries: all statements, and those without an entry of their own.
+    std::vector<proxy::FingerprintEntry> statements;
+    proxy::FingerprintEntry statements_other;
 };
 // One family for each metric of the catalogue, in its order.
 [[nodiscard]] std::vector<Family> collect(const Inputs& inputs);

@@ -25,6 +25,8 @@ void add(proxy::PoolSnapshot& sum, const proxy::PoolSnapshot& part) {
     sum.failing = sum.failing || part.failing;
 }
 
+}  // namespace
+
 void add(proxy::FingerprintEntry& sum, const proxy::FingerprintEntry& part) {
     sum.calls += part.calls;
     sum.errors += part.errors;
@@ -36,8 +38,6 @@ void add(proxy::FingerprintEntry& sum, const proxy::FingerprintEntry& part) {
     sum.network_us += part.network_us;
     sum.server_us_max = std::max(sum.server_us_max, part.server_us_max);
 }
-
-}  // namespace
 
 std::vector<proxy::PoolSnapshot> merged_pools(const std::vector<proxy::WorkerSnapshot>& loops) {
     std::map<std::pair<std::string, std::string>, proxy::PoolSnapshot> by_key;
@@ -74,8 +74,7 @@ std::vector<proxy::FingerprintEntry> merged_statements(std::vector<proxy::Statem
     for (proxy::StatementsSnapshot& loop : loops) {
         add(other, loop.other);
         for (proxy::FingerprintEntry& entry : loop.entries) {
-            const auto [place, made] =
-                places.try_emplace(entry.statement->key(), merged.size());
+            const auto [place, made] = places.try_emplace(entry.statement->key(), merged.size());
             if (made) {
                 merged.push_back(std::move(entry));
             } else {

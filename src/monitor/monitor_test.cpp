@@ -215,13 +215,15 @@ TEST(Collect, FillsEveryMetricOfTheCatalogue) {
         config::DatabaseSettings shop;
         shop.name = "shop";
         made.databases.emplace("shop", shop);
+        made.settings.metrics_top_queries = 1;
         return made;
     }());
     proxy::Shared shared(config);
     EventTotals totals;
     const QueryEvent one = event(shared.names.intern("shop"), 300, "23505");
     totals.observe({&one, 1});
-    Inputs inputs{config.get(), &shared, &totals, "epoll", {}, process_usage(), {{"/", 200, 1}}};
+    Inputs inputs{config.get(),    &shared,         &totals, "epoll", {},
+                  process_usage(), {{"/", 200, 1}}, {},      {}};
     inputs.loops.resize(1);
     proxy::PoolSnapshot pool;
     pool.database = "shop";

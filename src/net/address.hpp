@@ -59,6 +59,9 @@ struct PeerInfo {
     std::uint32_t pid = 0;  // unix sockets only
 };
 
+// Both ends' addresses, and for a unix socket the peer's credentials.
+PeerInfo describe_peer(int fd);
+
 // Resolves a name with getaddrinfo. Blocks: never on a loop thread.
 Result<std::vector<Address>> resolve_blocking(const std::string& host, std::uint16_t port);
 

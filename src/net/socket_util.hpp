@@ -6,8 +6,6 @@
 
 namespace howdah::net {
 
-// Both ends' addresses, and for a unix socket the peer's credentials.
-PeerInfo describe_peer(int fd);
 void set_no_delay(int fd, const Address& address);
 // A non-blocking connect: the descriptor, and whether it is connected already. Without a
 // descriptor: the listener's queue (of a unix socket) is full, try again in a moment.

@@ -368,6 +368,7 @@ net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Dur
     deadline.arm(loop_.now() + time_max);
     stream.set_listener(&event);
     wire::Encoder query;
+    connection.unnamed_stamp = 0;  // a simple query ends it
     stream.write(query.query(sql).view());
     bool failed = false;
     bool ready = false;
@@ -418,7 +419,6 @@ net::Task<void> Pool::reset(Pooled* server) {
         connection.dirty = false;
         // DISCARD ALL drops prepared statements and resets every parameter.
         connection.prepared.clear();
-        connection.unnamed_owner = 0;
         connection.applied = nullptr;
         became_idle(server);
     } else {

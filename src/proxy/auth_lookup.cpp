@@ -210,7 +210,7 @@ net::Task<Result<AuthAnswer>> AuthLookups::ask(AuthRequest request, net::Event& 
     server->connection->stream->set_listener(&event);
     auto answer = co_await query(*server, std::move(request), event, deadline);
     server::ServerConnection& connection = *server->connection;
-    connection.unnamed_owner = 0;
+    connection.unnamed_stamp = 0;
     if (connection.status != 'I' || connection.stream->ended() || deadline.expired() ||
         worker_.stopping) {
         entry->pool().close(server, "auth_query did not finish");

@@ -369,7 +369,8 @@ const CommandEntry* find_command(std::string_view name) {
                                                  {"reload", false, reload},
                                                  {"set", true, set},
                                                  {"shutdown", true, shut_down},
-                                                 {"show_fds", false, show_fds}};
+                                                 {"show_fds", false, show_fds},
+                                                 {"take_clients", false, take_clients}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

@@ -1,14 +1,20 @@
 // SHOW FDS: the listening sockets, to a new process that takes over. Over the unix socket, and to
 // our own uid, the descriptors themselves go along with their rows; to others only the rows do.
-// Clients are not handed over: the old process serves them until they leave.
+//
+// TAKE_CLIENTS: the clients, one row and descriptor each, as soon as each holds no server; it ends
+// when none is left. Those with TLS and those whose server is theirs (session mode, a pin) stay
+// here until they leave.
 #include <poll.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstring>
 
 #include "base/log.hpp"
 #include "proxy/console_commands.hpp"
 #include "proxy/console_table.hpp"
+#include "proxy/gather.hpp"
 
 namespace howdah::proxy {
 namespace {
@@ -99,6 +105,89 @@ net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand&)
     home.shared().control().hand_over();
     log::info("listening sockets were handed to process {}", client.peer().pid);
     co_return "SHOW";
+}
+
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(20);
+
+net::Task<bool> clients_left(Worker& home) {
+    for (const int here : co_await gather<int>(home, [](Worker& worker) {
+             for (const auto& [id, session] : worker.sessions()) {
+                 if (!session->is_console()) {
+                     return 1;
+                 }
+             }
+             return 0;
+         })) {
+        if (here == 1) {
+            co_return true;
+        }
+    }
+    co_return false;
+}
+
+net::Task<void> set_handing_over(Worker& home, bool on) {
+    co_await gather<int>(home, [on](Worker& worker) {
+        worker.set_handing_over(on);
+        return 0;
+    });
+}
+
+// Sends one; a client that cannot be sent stays ours.
+Result<> send_client(Worker& home, int socket, HandoverQueue::Client client) {
+    const std::string_view value[] = {client.state};
+    wire::Encoder row;
+    row.data_row(value);
+    std::string bytes = row.take();
+    auto sent = send_piece(socket, bytes, &client.fd);
+    explicit_bzero(bytes.data(), bytes.size());
+    if (sent) {
+        ::close(client.fd);
+    } else if (auto state = decode_client(client.state)) {
+        home.adopt(std::move(*state), client.fd);
+    }
+    explicit_bzero(client.state.data(), client.state.size());
+    return sent;
+}
+
+}  // namespace
+
+net::Task<Result<std::string>> take_clients(Console& console, const ConsoleCommand&) {
+    Worker& home = console.worker();
+    net::Stream& client = console.session().client();
+    HandoverQueue& queue = home.shared().handover();
+    if (!console.is_owner() || !home.shared().control().handed_over()) {
+        co_return fail(Error(ErrorCode::kRefused, "08P01", "only for a process that takes over"));
+    }
+    co_await set_handing_over(home, true);
+    Result<> sent;
+    std::size_t count = 0;
+    while (sent && !client.ended()) {
+        // Asked before the queue is looked at: who is not there any more is in the queue.
+        const bool more = co_await clients_left(home);
+        while (sent) {
+            auto next = queue.take();
+            if (!next) {
+                break;
+            }
+            sent = send_client(home, client.fd(), std::move(*next));
+            ++count;
+        }
+        if (!more) {
+            break;
+        }
+        co_await home.loop().sleep(kLookEvery);
+    }
+    co_await set_handing_over(home, false);
+    while (auto back = queue.take()) {
+        if (auto state = decode_client(back->state)) {
+            home.adopt(std::move(*state), back->fd);
+        }
+    }
+    CO_TRY_VOID(std::move(sent));
+    log::info("{} clients were handed to process {}", count, client.peer().pid);
+    co_return "TAKE_CLIENTS";
 }
 
 }  // namespace howdah::proxy

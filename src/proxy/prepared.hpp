@@ -39,7 +39,8 @@ using PreparedPtr = std::shared_ptr<const Prepared>;
 
 // A client's unnamed statement: kept so that it can be parsed again on another server.
 struct Unnamed {
-    std::string body;  // as Prepared::body
+    std::string body;         // as Prepared::body
+    std::uint64_t stamp = 0;  // never the same again, on any loop
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
@@ -50,6 +51,7 @@ struct KnownText {
     const sql::Statement* facts = nullptr;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
+    bool from_sql = false;  // the text is a PREPARE: what it prepares happens later
 };
 
 class PreparedRegistry {

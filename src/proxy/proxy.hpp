@@ -24,6 +24,8 @@ class Proxy {
     // Puts a new configuration in force; the old one stays when it cannot be. keep_old_tls: what
     // cannot be used of the TLS files is reported, the rest of the configuration taken.
     Result<> reconfigure(config::ConfigPtr config, bool keep_old_tls = false);
+    // A client of the process before us; takes the descriptor. Any thread.
+    void adopt(ClientState state, int fd);
     // Accepts no more; with `keep_unix` the unix socket stays, for the console.
     void stop_listening(bool keep_unix);
     // Every client leaves as soon as it holds no transaction.

@@ -49,6 +49,9 @@ struct SqlNames {
     std::vector<Change> changes;  // not carried out yet, in order
     // Our name and the client's, for the server's error messages.
     std::vector<std::pair<std::string, std::string>> renamed;
+    // Where the text that is sent is longer or shorter than the client's: behind which character,
+    // and by how many in all.
+    std::vector<std::pair<std::size_t, std::ptrdiff_t>> shifts;
 };
 
 struct Request {
@@ -74,6 +77,18 @@ struct Request {
 
     bool ends_with_ready() const { return kind <= RequestKind::kSync; }
 };
+
+// Whether what it runs may make or remove statements by name.
+inline bool changes_names(const Request& request) {
+    const bool text = request.kind == RequestKind::kQuery || request.kind == RequestKind::kExecute;
+    if (!text || request.action != RequestAction::kForward) {
+        return false;
+    }
+    return request.facts.get() == nullptr
+               ? request.kind == RequestKind::kQuery
+               : request.facts->has(sql::kSqlPrepare | sql::kDiscardAll | sql::kSqlDeallocate |
+                                    sql::kSqlDeallocateAll);
+}
 
 class RequestQueue {
   public:

@@ -34,13 +34,14 @@ net::Task<void> Session::run() {
         login_due_ = worker_.loop().now() + login_max;
         deadline_.arm(login_due_);
     }
-    if (co_await greet() && co_await authenticate() && co_await welcome()) {
+    if (arrived_ ||
+        (co_await greet() && co_await authenticate() && co_await welcome())) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {
             co_await serve_console();
         } else {
-            ++pool_->stats.client_logins;
+            pool_->stats.client_logins += arrived_ ? 0U : 1U;
             renames_ = mode() != PoolMode::kSession;
             co_await serve();
         }
@@ -61,11 +62,15 @@ net::Task<void> Session::serve() {
             fatal(std::move(error));
         }
         pump_server();
-        pump_client();
+        if (!may_travel()) {
+            pump_client();
+        } else if (travel()) {
+            break;
+        }
         if (ending_ || !check_deadlines()) {
             break;
         }
-        const bool nothing_left = client_->buffered() == 0 || waiter_.queued;
+        const bool nothing_left = client_->buffered() == 0 || waiter_.queued || half_frame();
         if (client_->ended() && nothing_left) {
             break;
         }
@@ -76,15 +81,24 @@ net::Task<void> Session::serve() {
     }
 }
 
+// What stands in the input is the beginning of a message; when the client has gone it stays one.
+bool Session::half_frame() {
+    const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
+    wire::Frame frame;
+    return header == nullptr || (wire::read_frame(header, frame) && !whole(frame));
+}
+
 net::Task<void> Session::part() {
-    if (ending_error_ != nullptr && !client_->ended()) {
+    // Behind half a message of the server's, a word of ours would be taken for the rest of it.
+    const bool cut_short = server_body_left_ > 0 && !server_body_dropped_;
+    if (ending_error_ != nullptr && !client_->ended() && !cut_short) {
         if (worker_.settings().log_pooler_errors) {
             log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
     }
-    if (worker_.settings().log_disconnections && (logged_in_ || ending_error_ != nullptr)) {
+    if (worker_.settings().log_disconnections && !travelled_ && (logged_in_ || ending_error_ != nullptr)) {
         log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
                   ending_error_ != nullptr ? ending_error_->message
                   : client_->ended()       ? "client unexpected eof"

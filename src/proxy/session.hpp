@@ -26,6 +26,7 @@
 #include "pool/pool.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
+#include "proxy/handover.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
@@ -77,6 +78,9 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     net::Task<void> run();
+
+    // Before run(), for a client that comes from the process before us: it is logged in.
+    void arrive(ClientState state);
 
     // --- Told by others on this loop ---
     // Ends the session with a FATAL error as soon as it looks. `message` may be empty: just close.
@@ -211,6 +215,12 @@ class Session {
     // An error of ours at this place in the client's requests; the session goes on.
     void fail_request(Error error);
 
+    // --- session_handover.cpp: to the process that takes over ---
+    bool may_travel() const;
+    bool travel();
+    ClientState describe() const;
+    void arrive_statements(const ClientState& state);
+
     // --- session_client.cpp: what the client says ---
     void pump_client();
     bool take_client_frame(wire::Frame frame);
@@ -220,6 +230,8 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known);
+    void bind_to(const KnownText& known, std::string_view text, std::string_view values);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                     const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);
@@ -236,9 +248,15 @@ class Session {
     void duplicate_parse(std::string_view name, wire::Frame frame);
     bool stream_large(wire::Frame frame);
     bool whole(wire::Frame frame);
+    bool half_frame();
     std::span<const std::uint8_t> body(wire::Frame frame);
     void forward_client(wire::Frame frame);
     bool need_server();
+    void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
+                      bool recorded);
+    bool bring(const PreparedPtr& prepared);
+    bool settled(std::string_view name);
+    bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
     const PreparedPtr* find_statement(std::string_view name) const;
@@ -277,6 +295,7 @@ class Session {
     void answer_fakes();
     void after_ready();
     void undo(std::vector<Request> skipped);
+    void restore_unnamed(std::unique_ptr<Unnamed> before);
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
@@ -395,6 +414,9 @@ class Session {
     bool cancel_sent_ = false;
     bool out_of_descriptors_ = false;
     bool logged_in_ = false;
+    bool proxied_ = false;    // client_'s peer is what a PROXY header said
+    bool arrived_ = false;    // from the process before us
+    bool travelled_ = false;  // to the one after us
     bool ending_ = false;
     bool end_when_idle_ = false;
     bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
@@ -406,6 +428,11 @@ class Session {
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;
+    bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way
+    // In a pipeline: which stretch between two Syncs this is, and in which names last changed.
+    std::uint32_t segment_ = 1;
+    std::uint32_t named_changed_in_ = 0;  // 0: all that changed them is answered
+    std::uint32_t unnamed_changed_in_ = 0;
 };
 
 }  // namespace howdah::proxy

@@ -273,7 +273,9 @@ bool Session::on_query(wire::Frame frame) {
     }
     // A simple query ends the unnamed statement.
     request.replaced = std::move(unnamed_);
-    lease_->connection->unnamed_owner = 0;
+    unnamed_changed_in_ = segment_;
+    sql_changes_names_ = sql_changes_names_ || changes_names(request);
+    lease_->connection->unnamed_stamp = 0;
     forward_client(frame);
     return true;
 }
@@ -298,6 +300,7 @@ bool Session::on_sync(wire::Frame frame) {
     Request& request = requests_.push(RequestKind::kSync);
     request.bytes_in = frame.total_bytes();
     request.ends_copy = std::exchange(copy_end_sent_, false);
+    ++segment_;
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;

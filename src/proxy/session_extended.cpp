@@ -1,6 +1,8 @@
 // The extended protocol's statements: Parse, Bind, Describe, Execute, Close. Named statements go
 // under our names, the unnamed one is the client's own wherever it is bound.
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "proxy/salted_hash.hpp"
 #include "proxy/session.hpp"
@@ -13,6 +15,20 @@ namespace {
 // A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
 constexpr std::size_t kParseMax = 16 * 1024 * 1024;
 
+// A PREPARE without parameter types, as the body of a Parse: what stands behind its AS. Empty where
+// types are given: SQL's names for them say nothing here.
+std::string untyped_statement(std::string_view prepare) {
+    const std::size_t at = prepare.find_first_not_of(" \t\r\n");
+    if (at == std::string_view::npos || prepare.size() < at + 3 || (prepare[at] | 0x20) != 'a' ||
+        (prepare[at + 1] | 0x20) != 's' ||
+        std::string_view(" \t\r\n(").find(prepare[at + 2]) == std::string_view::npos) {
+        return {};
+    }
+    std::string body(prepare.substr(at + 2));
+    body.append(3, '\0');
+    return body;
+}
+
 }  // namespace
 
 void Session::send_parse(std::string_view name, std::string_view body_text) {
@@ -24,12 +40,56 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     pool_->stats.server_parses += name.empty() ? 0U : 1U;
 }
 
+// Whether it is known what this name means when the server gets to this message. A pipeline goes on
+// behind a Sync: if what stands before it fails, the names that it was to make or close are as they
+// were, and we would be wrong about those that follow. So a message that depends on them waits
+// until that Sync is answered; steady pipelines change no names and never wait.
+bool Session::settled(std::string_view name) {
+    std::uint32_t& changed_in = name.empty() ? unnamed_changed_in_ : named_changed_in_;
+    if (!name.empty() && sql_names_pending()) {
+        return false;
+    }
+    if (changed_in == 0 || changed_in == segment_) {
+        return true;
+    }
+    for (const Request& request : requests_) {
+        if (request.kind == RequestKind::kSync) {
+            return false;
+        }
+    }
+    changed_in = 0;
+    return true;
+}
+
+// DISCARD, DEALLOCATE, PREPARE under way: what they do to names is known when they are answered.
+bool Session::sql_names_pending() {
+    if (!sql_changes_names_) {
+        return false;
+    }
+    for (const Request& request : requests_) {
+        if (changes_names(request)) {
+            wire::Encoder flush;
+            lease_->connection->stream->write(flush.simple('H').view());
+            return true;
+        }
+    }
+    sql_changes_names_ = false;
+    return false;
+}
+
 // The statement is on the server, or a Parse for it is on the way before what follows.
 bool Session::ensure_prepared(const PreparedPtr& prepared) {
     server::PreparedNames& names = lease_->connection->prepared;
     if (names.contains(prepared->id)) {
         names.touch(prepared->id);
         return true;
+    }
+    std::string untyped;
+    if (prepared->from_sql) {
+        untyped = untyped_statement(prepared->body);
+        if (untyped.empty()) {
+            return true;  // in mid-pipeline it cannot be made: the server says it is not there
+        }
     }
     const auto names_max =
         static_cast<std::size_t>(std::max(1, worker_.settings().max_prepared_statements));
@@ -41,39 +101,59 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
             close.close_statement(worker_.prepared().prefix() + std::to_string(oldest)).view());
         requests_.push(RequestKind::kClose, RequestAction::kSwallow).text_id = oldest;
     }
-    send_parse(prepared->server_name, prepared->body);
+    send_parse(prepared->server_name, untyped.empty() ? prepared->body : untyped);
     names.add(prepared->id);
+    named_changed_in_ = segment_;
     return false;
+}
+
+// The statement is there when the server gets to what comes next. False: look again later.
+bool Session::bring(const PreparedPtr& prepared) {
+    if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
+        return false;
+    }
+    if (!ensure_prepared(prepared)) {
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
+    }
+    return true;
 }
 
 // The server's unnamed statement is this client's, or there is none.
 void Session::ensure_unnamed() {
     ServerConnection& server = *lease_->connection;
-    if (unnamed_ != nullptr && server.unnamed_owner == id_) {
+    if (unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp) {
         return;
     }
     if (unnamed_ != nullptr) {
         send_parse("", unnamed_->body);
         requests_.push(RequestKind::kParse, RequestAction::kSwallow);
-        server.unnamed_owner = id_;
+        server.unnamed_stamp = unnamed_->stamp;
+        unnamed_changed_in_ = segment_;
         return;
     }
     // Somebody else's may still be there: it must not be bound by this client.
     wire::Encoder close;
     server.stream->write(close.close_statement("").view());
     requests_.push(RequestKind::kClose, RequestAction::kSwallow);
-    server.unnamed_owner = 0;
+    server.unnamed_stamp = 0;
 }
 
 const PreparedPtr* Session::find_statement(std::string_view name) const {
     // With tracking switched off, PgBouncer's clients are on their own from then on.
     const bool untracked =
         worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
-    if (statements_ == nullptr || untracked) {
+    if (untracked) {
         return nullptr;
     }
-    const auto found = statements_->find(std::string(name));
-    return found == statements_->end() ? nullptr : &found->second;
+    for (const auto* statements : {statements_.get(), sql_statements_.get()}) {
+        if (statements == nullptr) {
+            continue;
+        }
+        if (const auto found = statements->find(std::string(name)); found != statements->end()) {
+            return &found->second;
+        }
+    }
+    return nullptr;
 }
 
 // Too large to keep: it goes to this server only, under the client's own name.
@@ -87,7 +167,7 @@ bool Session::stream_large(wire::Frame frame) {
     requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
     note_effects(kUnknownText);
     unnamed_.reset();
-    lease_->connection->unnamed_owner = 0;
+    lease_->connection->unnamed_stamp = 0;
     lease_->connection->dirty = true;
     forward_client(frame);
     return true;
@@ -102,12 +182,14 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
         return;
     }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
-    send_parse(name, kEmptyBody);
-    requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+    if (std::find(leftover_names_.begin(), leftover_names_.end(), name) == leftover_names_.end()) {
+        send_parse(name, kEmptyBody);
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).name = name;
+        leftover_names_.emplace_back(name);
+    }
     Request& request = requests_.push(RequestKind::kParse);
     request.bytes_in = frame.total_bytes();
     request.name = name;
-    leftover_names_.emplace_back(name);
     forward_client(frame);
 }
 
@@ -123,6 +205,20 @@ void Session::parse_as_is(wire::Frame frame, std::string_view name, const Prepar
     }
     statements_->insert_or_assign(std::string(name), prepared);
     lease_->connection->dirty = true;
+    forward_client(frame);
+}
+
+void Session::parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known) {
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
+    request.replaced = std::move(unnamed_);
+    unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
+    unnamed_->body.assign(body);
+    unnamed_->facts = sql::StatementRef(known.facts);
+    unnamed_->text_id = known.text_id;
+    unnamed_->tags = known.tags;
+    unnamed_->stamp = worker_.next_stamp();
+    lease_->connection->unnamed_stamp = unnamed_->stamp;
     forward_client(frame);
 }
 
@@ -146,24 +242,17 @@ bool Session::on_parse(wire::Frame frame) {
     const std::string_view rest = as_text(bytes.subspan(text_at));
     const sql::StatementCache::Lookup found = worker_.statements().lookup(text, rules_);
     const sql::StatementRef facts(found.statement);
-    if (!need_server()) {
+    if ((!name.empty() && !settled(name)) || !need_server()) {
         return false;
     }
     const TagTable::Seen tags =
         found.has_comments ? worker_.tags().intern(text, found.text_id) : TagTable::Seen();
     begin_request();
     batch_usable_ = false;
+    (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
+    const KnownText text_known{facts.get(), found.text_id, tags};
     if (name.empty()) {
-        Request& request = requests_.push(RequestKind::kParse);
-        request.bytes_in = frame.total_bytes();
-        request.replaced = std::move(unnamed_);
-        unnamed_ = spare_ != nullptr ? std::move(spare_) : std::make_unique<Unnamed>();
-        unnamed_->body.assign(rest);
-        unnamed_->facts = facts;
-        unnamed_->text_id = found.text_id;
-        unnamed_->tags = tags;
-        lease_->connection->unnamed_owner = id_;
-        forward_client(frame);
+        parse_unnamed(frame, rest, text_known);
         return true;
     }
     if (worker_.settings().max_prepared_statements == 0) {
@@ -180,7 +269,7 @@ bool Session::on_parse(wire::Frame frame) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, {facts.get(), found.text_id, tags});
+    PreparedPtr prepared = worker_.prepared().intern(rest, text_known);
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -211,6 +300,21 @@ bool Session::pgbouncer_refuses(std::string_view name) {
     return true;
 }
 
+// Notes what the Bind bound: what it does to the session, and its values where they are watched.
+void Session::bind_to(const KnownText& known, std::string_view text, std::string_view values) {
+    bound_ = sql::StatementRef(known.facts);
+    bound_text_ = known.text_id;
+    bound_tags_ = known.tags;
+    note_effects(known.from_sql ? bound_->deferred_effects : bound_->effects);
+    if (tapped(bound_.get())) {
+        bound_tap_ = worker_.tap().open_bind(values);
+    }
+    if (bound_->has(sql::kSetSession)) {
+        note_custom_names(text);
+        note_custom_names(values);
+    }
+}
+
 // A Bind of the unnamed statement, or of a name that only the server can judge.
 void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
                          const PreparedPtr* known) {
@@ -218,29 +322,15 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         ensure_unnamed();
     }
     if (known != nullptr) {
-        bound_ = (*known)->facts;
-        bound_text_ = (*known)->text_id;
-        bound_tags_ = (*known)->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
+        const Prepared& as_is = **known;
+        bind_to({as_is.facts.get(), as_is.text_id, as_is.tags, as_is.from_sql}, as_is.text(),
+                values);
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
         return;
     }
     if (unnamed && unnamed_ != nullptr) {
-        bound_ = unnamed_->facts;
-        bound_text_ = unnamed_->text_id;
-        bound_tags_ = unnamed_->tags;
-        note_effects(bound_->effects);
-        if (tapped(bound_.get())) {
-            bound_tap_ = worker_.tap().open_bind(values);
-        }
-        if (bound_->has(sql::kSetSession)) {
-            note_custom_names(unnamed_->body);
-            note_custom_names(values);
-        }
+        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body, values);
     } else {
         bound_ = {};
         bound_text_ = 0;
@@ -266,7 +356,7 @@ bool Session::on_bind(wire::Frame frame) {
         fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Bind message"));
         return false;
     }
-    if (!need_server()) {
+    if (!settled(name) || !need_server()) {
         return false;
     }
     begin_request();
@@ -281,37 +371,39 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values, prepared);
         return true;
     }
+    if (!bring(*prepared)) {
+        return false;
+    }
     ++pool_->stats.binds;
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
-    }
     const Prepared& statement = **prepared;
-    bound_ = statement.facts;
-    bound_text_ = statement.text_id;
-    bound_tags_ = statement.tags;
-    note_effects(bound_->effects);
-    if (tapped(bound_.get())) {
-        bound_tap_ = worker_.tap().open_bind(values);
-    }
-    if (bound_->has(sql::kSetSession)) {
-        note_custom_names(statement.text());
-        note_custom_names(values);
-    }
+    bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
+            statement.text(), values);
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
+    if (name.size() < std::string().capacity()) {
+        request.name = name;  // for errors; needs no memory
+    }
     request.bytes_in = frame.total_bytes();
 
-    const std::size_t names_bytes = portal.size() + 1 + name.size() + 1;
+    forward_bind(frame, portal, name.size(), look == frame.body_bytes);
+    return true;
+}
+
+// The Bind just pushed, with our name in place of the client's.
+void Session::forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
+                           bool recorded) {
+    const std::string& ours = requests_.back().prepared->server_name;
+    const std::size_t names_bytes = portal.size() + 1 + name_bytes + 1;
     const std::size_t values_bytes = frame.body_bytes - names_bytes;
     wire::Encoder head;
-    head.u8('B').i32(static_cast<std::int64_t>(4 + portal.size() + 1 +
-                                               statement.server_name.size() + 1 + values_bytes));
-    head.text(portal).text(statement.server_name);
+    head.u8('B').i32(
+        static_cast<std::int64_t>(4 + portal.size() + 1 + ours.size() + 1 + values_bytes));
+    head.text(portal).text(ours);
     net::Stream& server = *lease_->connection->stream;
     server.write(head.view());
-    if (look == frame.body_bytes) {
+    if (recorded) {
         record(head.view());
-        record(values);
+        record(as_text(body(frame).subspan(names_bytes)));
     } else {
         batch_usable_ = false;
     }
@@ -320,7 +412,6 @@ bool Session::on_bind(wire::Frame frame) {
     client_body_left_ = values_bytes - here;
     client_body_dropped_ = false;
     client_->forward(here, server);
-    return true;
 }
 
 bool Session::on_describe(wire::Frame frame) {
@@ -329,13 +420,16 @@ bool Session::on_describe(wire::Frame frame) {
         fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Describe message"));
         return false;
     }
-    if (!whole(frame) || !need_server()) {
+    if (!whole(frame)) {
         return false;
     }
-    begin_request();
     wire::Reader reader(body(frame));
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
+    if ((kind == 'S' && !settled(name)) || !need_server()) {
+        return false;
+    }
+    begin_request();
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
     if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
@@ -350,8 +444,8 @@ bool Session::on_describe(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
-    if (!ensure_prepared(*prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = *prepared;
+    if (!bring(*prepared)) {
+        return false;
     }
     requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
     wire::Encoder describe;
@@ -375,6 +469,7 @@ bool Session::on_execute(wire::Frame frame) {
     request.params_hash = bound_params_;
     request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
+    sql_changes_names_ = sql_changes_names_ || changes_names(request);
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;
@@ -392,18 +487,23 @@ bool Session::on_close(wire::Frame frame) {
     wire::Reader reader(body(frame));
     const char kind = static_cast<char>(reader.u8());
     const std::string_view name = reader.text();
+    if (kind == 'S' && !settled(name)) {
+        return false;
+    }
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
     if (kind == 'S' && ((prepared != nullptr && renames_) || name.empty())) {
         // The server keeps a named one for others; this client's name is gone.
+        (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
         if (prepared != nullptr) {
             request.prepared = *prepared;
             request.name = name;
-            statements_->erase(std::string(name));
+            auto& statements = (*prepared)->from_sql ? sql_statements_ : statements_;
+            statements->erase(request.name);
         } else {
             request.replaced = std::move(unnamed_);
             if (lease_ != nullptr) {
-                lease_->connection->unnamed_owner = 0;
+                lease_->connection->unnamed_stamp = 0;
             }
         }
         client_->drop(frame.total_bytes());

@@ -209,6 +209,7 @@ void Session::sync_view() {
 // Runs a query of ours; nothing of the client's goes out before it is answered.
 void Session::inject_query(Purpose purpose, std::string_view sql) {
     wire::Encoder query;
+    lease_->connection->unnamed_stamp = 0;  // a simple query ends it
     lease_->connection->stream->write(query.query(sql).view());
     Request& request = requests_.push(RequestKind::kQuery, RequestAction::kSwallow);
     request.purpose = purpose;
@@ -430,6 +431,7 @@ bool Session::may_release() const {
 
 void Session::release() {
     pool::Pooled* server = std::exchange(lease_, nullptr);
+    server->holder = nullptr;  // it may come to rest when this session is no more
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
     worker_.give_back(*pool_, server);
@@ -444,6 +446,7 @@ void Session::abandon_server() {
         return;
     }
     pool::Pooled* server = std::exchange(lease_, nullptr);
+    server->holder = nullptr;  // it may come to rest when this session is no more
     ServerConnection& connection = *server->connection;
     connection.stream->resume();
     if (pins_ != 0 || mode() == PoolMode::kSession) {

@@ -2,11 +2,39 @@
 // that it works on whatever server the next transaction gets: there the PREPARE is repeated first.
 // PostgreSQL keeps these and the extended protocol's statements in one name space, and so do we.
 
+#include <algorithm>
+#include <charconv>
+
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 #include "sql/prepared_names.hpp"
 
 namespace howdah::proxy {
+namespace {
+
+std::size_t characters(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    }));
+}
+
+// The place of an error in the text that was sent, as a place in the client's.
+bool shift_position(std::string& position, const SqlNames& names) {
+    std::size_t at = 0;
+    const auto [end, problem] =
+        std::from_chars(position.data(), position.data() + position.size(), at);
+    if (problem != std::errc() || end != position.data() + position.size()) {
+        return false;
+    }
+    std::ptrdiff_t longer = 0;
+    for (const auto& [behind, by] : names.shifts) {
+        longer = at > behind ? by : longer;
+    }
+    position = std::to_string(static_cast<std::ptrdiff_t>(at) - longer);
+    return longer != 0;
+}
+
+}  // namespace
 
 const PreparedPtr* Session::find_sql_statement(const std::string& name) const {
     if (sql_statements_ != nullptr) {
@@ -28,6 +56,11 @@ bool Session::replay(const PreparedPtr& prepared) {
     if (server.status == 'E' || replay_failed_ == prepared->id) {
         replay_failed_ = 0;
         return true;
+    }
+    if (!requests_.empty()) {
+        wire::Encoder flush;  // what is under way is answered first
+        server.stream->write(flush.simple('H').view());
+        return false;
     }
     replay_failed_ = prepared->id;  // until it has succeeded
     server.prepared.add(prepared->id);
@@ -84,6 +117,10 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
         out.append(text.substr(copied, use.begin - copied));
         out.append(server::quote_identifier(prepared->server_name));
         names->renamed.emplace_back(prepared->server_name, use.name);
+        const std::size_t sent = characters(out);
+        const std::size_t said = characters(text.substr(0, use.end));
+        names->shifts.emplace_back(
+            sent, static_cast<std::ptrdiff_t>(sent) - static_cast<std::ptrdiff_t>(said));
         copied = use.end;
     }
     out.append(text.substr(copied));
@@ -94,7 +131,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     const sql::StatementRef facts(found.statement);
     const std::uint64_t text_id = found.text_id;
     const bool has_comments = found.has_comments;
-    if (!need_server()) {
+    if (!settled("SQL") || !need_server()) {
         return false;
     }
     begin_request();
@@ -116,7 +153,9 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     request.bytes_in = frame.total_bytes();
     std::uint32_t effects = facts->effects;
     request.replaced = std::move(unnamed_);
-    lease_->connection->unnamed_owner = 0;
+    unnamed_changed_in_ = segment_;
+    sql_changes_names_ = true;
+    lease_->connection->unnamed_stamp = 0;
     if (outcome == Rewrite::kNothing) {
         note_effects(effects);
         forward_client(frame);
@@ -162,7 +201,13 @@ void Session::sql_name_done(Request& request, bool prepare) {
 // What this request's statement is called here and by the client.
 SqlNames Session::client_names(const Request& request) const {
     SqlNames names;
-    if (request.prepared == nullptr || statements_ == nullptr || !renames_) {
+    if (request.prepared == nullptr || !renames_) {
+        return names;
+    }
+    if (!request.name.empty()) {
+        names.renamed.emplace_back(request.prepared->server_name, request.name);
+    }
+    if (!request.name.empty() || statements_ == nullptr) {
         return names;
     }
     for (const auto& [name, prepared] : *statements_) {
@@ -174,23 +219,34 @@ SqlNames Session::client_names(const Request& request) const {
     return names;
 }
 
-// An error that speaks of our name speaks of the client's instead.
+// An error that speaks of our name speaks of the client's instead, and of the client's text.
 bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
-    const std::span<const std::uint8_t> bytes = server_body(frame);
-    std::string text(bytes.begin(), bytes.end());
+    wire::Reader reader(server_body(frame));
+    wire::Encoder error;
+    error.begin('E');
     bool changed = false;
-    for (const auto& [ours, theirs] : names.renamed) {
-        for (std::size_t at = text.find(ours); at != std::string::npos;
-             at = text.find(ours, at + theirs.size())) {
-            text.replace(at, ours.size(), theirs);
-            changed = true;
+    while (true) {
+        const char field = static_cast<char>(reader.u8());
+        if (field == 0 || !reader.ok()) {
+            break;
         }
+        std::string value(reader.text());
+        if (field == 'P') {
+            changed = shift_position(value, names) || changed;
+        }
+        for (const auto& [ours, theirs] : names.renamed) {
+            for (std::size_t at = value.find(ours); at != std::string::npos;
+                 at = value.find(ours, at + theirs.size())) {
+                value.replace(at, ours.size(), theirs);
+                changed = true;
+            }
+        }
+        error.u8(static_cast<std::uint8_t>(field)).text(value);
     }
-    if (!changed) {
+    if (!changed || !reader.ok()) {
         return false;
     }
-    wire::Encoder error;
-    error.begin('E').bytes(text).end();
+    error.u8(0).end();
     client_->write(error.view());
     return true;
 }

@@ -137,7 +137,7 @@ net::Task<Result<>> Session::authenticate_plain() {
 net::Task<Result<>> Session::authenticate_md5() {
     wire::Md5Salt salt{};
     std::string random(salt.size(), '\0');
-    Worker::fill_random(random);
+    fill_random(random);
     std::copy(random.begin(), random.end(), salt.begin());
     wire::Encoder request;
     client_->write(request.authentication(5, random).view());

@@ -237,7 +237,7 @@ void Session::on_command_complete(std::string_view tag) {
     }
     if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
         server.prepared.clear();
-        server.unnamed_owner = 0;
+        server.unnamed_stamp = 0;
         if (request.action == RequestAction::kForward && statements_ != nullptr) {
             statements_->clear();
         }
@@ -248,6 +248,21 @@ void Session::on_command_complete(std::string_view tag) {
             server.applied = nullptr;
         }
     }
+}
+
+// The unnamed statement is what it was; what was said behind the Sync may have replaced it since.
+void Session::restore_unnamed(std::unique_ptr<Unnamed> before) {
+    for (Request& later : requests_) {
+        const bool statement =
+            later.kind == RequestKind::kParse && later.action == RequestAction::kForward;
+        const bool gone = later.kind == RequestKind::kClose && later.action == RequestAction::kFake;
+        if (later.kind == RequestKind::kQuery ||
+            ((statement || gone) && later.prepared == nullptr && later.name.empty())) {
+            later.replaced = std::move(before);
+            return;
+        }
+    }
+    unnamed_ = std::move(before);
 }
 
 // Requests the server will not carry out: what they would have changed here is changed back.
@@ -266,22 +281,28 @@ void Session::undo(std::vector<Request> skipped) {
                 continue;
             }
             if (lease_ != nullptr) {
-                lease_->connection->unnamed_owner = 0;
+                lease_->connection->unnamed_stamp = 0;
+            }
+            if (request.action == RequestAction::kSwallow) {
+                std::erase(leftover_names_, request.name);
             }
             if (request.action == RequestAction::kForward && request.name.empty()) {
                 // A Parse that fails has dropped the statement before it; one that is skipped, not.
-                unnamed_ = request.error ? nullptr : std::move(request.replaced);
+                restore_unnamed(request.error ? nullptr : std::move(request.replaced));
             }
         } else if (request.kind == RequestKind::kQuery) {
-            unnamed_ = std::move(request.replaced);
+            restore_unnamed(std::move(request.replaced));
         } else if (request.kind == RequestKind::kClose &&
                    request.action == RequestAction::kSwallow && request.text_id != 0) {
             lease_->connection->prepared.add(request.text_id);  // it did not leave the server
         } else if (request.kind == RequestKind::kClose && request.action == RequestAction::kFake) {
-            if (request.prepared != nullptr && statements_ != nullptr) {
-                statements_->emplace(request.name, request.prepared);
+            auto& statements = request.prepared != nullptr && request.prepared->from_sql
+                                   ? sql_statements_
+                                   : statements_;
+            if (request.prepared != nullptr && statements != nullptr) {
+                statements->emplace(request.name, request.prepared);
             } else if (request.replaced != nullptr) {
-                unnamed_ = std::move(request.replaced);
+                restore_unnamed(std::move(request.replaced));
             }
         }
     }

@@ -163,6 +163,7 @@ void Session::take_proxied_peer(const wire::ProxyHeader& header) {
     peer.address = address_of(*header.source);
     peer.local = address_of(*header.destination);
     client_->set_peer(std::move(peer));
+    proxied_ = true;
 }
 
 net::Task<bool> Session::greet() {
@@ -423,8 +424,8 @@ net::Task<bool> Session::welcome() {
         send_welcome();
         co_return true;
     }
-    const bool validate = !vars_->values.empty() && !worker_.parameters_known_good(vars_) &&
-                          !greets_unchecked();
+    const bool validate =
+        !vars_->values.empty() && !worker_.parameters_known_good(vars_) && !greets_unchecked();
     if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
@@ -503,7 +504,7 @@ void Session::send_welcome() {
     }
     const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
     cancel_key_.resize(key_bytes);
-    Worker::fill_random(cancel_key_);
+    fill_random(cancel_key_);
     cancel_pid_ = worker_.cancel_pid_for(id_, cancel_key_);
     welcome.backend_key_data(cancel_pid_, cancel_key_);
     if (const std::string& notice = worker_.settings().login_notify_message; !notice.empty()) {

@@ -16,6 +16,8 @@ WorkerSnapshot take_snapshot(Worker& worker) {
     snapshot.protocol_errors = worker.protocol_errors;
     snapshot.events_recorded = worker.recorder().recorded();
     snapshot.events_dropped = worker.events().dropped();
+    snapshot.taps = worker.tap().tapped();
+    snapshot.taps_dropped = worker.tap().ring().dropped() + worker.tap().unseen();
     const net::TimePoint now = worker.loop().now();
     for (const auto& [key, entry] : worker.pools()) {
         const pool::Pool& servers = entry->pool();

@@ -46,6 +46,8 @@ struct WorkerSnapshot {
     std::uint64_t protocol_errors = 0;
     std::uint64_t events_recorded = 0;
     std::uint64_t events_dropped = 0;
+    std::uint64_t taps = 0;  // statements whose values were looked at
+    std::uint64_t taps_dropped = 0;
 };
 
 struct StatementsSnapshot {

@@ -2,13 +2,8 @@
 // The loop's thread owns it; others talk to it by posting to the loop.
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -18,156 +13,20 @@
 #include "base/ring.hpp"
 #include "config/config.hpp"
 #include "net/loop.hpp"
-#include "pool/pool.hpp"
 #include "proxy/auth_lookup.hpp"
-#include "proxy/client_counts.hpp"
-#include "proxy/control.hpp"
-#include "proxy/name_table.hpp"
+#include "proxy/pool_entry.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/recorder.hpp"
-#include "proxy/resolver.hpp"
 #include "proxy/session.hpp"
+#include "proxy/shared.hpp"
 #include "proxy/stats.hpp"
 #include "proxy/tag_table.hpp"
 #include "proxy/tap.hpp"
-#include "proxy/tls_contexts.hpp"
 #include "proxy/verifier_cache.hpp"
 #include "server/parameters.hpp"
 #include "sql/statement_cache.hpp"
-#include "wire/password.hpp"
 
 namespace howdah::proxy {
-
-class Worker;
-
-// The pool of one database and user, with what its sessions need to know of it.
-using server::ServerConnection;
-
-net::TcpOptions tcp_options(const config::Settings& settings);
-
-class PoolEntry final : public pool::Host {
-  public:
-    PoolEntry(Worker& worker, std::string database, std::string user);
-    ~PoolEntry() override;
-
-    pool::Pool& pool() { return *pool_; }
-    const std::string& database() const { return database_; }
-    const std::string& user() const { return user_; }
-    const config::DatabaseSettings& database_settings() const { return settings_; }
-    config::PoolMode mode() const { return mode_; }
-    // Who we are on the server: the database's forced user, or the client's.
-    const std::string& server_user() const { return user_; }
-    // Takes over the current configuration.
-    void reconfigure();
-    // What a client of this pool's user proved itself with, for logging in to the server in its
-    // name. Wiped when nobody has used the pool for kOfferedMax.
-    void offer_credentials(server::Credentials credentials);
-    // Several times a second.
-    void keep_house();
-
-    // pool::Host
-    net::Task<Result<server::Target>> next_target() override;
-    bool evict_idle(const pool::Quota& quota) override;
-    void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
-                   net::Detached detached) override;
-    void ask_neighbour(std::size_t seat, pool::Plea plea) override;
-    void on_connected(pool::Pooled& server) override;
-    bool may_retry_now() override;
-    void on_reserve_used() override;
-    void on_connect_failed(const pool::Pooled& server, const Error& error) override;
-    void on_closed(pool::Pooled& server, const std::string& reason) override;
-    std::uint64_t next_id() override;
-    // Whether nobody has used it for pool_idle_timeout.
-    bool unused_for(net::Duration limit);
-
-    PoolStats stats;
-    StatsHistory history;
-    std::uint32_t database_id = 0;
-    std::uint32_t user_id = 0;
-    int clients = 0;  // sessions that use it
-    net::Duration query_wait_timeout{};
-    net::Duration query_timeout{};
-    net::Duration transaction_timeout{};
-    net::Duration idle_transaction_timeout{};
-    net::Duration client_idle_timeout{};
-    bool any_timeout = false;
-    bool database_disabled = false;
-
-  private:
-    pool::Options pool_options() const;
-    net::Task<Result<>> choose_address(server::Target& target);
-    void describe_target(server::Target& target) const;
-    net::Task<void> follow_dns();
-    void expire_credentials();
-    bool has_scram_secret() const;
-    Result<server::Credentials> server_credentials() const;
-    std::string attempted_host() const;
-
-    Worker& worker_;
-    net::TimePoint last_used_{};
-    std::string database_;
-    std::string user_;
-    config::DatabaseSettings settings_;
-    config::PoolMode mode_ = config::PoolMode::kTransaction;
-    server::Credentials offered_;
-    net::TimePoint offered_used_{};
-    // Keys made from a password at the last login, and that password.
-    std::optional<wire::ScramKeys> known_keys_;
-    wire::Secret known_keys_password_;
-    std::set<std::string> missing_;  // addresses that DNS did not tell the last time
-    net::TimePoint dns_followed_at_{};
-    bool keeps_minimum_ = false;
-    bool following_dns_ = false;
-    std::size_t next_record_ = 0;
-    std::size_t failures_in_row_ = 0;
-    std::size_t next_address_ = 0;
-    std::size_t attempted_ = 0;
-    std::size_t next_good_ = 0;
-    std::unique_ptr<pool::Pool> pool_;
-};
-
-// What all workers share: read-mostly, or behind its own lock, never on the query path.
-class Shared {
-  public:
-    explicit Shared(config::ConfigPtr config);
-    config::ConfigPtr config() const;
-    void publish(config::ConfigPtr config);
-    std::atomic<int> clients{0};  // logged in or logging in, over all loops
-    ClientCounts client_counts;   // by database and by user
-    // Random, as long as the process lives: unknown users look like known ones, on every loop.
-    const wire::Secret secret;
-    // Clients whose descriptor is not below this are refused: servers need some too.
-    int client_descriptors_max = 0;
-    Resolver resolver;
-    std::atomic<std::uint64_t> next_session{1};
-    std::atomic<std::uint64_t> next_transaction{1};
-    std::vector<Worker*> workers;  // set before the loops run
-    // What the numbers in QueryEvents stand for.
-    NameTable names{16'384};  // databases and users
-    NameTable applications{4096};
-    NameTable addresses{4096};  // of clients, without ports
-    const std::uint64_t salt;   // of hashes in QueryEvents
-    Control& control() { return control_; }
-    const Control& control() const { return control_; }
-
-    // What pools and limits have in common over all loops; made on first use, never taken away.
-    std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
-    pool::Quota& database_quota(const std::string& database);
-    pool::Quota& user_quota(const std::string& user);
-
-    // Never null; replaced whole on reload.
-    std::shared_ptr<const TlsContexts> tls() const;
-    void publish_tls(std::shared_ptr<const TlsContexts> tls);
-
-  private:
-    mutable std::mutex mutex_;
-    std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
-    std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
-    config::ConfigPtr config_;
-    Control control_;
-    std::shared_ptr<const TlsContexts> tls_ = std::make_shared<const TlsContexts>();
-};
 
 class Worker {
   public:
@@ -177,6 +36,11 @@ class Worker {
     // A new connection, on this loop.
     void accept(net::Accepted accepted);
     void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
+    // A client of the process before us.
+    void adopt(ClientState state, int fd);
+    // From now on clients go to the process that takes over, as soon as they hold no server.
+    void set_handing_over(bool on);
+    bool handing_over() const { return handing_over_; }
     // Takes over the configuration that Shared holds now.
     void reconfigure();
     // Ends every session and pool. Suspends until all are gone.
@@ -187,6 +51,8 @@ class Worker {
     net::Loop& loop() { return loop_; }
     Shared& shared() { return shared_; }
     std::uint32_t index() const { return index_; }
+    // Never the same again, on any loop.
+    std::uint64_t next_stamp() { return std::uint64_t{index_} << 48 | ++stamps_; }
     const config::Config& config() const { return *config_; }
     const config::Settings& settings() const { return config_->settings; }
     const config::ConfigPtr& config_ptr() const { return config_; }
@@ -230,7 +96,6 @@ class Worker {
         return good_parameters_.contains(parameters);
     }
     void note_good_parameters(const server::ParameterSetPtr& parameters);
-    static void fill_random(std::string& bytes);
 
     // --- For the console ---
     // The console's database: "howdah", or "pgbouncer" under a pgbouncer.ini.
@@ -270,6 +135,7 @@ class Worker {
     net::Loop& loop_;
     Shared& shared_;
     const std::uint32_t index_;
+    std::uint64_t stamps_ = 0;
     config::ConfigPtr config_;
     server::ParameterInterner parameters_;
     PreparedRegistry prepared_;
@@ -285,6 +151,7 @@ class Worker {
     std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
     std::unordered_set<server::ParameterSetPtr> good_parameters_;
     bool suspended_ = false;
+    bool handing_over_ = false;
     bool lends_no_more_ = false;
     std::map<int, int> peer_cancels_;
     net::TimePoint minimum_kept_at_{};

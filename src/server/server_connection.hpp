@@ -35,7 +35,7 @@ using Credentials = std::variant<std::monostate, wire::Secret, wire::ScramKeys>;
 struct Target {
     net::Address address;
     std::vector<net::Address> more_addresses;  // of the same host, tried when it cannot be reached
-    std::string host;  // as configured: for SNI, verify-full and messages
+    std::string host;                          // as configured: for SNI, verify-full and messages
     std::string user;
     std::string database;
     Credentials credentials;
@@ -90,7 +90,7 @@ struct ServerConnection {
     // another session has it everything is reset.
     std::uint64_t tainted_by = 0;
     PreparedNames prepared;
-    std::uint64_t unnamed_owner = 0;  // session whose unnamed statement is on it; 0 = none known
+    std::uint64_t unnamed_stamp = 0;  // which unnamed statement is on it; 0: none known
     bool dirty = false;               // a reset is needed before another client's session
     bool doomed = false;              // close instead of giving it back (RECONNECT, lifetime)
 

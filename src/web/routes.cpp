@@ -183,7 +183,17 @@ asio::awaitable<Response> Routes::metrics(const Request& request) {
                            options_.backend,
                            std::move(*loops),
                            monitor::process_usage(),
+                           {},
+                           {},
                            {}};
+    if (config->settings.metrics_top_queries > 0) {
+        auto statements = co_await ask_loops(context_, shared_, proxy::take_statements);
+        if (!statements) {
+            co_return stuck();
+        }
+        inputs.statements =
+            monitor::merged_statements(std::move(*statements), inputs.statements_other);
+    }
     for (const auto& [key, count] : counts_) {
         inputs.http.push_back({key.first, static_cast<int>(key.second), count});
     }

@@ -48,12 +48,17 @@ def explain_death(pooler: proxy.Proxy, driver: str, outcomes: dict) -> None:
 @pytest.mark.parametrize(("driver", "mode", "name"), CASES,
                          ids=[f"{d}-{m}-{n}" for d, m, n in CASES])
 def test_same_result(outcomes, driver, mode, name):
-    direct = normal(outcomes(driver, "direct")[name], f"{driver}_direct")
+    direct = normal(outcomes(driver, "direct")[name], f"{driver}_direct", name)
     assert "error" not in direct, f"the scenario itself is wrong: {direct['error']}"
     assert direct["result"] not in (None, [], {}, ""), "the scenario compares nothing"
-    assert normal(outcomes(driver, mode)[name], f"{driver}_{mode}") == direct
+    assert normal(outcomes(driver, mode)[name], f"{driver}_{mode}", name) == direct
 
 
-def normal(outcome: dict, database: str) -> dict:
-    """The database's own name is all that may differ."""
-    return json.loads(json.dumps(outcome).replace(database, "DATABASE"))
+def normal(outcome: dict, database: str, name: str) -> dict:
+    """The database's own name is all that may differ. A login is refused by howdah itself, which
+    has no PostgreSQL source function to name."""
+    known = json.loads(json.dumps(outcome).replace(database, "DATABASE"))
+    if name == "login_errors":
+        for error in known.get("result") or []:
+            isinstance(error, dict) and error.pop("routine", None)
+    return known

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import psycopg
 import pytest
@@ -37,6 +38,21 @@ def test_terminate_waits_for_clients(pooler):
     process.wait_until(lambda: gone(pooler), 10, "the end")
     assert pooler.process.returncode == 0
     assert not pidfile.exists()
+
+
+def test_terminate_with_a_toml_lets_clients_go_as_transactions_end(start_howdah):
+    pooler = start_howdah("shutdown-toml", pool_mode="transaction")
+    with connect(pooler) as client, connect(pooler) as idle:
+        client.execute("begin")
+        os.kill(pooler.process.pid, signal.SIGTERM)
+        process.wait_until(lambda: not process.accepts(pooler.port), 10, "no more listening")
+        assert client.execute("select 2").fetchone() == (2,)
+        with pytest.raises(psycopg.OperationalError):
+            idle.execute("select 1")
+        assert not gone(pooler)
+        client.execute("commit")
+    process.wait_until(lambda: gone(pooler), 10, "the end")
+    assert pooler.process.returncode == 0
 
 
 def test_second_terminate_is_immediate(pooler):
@@ -102,8 +118,9 @@ def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_fold
             assert "login attempt: db=takeover" in (folder / "new.log").read_text()
             assert not gone(old)
             client.execute("commit")
-            client.close()
+            # It moves to the new process now, and the old one has nobody left.
             process.wait_until(lambda: gone(old), 10, "the old process's end")
+            assert client.execute("select 1").fetchone() == (1,)
             with psycopg.connect(old.uri(database)) as fresh:
                 fresh.execute("select 1")
         finally:
@@ -118,3 +135,47 @@ def test_a_second_process_on_the_same_socket_is_refused(start_howdah, run_folder
     assert second.wait(10) != 0
     assert "unix socket is in use" in (folder / "second.log").read_text()
     assert process.accepts(first.port)
+
+
+def test_clients_move_to_the_new_process_with_what_they_have(start_howdah, run_folder,
+                                                             new_database):
+    folder = run_folder / "proxy-moving"
+    old = start_howdah("moving", pool_mode="transaction", unix_socket_dir=str(folder),
+                       default_pool_size="3")
+    database = new_database("moving")
+    clients = [psycopg.connect(old.uri(database), autocommit=True, application_name=f"app {n}")
+               for n in range(12)]
+    running = [old]
+    try:
+        for number, client in enumerate(clients):
+            client.execute("set work_mem = '%dMB'" % (number + 1))
+            client.execute("prepare mine as select %d" % number)
+            assert client.execute("select %s::int", (number,), prepare=True).fetchone() == (number,)
+        for turn in range(2):
+            new = process.spawn([*old.command()[:1], "-R", str(old.file)],
+                                folder / f"new{turn}.log",
+                                keep_user=not process.can_reach(old.binary.parent))
+            running.append(new)
+            before = running[-2]
+            before = getattr(before, "process", before)
+            process.wait_until(lambda: before.poll() is not None, 20, "the old process's end")
+            for number, client in enumerate(clients):
+                assert client.execute("show work_mem").fetchone() == (f"{number + 1}MB",)
+                assert client.execute("show application_name").fetchone() == (f"app {number}",)
+                assert client.execute("execute mine").fetchone() == (number,)
+                assert client.execute("select %s::int", (number,),
+                                      prepare=True).fetchone() == (number,)
+            # A cancel request finds the client where it is now.
+            with psycopg.connect(old.uri("pgbouncer"), autocommit=True) as console:
+                rows = console.execute("SHOW CLIENTS").fetchall()
+                assert len([row for row in rows if row[2] == database]) == 12
+        late = threading.Timer(1, clients[0].cancel)
+        late.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            clients[0].execute("select pg_sleep(20)")
+        late.join()
+    finally:
+        for client in clients:
+            client.close()
+        for one in running[1:]:
+            process.stop(one, signal.SIGQUIT)

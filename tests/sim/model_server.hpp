@@ -13,6 +13,8 @@
 //   SELECT rows N            N rows                   DISCARD ALL
 //   SELECT sleep N           after N ms; cancellable  COPY t FROM STDIN, COPY t TO STDOUT
 //   SELECT fail              ERROR 22012              anything else: ERROR 42601
+//
+// It also knows what howdah asks for itself: pg_settings and its kin in one SELECT, set_config().
 #pragma once
 
 #include <cstdint>
@@ -28,12 +30,25 @@ namespace howdah::sim {
 
 class ModelSession;
 
+// A bug planted in the server, which looks to clients like one of the proxy's: do the checkers see
+// it?
+enum class Sabotage : std::uint8_t {
+    kNone,
+    kLeakParameter,  // RESET and set_config() sometimes change nothing
+    kSwapRow,        // a row now and then has the value of another backend's last one
+    kTwoBackends,    // a row now and then comes from another backend's transaction
+    kLoseAnswer,     // a CommandComplete is never sent
+    kSwapStatement,  // a Bind now and then binds another prepared statement
+    kKeepOpen,       // a ROLLBACK now and then does not end the transaction, and says that it did
+};
+
 struct ModelOptions {
     std::string name = "primary";
     std::string password;  // empty: trust; else asked for in clear text
     std::size_t connections_max = 100;
     // Drawn before each statement is carried out; null: at once.
     std::function<net::Duration()> think;
+    Sabotage sabotage = Sabotage::kNone;
 };
 
 // What happened, for the checker.
@@ -80,7 +95,14 @@ class ModelServer {
     ModelCounters counters_;
     std::map<std::uint32_t, ModelSession*> sessions_;
     std::uint32_t next_pid_ = 1;
+    // True for one call in `every`, while this is the planted bug.
+    bool sabotaged(Sabotage what, std::uint64_t every) {
+        return options_.sabotage == what && ++sabotage_calls_ % every == 0;
+    }
+
     bool refusing_ = false;
+    std::uint64_t sabotage_calls_ = 0;
+    std::string last_row_;  // for Sabotage::kSwapRow
 };
 
 }  // namespace howdah::sim

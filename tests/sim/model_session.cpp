@@ -274,8 +274,13 @@ net::Task<void> ModelSession::simple_query(std::string text) {
             for (const std::string& row : answer->rows) {
                 send_row(row, answer->is_show);
             }
+            for (const Rows& row : answer->table) {
+                send_table_row(row);
+            }
         }
-        send(Message('C').text(answer->tag));
+        if (!server_.sabotaged(Sabotage::kLoseAnswer, 50)) {
+            send(Message('C').text(answer->tag));
+        }
     }
     if (implicit_) {
         end_transaction(!problem_);
@@ -288,6 +293,12 @@ void ModelSession::parse(const std::string& body) {
     Fields fields(body);
     const std::string name = fields.text();
     const std::string sql = fields.text();
+    if (name.empty()) {
+        statements_.erase("");  // whatever becomes of the new one
+    }
+    if (refuses(sql)) {
+        return;
+    }
     if (!name.empty() && statements_.contains(name)) {
         error({"42P05", "prepared statement \"" + name + "\" already exists"});
         return;
@@ -311,11 +322,17 @@ void ModelSession::bind(const std::string& body) {
     }
     Portal made;
     made.sql = found->second;
+    if (server_.sabotaged(Sabotage::kSwapStatement, 20)) {
+        made.sql = statements_.rbegin()->second;
+    }
     for (std::uint32_t count = fields.int16(); count > 0 && !fields.bad(); --count) {
         made.parameters.push_back(fields.counted());
     }
     if (fields.bad()) {
         error({"08P01", "insufficient data left in message"});
+        return;
+    }
+    if (refuses(made.sql)) {
         return;
     }
     begin();
@@ -333,6 +350,9 @@ void ModelSession::describe(const std::string& body) {
             error({"26000", "prepared statement \"" + name + "\" does not exist"});
             return;
         }
+        if (returns_rows(found->second) && refuses(found->second)) {
+            return;
+        }
         const bool takes_one = found->second.find("$1") != std::string::npos;
         send(takes_one ? std::move(Message('t').int16(1).int32(25)) : Message('t').int16(0));
         row_description(found->second);
@@ -343,7 +363,9 @@ void ModelSession::describe(const std::string& body) {
         error({"34000", "portal \"" + name + "\" does not exist"});
         return;
     }
-    row_description(found->second.sql);
+    if (!returns_rows(found->second.sql) || !refuses(found->second.sql)) {
+        row_description(found->second.sql);
+    }
 }
 
 net::Task<void> ModelSession::execute(std::string body) {

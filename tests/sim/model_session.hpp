@@ -76,6 +76,7 @@ class ModelSession {
         bool has_rows = false;
         bool is_show = false;
         Rows rows;
+        std::vector<Rows> table = {};  // rows of several columns, for howdah's own questions
     };
 
     // Start-up
@@ -114,6 +115,12 @@ class ModelSession {
     void fatal(const SqlError& problem);
     void ready();
     void row_description(const std::string& sql);
+    bool returns_rows(const std::string& sql) const;
+    // In a failed transaction: says so, unless this would end it.
+    bool refuses(const std::string& sql);
+    Answer probe(const std::string& sql) const;
+    std::optional<Answer> set_configs(std::string calls);
+    void send_table_row(const Rows& row);
     void send_row(const std::string& value, bool is_show);
     void violation(const std::string& what);
 

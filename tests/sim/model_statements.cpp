@@ -33,7 +33,8 @@ std::string take_word(std::string& text) {
 }
 
 std::string unquoted(const std::string& text) {
-    if (text.size() >= 2 && text.front() == '\'' && text.back() == '\'') {
+    if (text.size() >= 2 && text.front() == text.back() &&
+        (text.front() == '\'' || text.front() == '"')) {
         return text.substr(1, text.size() - 2);
     }
     return text;
@@ -54,6 +55,10 @@ std::string canonical(const std::string& name) {
         }
     }
     return name;
+}
+
+bool ends_transaction(const std::string& verb) {
+    return verb == "COMMIT" || verb == "ROLLBACK" || verb == "END" || verb == "ABORT";
 }
 
 bool is_reported(const std::string& name) {
@@ -145,8 +150,7 @@ net::Task<std::optional<ModelSession::Answer>> ModelSession::carry_out(std::stri
     problem_.reset();
     std::string rest = sql;
     const std::string verb = upper(take_word(rest));
-    const bool ends = verb == "COMMIT" || verb == "ROLLBACK" || verb == "END" || verb == "ABORT";
-    if (status_ == Status::kFailed && !ends) {
+    if (status_ == Status::kFailed && !ends_transaction(verb)) {
         problem_ = SqlError{"25P02",
                             "current transaction is aborted, commands ignored until end of "
                             "transaction block"};
@@ -211,6 +215,12 @@ std::optional<ModelSession::Answer> ModelSession::select(const std::string& rest
         problem_ = SqlError{"22012", "division by zero"};
         return std::nullopt;
     }
+    if (rest.starts_with("'v', name, setting FROM pg_catalog.pg_settings")) {
+        return probe(rest);
+    }
+    if (rest.starts_with("pg_catalog.set_config(")) {
+        return set_configs(rest);
+    }
     Answer answer{"SELECT 1", true, false, {}};
     if (first == "ROWS") {
         const long count = std::strtol(words.c_str(), nullptr, 10);
@@ -238,6 +248,9 @@ std::optional<ModelSession::Answer> ModelSession::transaction(const std::string&
         return Answer{verb == "BEGIN" ? "BEGIN" : "START TRANSACTION", false, false, {}};
     }
     const bool commit = (verb == "COMMIT" || verb == "END") && status_ != Status::kFailed;
+    if (server_.sabotaged(Sabotage::kKeepOpen, 3)) {
+        return Answer{commit ? "COMMIT" : "ROLLBACK", false, false, {}};
+    }
     end_transaction(commit);
     return Answer{commit ? "COMMIT" : "ROLLBACK", false, false, {}};
 }
@@ -245,8 +258,11 @@ std::optional<ModelSession::Answer> ModelSession::transaction(const std::string&
 std::optional<ModelSession::Answer> ModelSession::setting(const std::string& verb,
                                                           const std::string& rest) {
     std::string words = rest;
-    std::string name = take_word(words);
+    std::string name = unquoted(take_word(words));
     if (verb == "RESET") {
+        if (server_.sabotaged(Sabotage::kLeakParameter, 2)) {
+            return Answer{"RESET", false, false, {}};
+        }
         const auto all = parameters_;
         for (const auto& [known, value] : all) {
             if (upper(name) == "ALL" || canonical(name) == known) {
@@ -281,7 +297,7 @@ std::optional<ModelSession::Answer> ModelSession::setting(const std::string& ver
 std::optional<ModelSession::Answer> ModelSession::named(const std::string& verb,
                                                         const std::string& rest) {
     std::string words = rest;
-    std::string name = take_word(words);
+    const std::string name = unquoted(take_word(words));
     if (verb == "DISCARD") {
         if (status_ == Status::kInTransaction) {
             problem_ = SqlError{"25001", "DISCARD ALL cannot run inside a transaction block"};
@@ -315,11 +331,68 @@ std::optional<ModelSession::Answer> ModelSession::named(const std::string& verb,
     return Answer{"DEALLOCATE", false, false, {}};
 }
 
+// What this session has set, and what ties a client to it: howdah's question after a transaction.
+ModelSession::Answer ModelSession::probe(const std::string& sql) const {
+    Answer answer{"SELECT", true, false, {}};
+    for (const auto& [name, value] : parameters_) {
+        const bool listed = name.find('.') == std::string::npos ||
+                            sql.find("current_setting('" + name + "', true)") != std::string::npos;
+        if (listed) {
+            answer.table.push_back({"v", name, value});
+        }
+    }
+    answer.table.push_back({"a", "session_authorization", user_});
+    for (const auto& [name, text] : statements_) {
+        if (!name.empty() && !name.starts_with("HOWDAH")) {
+            answer.table.push_back({"p", "s", ""});
+        }
+    }
+    answer.tag = "SELECT " + std::to_string(answer.table.size());
+    return answer;
+}
+
+// pg_catalog.set_config('name','value',false), ...
+std::optional<ModelSession::Answer> ModelSession::set_configs(std::string calls) {
+    while (true) {
+        std::string words[2];
+        for (std::string& word : words) {
+            const std::size_t begin = calls.find('\'');
+            const std::size_t end =
+                begin == std::string::npos ? begin : calls.find('\'', begin + 1);
+            if (end == std::string::npos) {
+                return Answer{"SELECT 1", true, false, {}};
+            }
+            word = calls.substr(begin + 1, end - begin - 1);
+            calls.erase(0, end + 1);
+        }
+        if (!server_.sabotaged(Sabotage::kLeakParameter, 2)) {
+            set(words[0], words[1], false);
+        }
+    }
+}
+
+bool ModelSession::refuses(const std::string& sql) {
+    std::string rest = sql;
+    if (status_ != Status::kFailed || ends_transaction(upper(take_word(rest)))) {
+        return false;
+    }
+    error({"25P02",
+           "current transaction is aborted, commands ignored until end of transaction block"});
+    return true;
+}
+
+bool ModelSession::returns_rows(const std::string& sql) const {
+    std::string rest = sql;
+    const std::string verb = upper(take_word(rest));
+    return verb == "SELECT" || verb == "SHOW";
+}
+
 void ModelSession::row_description(const std::string& sql) {
     std::string rest = sql;
     std::string verb = upper(take_word(rest));
     if (verb == "EXECUTE") {
-        if (const auto found = statements_.find(take_word(rest)); found != statements_.end()) {
+        if (const auto found = statements_.find(unquoted(take_word(rest)));
+            found != statements_.end()) {
             rest = found->second;
             verb = upper(take_word(rest));
         }
@@ -344,11 +417,26 @@ void ModelSession::row_description(const std::string& sql) {
     }
 }
 
-void ModelSession::send_row(const std::string& value, bool is_show) {
+void ModelSession::send_table_row(const Rows& values) {
     Message row('D');
-    row.int16(is_show ? 1 : 3).counted(value);
+    row.int16(static_cast<int>(values.size()));
+    for (const std::string& value : values) {
+        row.counted(value);
+    }
+    send(std::move(row));
+}
+
+void ModelSession::send_row(const std::string& value, bool is_show) {
+    const std::string shown = server_.sabotaged(Sabotage::kSwapRow, 50) ? server_.last_row_ : value;
+    server_.last_row_ = value;
+    std::uint32_t pid = pid_;
+    if (server_.sabotaged(Sabotage::kTwoBackends, 50)) {
+        pid = server_.sessions_.begin()->first;
+    }
+    Message row('D');
+    row.int16(is_show ? 1 : 3).counted(shown);
     if (!is_show) {
-        row.counted(server_.options_.name + "/" + std::to_string(pid_))
+        row.counted(server_.options_.name + "/" + std::to_string(pid))
             .counted(static_cast<char>(status_) + std::to_string(transactions_) + "." +
                      std::to_string(statements_in_it_));
     }

@@ -23,6 +23,10 @@ constexpr double kWriteShare = 0.1;   // writes to its tables, of its calls
 constexpr double kWorthShare = 0.01;  // of all server time
 constexpr double kReplicaShare = 0.5;
 constexpr double kBusyShare = 0.1;  // of one core
+constexpr double kFewRows = 100;
+constexpr double kSlowLookupUs = 2000;
+constexpr double kSlowerThanUsual = 5;
+constexpr std::size_t kLookupsMin = 3;
 
 double ms(double us) {
     return us / 1e3;
@@ -134,6 +138,57 @@ void inlined_literals(const Costly& at) {
     });
 }
 
+// Half of all calls of statements that look rows up by a column take this long, at most.
+double usual_lookup_us(const Engine::State& state) {
+    std::vector<double> times;
+    for (const auto& [key, stats] : state.statistics.all()) {
+        if (stats.statement && stats.calls >= kCallsMin && !is_housekeeping(*stats.statement) &&
+            stats.statement->tables_read.size() == 1 && mean(stats.rows, stats.calls) <= kFewRows) {
+            times.push_back(stats.server.percentile(0.5));
+        }
+    }
+    if (times.size() < kLookupsMin) {
+        return 0;
+    }
+    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+    std::ranges::nth_element(times, middle);
+    return *middle;
+}
+
+// Few rows of one table by the value of a column, and always slow: only the plan knows for sure.
+void missing_index(const Costly& at, double usual_us) {
+    const double half = at.stats.server.percentile(0.5);
+    const bool one_table =
+        at.statement.kind == sql::StatementKind::kSelect && at.statement.tables_read.size() == 1;
+    if (!one_table || usual_us <= 0 || half < kSlowLookupUs || half < kSlowerThanUsual * usual_us ||
+        mean(at.stats.rows, at.stats.calls) > kFewRows || at.statement.has(sql::kVolatile)) {
+        return;
+    }
+    for (std::size_t slot = 0; slot < at.statement.params_max + TapRecord::kBindsMax; ++slot) {
+        const std::string column = compared_column(at.statement, slot);
+        if (column.empty()) {
+            continue;
+        }
+        at.add("missing-index", [&](LiveFinding& live) {
+            const std::string table = main_table(at.statement);
+            live.finding.message = fmt::format("looks for few rows and takes long, each time: {}",
+                                               short_text(at.statement));
+            live.finding.why = fmt::format(
+                "An index that begins with {} may be missing: the server "
+                "then reads all of {}.",
+                column, table);
+            live.finding.evidence = fmt::format(
+                "{} calls, {:.1f} rows each, half of them over {:.1f} ms, where other look-ups "
+                "take "
+                "{:.2f} ms",
+                at.stats.calls, mean(at.stats.rows, at.stats.calls), ms(half), ms(usual_us));
+            live.finding.fix = fmt::format("create index concurrently on {} ({})", table, column);
+            live.finding.confidence = "suspected";
+        });
+        return;
+    }
+}
+
 // Calls of statements that write a table, by table.
 std::map<std::string, std::uint64_t> writes_by_table(const Engine::State& state) {
     std::map<std::string, std::uint64_t> writes;
@@ -230,6 +285,7 @@ void replica_chance(const Engine::State& state, FindingList& to) {
 }  // namespace
 
 void find_costly_statements(const Engine::State& state, FindingList& to) {
+    const double usual_us = usual_lookup_us(state);
     for (const auto& [key, stats] : state.statistics.all()) {
         if (!stats.statement || stats.calls < kCallsMin || is_housekeeping(*stats.statement)) {
             continue;
@@ -239,6 +295,7 @@ void find_costly_statements(const Engine::State& state, FindingList& to) {
         star_of_wide_rows(at);
         deep_offset(at);
         inlined_literals(at);
+        missing_index(at, usual_us);
     }
 }
 

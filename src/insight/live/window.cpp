@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sql/statement.hpp"
+
 namespace howdah::insight::live {
 namespace {
 
@@ -128,7 +130,10 @@ void Windows::add(const QueryEvent& event, std::uint64_t caller, const TapRecord
     window.begin_us = std::min(window.begin_us, execution.begin_us);
     window.end_us = std::max(window.end_us, execution.end_us);
     window.executions.push_back(execution);
-    const bool ended = kind == WindowKind::kTransaction && event.transaction_status == 'I';
+    // In the extended protocol the status is told after the event: COMMIT says it itself.
+    const bool over =
+        event.transaction_status == 'I' || (event.effects & (sql::kCommit | sql::kRollback)) != 0;
+    const bool ended = kind == WindowKind::kTransaction && over;
     if (ended || window.executions.size() >= kExecutionsMax) {
         window.burst = window.burst && ended;
         close(open_.find(key));
@@ -159,7 +164,7 @@ void Windows::tick(std::int64_t now_us) {
         const Window& window = *at->second;
         const std::int64_t silence = now_us - window.end_us;
         const bool over =
-            window.kind == WindowKind::kTransaction ? silence > kTransactionUs : silence > kLateUs;
+            window.kind == WindowKind::kTransaction ? silence > kTraceUs : silence > kLateUs;
         at = over ? close(at) : std::next(at);
     }
 }

@@ -1,0 +1,159 @@
+#include "insight/live/engine.hpp"
+
+#include <gtest/gtest.h>
+
+#include "insight/live/reading.hpp"
+#include "insight/live/tap_store.hpp"
+#include "insight/live/traffic_fixture.hpp"
+
+namespace howdah::insight::live {
+namespace {
+
+constexpr std::int64_t kNow = 1'700'000'000'000'000;
+constexpr std::int64_t kSecond = 1'000'000;
+
+QueryEvent event(std::uint64_t key, std::uint64_t session, std::int64_t at) {
+    QueryEvent made;
+    made.fingerprint = key;
+    made.session_id = session;
+    made.started_us = at;
+    made.server_us = 100;
+    made.rows = 1;
+    return made;
+}
+
+std::size_t count(const Engine& engine, std::string_view rule) {
+    std::size_t found = 0;
+    for (const LiveFinding& finding : engine.findings()) {
+        found += finding.finding.rule == rule ? 1U : 0U;
+    }
+    return found;
+}
+
+TEST(Engine, ConnectionsForAFewStatementsEachAreChurn) {
+    Engine engine({}, plain_names());
+    std::uint64_t session = 1;
+    for (std::int64_t second = 0; second < 100; ++second) {
+        engine.tick(kNow + second * kSecond);
+        for (int i = 0; i < 3; ++i) {
+            const QueryEvent one = event(7, ++session, kNow + second * kSecond);
+            engine.observe({&one, 1});
+        }
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 1U);
+}
+
+TEST(Engine, ConnectionsThatStayAreNoChurn) {
+    Engine engine({}, plain_names());
+    for (std::int64_t second = 0; second < 100; ++second) {
+        engine.tick(kNow + second * kSecond);
+        for (std::uint64_t session = 1; session < 60; ++session) {
+            const QueryEvent one = event(7, session, kNow + second * kSecond);
+            engine.observe({&one, 1});
+        }
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 0U);
+}
+
+TEST(Engine, TransactionsThatStayOpenAreSeenTwiceFirst) {
+    Engine engine({}, plain_names());
+    const OpenTransaction open[] = {
+        {"shop", "app", "web", "10.0.0.1", 70 * kSecond, 20 * kSecond},
+        {"shop", "app", "quick", "10.0.0.1", kSecond, kSecond},
+    };
+    engine.observe_transactions(open, kNow);
+    EXPECT_TRUE(engine.findings().empty());
+    engine.observe_transactions(open, kNow + 5 * kSecond);
+    EXPECT_EQ(count(engine, "idle-in-transaction"), 1U);
+    EXPECT_EQ(count(engine, "long-transaction"), 1U);
+    EXPECT_EQ(engine.findings().size(), 2U);
+}
+
+TEST(Engine, SumsStayRightWhenStatementsMakeRoom) {
+    Options options;
+    options.entries_max = 16;
+    Engine engine(std::move(options), plain_names());
+    for (std::uint64_t i = 1; i <= 1000; ++i) {
+        const QueryEvent one = event(i % 3 == 0 ? 1 : i, 1, kNow + static_cast<std::int64_t>(i));
+        engine.observe({&one, 1});
+    }
+    std::uint64_t calls = 0;
+    std::uint64_t other = 0;
+    for (const StatementDetail& detail : engine.top(100)) {
+        calls += detail.calls;
+        other += detail.key == 0 ? detail.calls : 0;
+    }
+    EXPECT_EQ(calls, 1000U);
+    EXPECT_GT(other, 500U);
+    const std::uint64_t used_most[] = {1};
+    EXPECT_GE(engine.details(used_most).at(0).calls, 300U);
+    EXPECT_EQ(count(engine, "too-many-statements"), 1U);
+}
+
+TEST(Engine, SlowStatementsWaitForTheirText) {
+    Engine engine({}, plain_names());
+    const auto statement = sql::analyze("select name from users where id = 5");
+    QueryEvent slow = event(statement->key(), 1, kNow);
+    slow.server_us = 2'000'000;
+    slow.kind = static_cast<std::uint8_t>(statement->kind);
+    slow.effects = statement->effects;
+    engine.observe({&slow, 1});
+    EXPECT_TRUE(engine.take_slow().empty());
+    EXPECT_EQ(engine.unknown_statements(), std::vector<std::uint64_t>{statement->key()});
+    engine.learn(statement->key(), statement);
+    const std::vector<SlowQuery> taken = engine.take_slow();
+    ASSERT_EQ(taken.size(), 1U);
+    EXPECT_EQ(taken[0].statement->normalized, "select name from users where id = $1");
+    EXPECT_TRUE(taken[0].may_explain);
+    EXPECT_TRUE(engine.take_slow().empty());
+}
+
+TEST(SparseHistogram, MergesToTheSamePercentiles) {
+    Prng random(3);
+    Histogram all;
+    SparseHistogram left, right;
+    for (int i = 0; i < 10'000; ++i) {
+        const auto us = static_cast<std::uint32_t>(random.below(5'000'000));
+        all.record(us);
+        (i % 2 == 0 ? left : right).record(us);
+    }
+    left.merge(right);
+    EXPECT_EQ(left.count(), all.count());
+    for (const double share : {0.5, 0.95, 0.99, 1.0}) {
+        EXPECT_EQ(left.percentile(share), all.percentile(share));
+    }
+}
+
+TEST(TapStore, GivesBackWhatIsNotTooOld) {
+    TapStore store;
+    std::vector<std::uint64_t> record(100, 9);
+    record[0] = record.size();
+    record[2] = TapRecord::shape_word(4, 4, 23, 23);
+    for (std::uint64_t id = 1; id <= 100'000; ++id) {
+        record[1] = id;
+        store.put(record);
+        const auto found = store.find(id);
+        ASSERT_TRUE(found);
+        ASSERT_EQ(found->cells.size(), 92U);
+    }
+    EXPECT_TRUE(store.find(99'000));
+    EXPECT_FALSE(store.find(80'000));  // overwritten
+    EXPECT_FALSE(store.find(0));
+}
+
+TEST(Reading, NamesOfColumns) {
+    const auto parent =
+        sql::analyze("select distinct o.id, o.owner_id as owner, count(*) as n from orders o");
+    EXPECT_EQ(output_name(*parent, 0), "id");
+    EXPECT_EQ(output_name(*parent, 1), "owner");
+    EXPECT_EQ(output_name(*parent, 2), "n");
+    EXPECT_EQ(output_name(*sql::analyze("select * from orders"), 2), "column 3");
+    const auto child = sql::analyze("select x from lines where \"order_id\" = $2 and kind in ($1)");
+    EXPECT_EQ(compared_column(*child, 1), "order_id");
+    EXPECT_EQ(compared_column(*child, 0), "kind");
+    EXPECT_EQ(compared_column(*child, 5), "");
+    EXPECT_EQ(offset_slot(*sql::analyze("select x from lines limit $1 offset $2")), 1U);
+}
+
+}  // namespace
+}  // namespace howdah::insight::live

@@ -1,0 +1,228 @@
+// Cancel requests, from the packet to the server they were meant for, and what becomes of a server
+// whose client has gone.
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "proxy/gather.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr net::Duration kRecoveryMax = 5s;
+constexpr net::Duration kCancelMax = 10s;
+
+// With peers, the cancel key says whose it is, in the bytes where PgBouncer has it: the second and
+// third of the process id. The last two bits of the key count how often it may be passed on.
+constexpr std::uint8_t kHopsMask = 0x03;
+
+int peer_of(std::uint32_t pid) {
+    return static_cast<int>((pid >> 16 & 0xff) | (pid & 0xff00));
+}
+
+}  // namespace
+
+std::uint32_t Worker::cancel_pid_for(std::uint64_t session_id, std::string& key) const {
+    const int peer = settings().peer_id;
+    if (peer == 0) {
+        // The loop's number is in the process id, so that a cancel request finds its loop.
+        return static_cast<std::uint32_t>((session_id << 4 | index_) & 0x7fffffff);
+    }
+    key.back() = static_cast<char>(static_cast<std::uint8_t>(key.back()) | kHopsMask);
+    const auto id = static_cast<std::uint32_t>(peer);
+    return static_cast<std::uint32_t>((session_id >> 4 & 0x7f) << 24) | (id & 0xff) << 16 |
+           (id & 0xff00) | static_cast<std::uint32_t>((session_id & 0xf) << 4) | index_;
+}
+
+void Worker::route_cancel(std::uint32_t pid, std::string key) {
+    if (const int own = settings().peer_id; own != 0 && !key.empty()) {
+        auto hops = static_cast<std::uint8_t>(key.back());
+        if (peer_of(pid) != own) {
+            if ((hops & kHopsMask) != 0) {
+                key.back() = static_cast<char>(hops - 1);
+                tasks_.spawn(forward_cancel(peer_of(pid), pid, std::move(key)));
+            }
+            return;
+        }
+        key.back() = static_cast<char>(hops | kHopsMask);
+    }
+    const std::size_t owner = pid & 0xf;
+    if (owner >= shared_.workers.size()) {
+        return;
+    }
+    Worker* worker = shared_.workers[owner];
+    const auto deliver = [worker, pid, key] {
+        for (const auto& [id, session] : worker->sessions_) {
+            if (session->cancel_pid() == pid && !session->cancel_key().empty() &&
+                wire::equal_constant_time(session->cancel_key(), key)) {
+                session->cancel();
+                return;
+            }
+        }
+    };
+    if (worker == this) {
+        deliver();
+    } else {
+        worker->loop().post(deliver);
+    }
+}
+
+int Worker::peer_cancels(int peer_id) const {
+    const auto found = peer_cancels_.find(peer_id);
+    return found == peer_cancels_.end() ? 0 : found->second;
+}
+
+// Passes a cancel request on to the process among [peers] whose client it is.
+net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::string key) {
+    const auto found = config_->peers.find(peer_id);
+    if (found == config_->peers.end()) {
+        log::warning("could not find peer {} to forward a cancel request to", peer_id);
+        co_return;
+    }
+    const config::ServerAddress peer = found->second.addresses.front();
+    const auto port = static_cast<std::uint16_t>(peer.port);
+    server::CancelTarget target;
+    target.host = peer.host;
+    target.pid = pid;
+    target.key = std::move(key);
+    if (peer.host.empty() || peer.host[0] == '/' || peer.host[0] == '@') {
+        const std::string& folder = peer.host.empty() ? settings().unix_socket_dir : peer.host;
+        target.address = net::Address::unix_path(fmt::format("{}/.s.PGSQL.{}", folder, port));
+    } else if (auto numeric = net::Address::numeric(peer.host, port)) {
+        target.address = *numeric;
+    } else {
+        Resolver::Question question;
+        question.name = peer.host;
+        question.times = {settings().dns_max_ttl, settings().dns_nxdomain_ttl};
+        auto resolved = co_await shared_.resolver.resolve(loop_, std::move(question));
+        if (!resolved || resolved->empty()) {
+            log::warning("peer {}: could not resolve \"{}\"", peer_id, peer.host);
+            co_return;
+        }
+        target.address = resolved->front();
+        target.address.set_port(port);
+    }
+    ++peer_cancels_[peer_id];
+    if (auto sent =
+            co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+        !sent) {
+        log::warning("cancel request to peer {} failed: {}", peer_id, sent.error().message);
+    }
+    --peer_cancels_[peer_id];
+}
+
+void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server) {
+    ++entry.stats.cancels;
+    ++server->connection->cancels_in_flight;
+    tasks_.spawn(cancel_task(entry, server));
+}
+
+net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
+    ServerConnection& connection = *server->connection;
+    server::CancelTarget target;
+    target.address = connection.address;
+    target.host = connection.host;
+    target.pid = connection.pid;
+    target.key = connection.cancel_key;
+    if (connection.stream->tls() != nullptr) {
+        target.tls = shared_.tls()->server_for(entry.database());
+        target.tls_mode = server::TlsMode::kRequire;
+    }
+    auto sent = co_await server::send_cancel(loop_, std::move(target), loop_.now() + kCancelMax);
+    if (!sent) {
+        log::warning("cancel request to {} failed: {}", connection.address.to_string(),
+                     sent.error().message);
+    }
+    --connection.cancels_in_flight;
+    if (connection.release_pending && connection.cancels_in_flight == 0) {
+        connection.release_pending = false;
+        if (server->state == pool::ServerState::kLeased) {
+            entry.pool().release(server);
+        }
+    }
+}
+
+void Worker::recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
+    tasks_.spawn(recover_task(entry, server, recovery));
+}
+
+net::Task<void> Worker::recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
+    if (recovery.cancel) {
+        cancel_server(entry, server);
+    }
+    if (co_await drain_server(*server, recovery)) {
+        give_back(entry, server);
+    } else {
+        while (server->connection->cancels_in_flight > 0) {
+            co_await loop_.sleep(10ms);
+        }
+        entry.pool().close(server, "client disconnect while server was not ready");
+    }
+}
+
+// Reads and drops what still comes, rolls back; true when the server is at rest.
+net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
+    ServerConnection& connection = *server.connection;
+    net::Stream& stream = *connection.stream;
+    net::Event event(loop_);
+    net::Deadline deadline(event);
+    deadline.arm(loop_.now() + kRecoveryMax);
+    stream.set_listener(&event);
+    wire::Encoder ending;
+    if (recovery.half_said) {
+        // A Sync would commit what the client left half said: an error rolls it back instead.
+        ending.begin('D').u8('S').text("HOWDAH gone").end();
+    }
+    ending.simple('S').query("ROLLBACK");
+    stream.write(ending.view());
+    std::size_t answers = recovery.answers + 2;
+    std::size_t skip = recovery.skip_bytes;
+    while (answers > 0 && !stream.ended() && !deadline.expired()) {
+        if (skip > 0 && stream.buffered() > 0) {
+            const std::size_t here = std::min(skip, stream.buffered());
+            stream.drop(here);
+            skip -= here;
+            continue;
+        }
+        const std::uint8_t* header = stream.peek(wire::kHeaderBytes);
+        if (header == nullptr) {
+            co_await event.wait();
+            continue;
+        }
+        wire::Frame frame;
+        if (!wire::read_frame(header, frame) || frame.type == 'G' || frame.type == 'W') {
+            break;
+        }
+        if (frame.type == 'Z' || frame.type == 'S') {
+            if (stream.buffered() < frame.total_bytes()) {
+                co_await event.wait();
+                continue;
+            }
+            wire::Reader reader(
+                {stream.peek(frame.total_bytes()) + wire::kHeaderBytes, frame.body_bytes});
+            if (frame.type == 'Z') {
+                connection.status = static_cast<char>(reader.u8());
+                --answers;
+            } else {
+                const std::string_view name = reader.text();
+                connection.note_parameter(name, reader.text());
+            }
+        }
+        skip = frame.total_bytes();
+    }
+    // What was left of the last message.
+    while (skip > 0 && stream.buffered() > 0) {
+        const std::size_t here = std::min(skip, stream.buffered());
+        stream.drop(here);
+        skip -= here;
+    }
+    stream.set_listener(nullptr);
+    co_return answers == 0 && skip == 0 && connection.status == 'I' && stream.buffered() == 0 &&
+        !stream.ended();
+}
+
+}  // namespace howdah::proxy

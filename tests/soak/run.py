@@ -1,0 +1,139 @@
+"""The soak: howdah under a sanitizer and a mixed load, minutes long. ./dev soak [MINUTES] [PRESET]
+
+Passes when every load has come off again and again, no sanitizer has said anything, and howdah ends
+by itself when it is told to.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.auth.harness import Authority
+from tests.soak.loads import Place, all_loads
+from tools import build, process, proxy
+from tools.pgcluster import BIN, FAST, Cluster
+from tools.shell import BUILD, ROOT, say
+
+USER, PASSWORD = "app", "app-secret"
+STOP_SECONDS_MAX = 60
+DONE_MIN = 2  # rounds of each load
+
+
+class SanitizedProxy(proxy.Proxy):
+    """howdah with what the sanitizers are told; their reports go to files beside the log."""
+
+    def start(self, *, port: int = 0) -> None:
+        suppressions = ROOT / "tools" / "sanitizers"
+        reports = self.folder / "report"
+        os.environ["ASAN_OPTIONS"] = f"detect_leaks=1:log_path={reports}"
+        os.environ["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={reports}"
+        os.environ["LSAN_OPTIONS"] = f"suppressions={suppressions}/lsan.txt:print_suppressions=0"
+        os.environ["TSAN_OPTIONS"] = (f"log_path={reports}:second_deadlock_stack=1:"
+                                      f"suppressions={suppressions}/tsan.txt")
+        super().start(port=port)
+
+    def reports(self) -> list[Path]:
+        return sorted(self.folder.glob("report*"))
+
+
+@contextlib.contextmanager
+def servers(preset: str, minutes: float):
+    name = f"soak-{preset}"
+    shutil.rmtree((BUILD / name).resolve(), ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        (BUILD / name).unlink()
+    folder = process.server_folder(name)
+    with Cluster(folder, settings=FAST) as cluster:
+        primary = cluster.primary
+        primary.sql(f"create role {USER} login password '{PASSWORD}'")
+        primary.sql("create role other_role; grant other_role to app; grant pg_signal_backend to app")
+        primary.sql(f"create database soak owner {USER}")
+        uri = primary.uri(USER, PASSWORD, "soak")
+        process.run([BIN / "pgbench", "-q", "-i", "-s", "2", uri])
+        primary.sql(f"set role {USER}; create sequence counter; create table numbers as "
+                    "select i from generate_series(1, 6) i; " + "; ".join(
+                        f"create table mine{i}(i int)" for i in range(3)), "soak")
+        yield cluster, start_proxy(folder, preset, primary.port), minutes
+
+
+def start_proxy(folder: Path, preset: str, server_port: int) -> SanitizedProxy:
+    place = folder / "proxy"
+    place.mkdir()
+    process.give_to_server_user(place)
+    certificate, key = Authority(place, "soak").issue("localhost")
+    http_port = process.free_port()
+    address = f"host=127.0.0.1 port={server_port} dbname=soak"
+    one = SanitizedProxy(
+        place, {USER: PASSWORD}, binary=build.binary(preset),
+        databases={"soak": address, "soak_session": f"{address} pool_mode=session pool_size=60"},
+        settings={"pool_mode": "transaction", "default_pool_size": "12", "loops": "2",
+                  "http_listen": f"127.0.0.1:{http_port}", "client_tls_sslmode": "allow",
+                  "client_tls_cert_file": str(certificate), "client_tls_key_file": str(key),
+                  "max_prepared_statements": "20", "server_idle_timeout": "2",
+                  "server_lifetime": "20", "query_wait_timeout": "30"})
+    one.http_port = http_port
+    one.start()
+    return one
+
+
+def watch(place: Place, one: SanitizedProxy, loads: list) -> str:
+    """Until the time is over, or howdah is; what went wrong, if anything."""
+    said = time.monotonic()
+    while not place.over():
+        place.stopping.wait(0.5)
+        if one.process.poll() is not None:
+            return f"howdah ended with {one.process.returncode}: {one.log_end()}"
+        if one.reports():
+            return "a sanitizer has found something"
+        if time.monotonic() - said > 60:
+            said = time.monotonic()
+            say(f"{place.ends - said:.0f} s left, {sum(load.done for load in loads)} rounds")
+    return ""
+
+
+def soak(minutes: float, preset: str) -> int:
+    with servers(preset, minutes) as (cluster, one, _):
+        place = Place(cluster=cluster, pooler=one, uri=one.uri("soak"),
+                      session_uri=one.uri("soak_session"), http_port=one.http_port,
+                      seconds=minutes * 60)
+        loads = all_loads(place)
+        try:
+            for load in loads:
+                load.thread.start()
+            wrong = watch(place, one, loads)
+        finally:
+            place.stopping.set()
+            for load in loads:
+                load.thread.join(100)
+        problems = [wrong] if wrong else []
+        problems += [f"{load.line()}: too few" for load in loads if load.done < DONE_MIN]
+        problems += [f"{load.name} hangs" for load in loads if load.thread.is_alive()]
+        problems += end(one)
+        for load in loads:
+            say(load.line())
+        for report in one.reports():
+            problems.append(f"{report}:\n{report.read_text(errors='replace')[:6000]}")
+        for problem in problems:
+            say(f"FAILED {problem}")
+        say(f"soak of {minutes:g} minutes under {preset}: "
+            f"{'failed' if problems else 'nothing found'}")
+        return 1 if problems else 0
+
+
+def end(one: SanitizedProxy) -> list[str]:
+    """SIGTERM: everything has left, so it ends at once, and well."""
+    if one.process.poll() is None:
+        one.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(Exception):
+            one.process.wait(STOP_SECONDS_MAX)
+    status = one.process.poll()
+    one.stop(signal.SIGKILL)
+    return [] if status == 0 else [f"howdah ended with {status}: {one.log_end(20)}"]
+
+
+if __name__ == "__main__":
+    sys.exit(soak(float(sys.argv[1]), sys.argv[2]))
