@@ -69,7 +69,7 @@ net::Task<void> Session::serve() {
         if (ending_ || !check_deadlines()) {
             break;
         }
-        const bool nothing_left = client_->buffered() == 0 || waiter_.queued || half_frame();
+        const bool nothing_left = client_->buffered() == 0 || waiter_.queued || cut_short();
         if (client_->ended() && nothing_left) {
             break;
         }
@@ -80,11 +80,18 @@ net::Task<void> Session::serve() {
     }
 }
 
-// What stands in the input is the beginning of a message; when the client has gone it stays one.
-bool Session::half_frame() {
+// The client left in the middle of a message: the rest will not come.
+bool Session::cut_short() const {
+    if (!client_->ended()) {
+        return false;
+    }
+    if (client_body_left_ > 0) {
+        return client_->buffered() < client_body_left_;
+    }
     const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
     wire::Frame frame;
-    return header == nullptr || (wire::read_frame(header, frame) && !whole(frame));
+    return header == nullptr || !wire::read_frame(header, frame) ||
+           client_->buffered() < frame.total_bytes();
 }
 
 net::Task<void> Session::part() {

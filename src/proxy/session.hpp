@@ -210,6 +210,7 @@ class Session {
     // --- session.cpp: the serving loop ---
     net::Task<void> serve();
     net::Task<void> part();
+    bool cut_short() const;
     bool check_deadlines();
     void notify_waiting();
     void arm_deadline();
@@ -252,7 +253,6 @@ class Session {
     void duplicate_parse(std::string_view name, wire::Frame frame);
     bool stream_large(wire::Frame frame);
     bool whole(wire::Frame frame);
-    bool half_frame();
     std::span<const std::uint8_t> body(wire::Frame frame);
     void forward_client(wire::Frame frame);
     bool need_server();
@@ -375,6 +375,8 @@ class Session {
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
     std::vector<Request> retried_;
+    // Names of a failed batch that requests on the way to the server still use: ours, the client's.
+    std::vector<std::pair<std::string, std::string>> undone_;
     bool batch_usable_ = false;
     bool batch_described_ = false;
     bool batch_answered_ = false;

@@ -277,6 +277,9 @@ void Session::transaction_ended() {
     if (!requests_.empty() || lease_ == nullptr) {
         return;
     }
+    if (!undone_.empty()) {
+        undone_ = {};
+    }
     ServerConnection& connection = *lease_->connection;
     if (connection.status != 'I') {
         if (mode() == PoolMode::kStatement) {

@@ -126,6 +126,12 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     if (!settled("SQL") || !need_server()) {
         return false;
     }
+    // What an earlier text of the pipeline makes is known when it has been answered.
+    for (const Request& request : requests_) {
+        if (request.sql_names != nullptr && !request.sql_names->changes.empty()) {
+            return false;
+        }
+    }
     begin_request();
     const std::span<const std::uint8_t> bytes = body(frame);
     const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size() - 1);
@@ -205,7 +211,12 @@ SqlNames Session::client_names(const Request& request) const {
     for (const auto& [name, prepared] : *statements_) {
         if (prepared == request.prepared) {
             names.renamed.emplace_back(prepared->server_name, name);
-            break;
+            return names;
+        }
+    }
+    for (const auto& undone : undone_) {
+        if (undone.first == request.prepared->server_name) {
+            names.renamed.push_back(undone);
         }
     }
     return names;

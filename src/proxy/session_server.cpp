@@ -280,6 +280,7 @@ void Session::undo(std::vector<Request> skipped) {
                 // PgBouncer's clients may come back to a name that they gave.
                 if (!request.name.empty() && statements_ != nullptr &&
                     !worker_.config().pgbouncer) {
+                    undone_.emplace_back(request.prepared->server_name, request.name);
                     statements_->erase(request.name);
                 }
                 continue;

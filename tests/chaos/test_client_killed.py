@@ -50,3 +50,17 @@ def test_killed_after_each_message(pooler, healthy, waits):
     healthy()
     with psycopg.connect(pooler.uri("chaos"), autocommit=True) as other:
         assert other.execute("select count(*) from left_over").fetchone() == (0,)
+
+
+def test_killed_in_the_middle_of_a_message(pooler, healthy):
+    text = query("select 'a string that is long enough to be cut'")
+    values = parse("cut", "select $1::text") + bind("", "cut", "x" * 300) + execute() + SYNC
+    for whole in (text, values, query("begin") + text, query("copy left_over from stdin") +
+                  copy_data(b"77\n" * 20)):
+        for size in range(1, len(whole), 7):
+            client = wire.Client(pooler.uri("chaos"), timeout=20)
+            client.send(whole[:size])
+            reset(client.socket)
+    healthy()
+    with psycopg.connect(pooler.uri("chaos"), autocommit=True) as other:
+        assert other.execute("select count(*) from left_over").fetchone() == (0,)

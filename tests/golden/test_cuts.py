@@ -29,8 +29,10 @@ TRANSCRIPTS = {
                    query("select count(*) from cuts")], 2),
     "copy_out": ([query("copy (select i, 'x' from generate_series(1, 3) i) to stdout")], 1),
     "errors": ([query("selec 1"), parse("e", "select 1/$1::int"), bind("", "e", "0"), execute(),
-                parse("never", "select 1"), SYNC, close("S", "e"), SYNC,
-                query("begin; select 1/0"), query("select 1"), query("rollback")], 6),
+                parse("never", "select 1"), SYNC, bind("", "never"), SYNC, close("S", "e"), SYNC,
+                query("begin; select 1/0"), query("select 1"), query("rollback")], 7),
+    "prepared_sql": ([query("prepare q(int) as select $1 + 1"), query("execute q(1)"),
+                      query("deallocate q")], 3),
     "function_call": ([message("F", b"\0\0\x05\x58" + b"\0\1\0\0" + b"\0\1" +
                                b"\0\0\0\2" + b"-7" + b"\0\0")], 1),  # int4abs
 }

@@ -202,6 +202,16 @@ def test_a_commit_is_answered_before_a_drain_ends_the_session(start_howdah, new_
         pooler.process.wait(20)
 
 
+def test_a_client_that_left_in_the_middle_of_a_message_is_gone(pooler, uri):
+    client = wire.Client(uri)
+    client.ask(query("begin"))
+    client.send(query("select 1")[:-3])
+    client.socket.shutdown(socket.SHUT_WR)
+    client.socket.settimeout(20)
+    assert client.socket.recv(100) == b""
+    client.close()
+
+
 def test_disable_pqexec_and_max_packet_size(start_howdah, new_database):
     database = new_database("edges_options")
     pooler = start_howdah("edges-options", disable_pqexec="1", max_packet_size="100000")
