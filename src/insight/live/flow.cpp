@@ -382,7 +382,9 @@ Flow::Verdict Flow::judge(const Question& question) {
     }
     if (assigned < kRunMin) {
         Verdict none;
-        none.one_each = instances_used_ > 0 && assigned <= instances_used_;
+        // Pages take most of their values from the page before; one such value is a coincidence.
+        none.one_each = instances_used_ > 0 && assigned <= instances_used_ &&
+                        assigned * 2 >= question.run->executions.size();
         return none;
     }
     Verdict verdict = weigh(question, assigned);
