@@ -22,8 +22,8 @@ def both(cluster, new_database, run_folder):
                          names)
     through = harness.run("psycopg", pooler.uri(new_database("canary_b")), names)
     pooler.stop()
-    return ({n: normal(direct[n], "canary_a") for n in names},
-            {n: normal(through[n], "canary_b") for n in names})
+    return ({n: normal(direct[n], "canary_a", n) for n in names},
+            {n: normal(through[n], "canary_b", n) for n in names})
 
 
 def test_shared_session_state_is_noticed(both):
