@@ -35,7 +35,7 @@ struct QueryEvent {
     std::uint64_t bytes_out = 0;     // to the client
     std::array<char, 5> sqlstate{};  // zeros = no error
     QueryProtocol protocol = QueryProtocol::kSimple;
-    std::uint8_t kind = 0;           // sql::StatementKind
+    std::uint8_t kind = 0;          // sql::StatementKind
     char transaction_status = 'I';  // after the statement: I, T or E
 };
 

@@ -1,6 +1,6 @@
 // Clients on their way to another process (-R). ClientState is all that a session knows of its
-// client while it holds no server; it travels as bytes beside the client's descriptor, over the unix
-// socket of the console, to a process of our own uid.
+// client while it holds no server; it travels as bytes beside the client's descriptor, over the
+// unix socket of the console, to a process of our own uid.
 //
 // 1. Only a client without TLS, without a server and without anything unanswered travels.
 // 2. The bytes hold what the client proved itself with: whoever has them wipes them.

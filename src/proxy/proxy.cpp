@@ -248,9 +248,8 @@ void Proxy::place(net::Accepted accepted) {
 // To the loop that its cancel requests will be sent to, if there is one of that number.
 void Proxy::adopt(ClientState state, int fd) {
     Worker* worker = shared_.workers[(state.cancel_pid & 0xf) % shared_.workers.size()];
-    worker->loop().post([worker, fd, state = std::move(state)]() mutable {
-        worker->adopt(std::move(state), fd);
-    });
+    worker->loop().post(
+        [worker, fd, state = std::move(state)]() mutable { worker->adopt(std::move(state), fd); });
 }
 
 void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {
