@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <chrono>
+#include <cstring>
 
 #include "proxy/salted_hash.hpp"
 #include "sql/tokens.hpp"
@@ -49,32 +50,43 @@ bool read_integer(std::string_view text, std::int64_t& value) {
     return true;
 }
 
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = static_cast<char>(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+// Eight hexadecimal digits, the first in the lowest byte, as four bytes in the same order; `good`
+// becomes false where there is anything else.
+std::uint32_t read_hex(std::uint64_t digits, bool& good) {
+    constexpr std::uint64_t kEach = 0x0101010101010101ULL;
+    constexpr std::uint64_t kTop = 0x80 * kEach;
+    // The top bit of each byte: whether it is at least `from`. Right for bytes below 0x80.
+    const auto at_least = [](std::uint64_t bytes, std::uint64_t from) {
+        return bytes + (0x80 - from) * kEach;
+    };
+    const std::uint64_t plain = digits & ~kTop;
+    const std::uint64_t lower = plain | 0x20 * kEach;
+    const std::uint64_t numbers = at_least(plain, '0') & ~at_least(plain, '9' + 1);
+    const std::uint64_t letters = at_least(lower, 'a') & ~at_least(lower, 'f' + 1) & kTop;
+    good = good && ((numbers | letters) & ~digits & kTop) == kTop;
+    std::uint64_t nibbles = (plain & 0x0f * kEach) + 9 * (letters >> 7U);
+    nibbles = (nibbles << 4U | nibbles >> 8U) & 0x00ff00ff00ff00ffULL;
+    nibbles = (nibbles | nibbles >> 8U) & 0x0000ffff0000ffffULL;
+    return static_cast<std::uint32_t>(nibbles | nibbles >> 16U);
 }
 
+// A uuid as PostgreSQL prints it, letters of either case. A word at a time: digit by digit it cost
+// 43 ns.
 bool read_uuid(std::string_view text, std::array<char, 16>& bytes) {
-    if (text.size() != kUuidText || text[8] != '-' || text[13] != '-') {
+    if (text.size() != kUuidText || text[8] != '-' || text[13] != '-' || text[18] != '-' ||
+        text[23] != '-') {
         return false;
     }
-    std::size_t digits = 0;
-    for (const char c : text) {
-        if (c == '-') {
-            continue;
-        }
-        const int digit = hex_digit(c);
-        if (digit < 0 || digits >= 32) {
-            return false;
-        }
-        char& byte = bytes[digits / 2];
-        byte = static_cast<char>(digits % 2 == 0 ? digit << 4 : byte | digit);
-        ++digits;
+    constexpr std::size_t kHalves[4][2] = {{0, 4}, {9, 14}, {19, 24}, {28, 32}};
+    bool good = true;
+    for (std::size_t i = 0; i < 4; ++i) {
+        std::uint32_t low = 0, high = 0;
+        std::memcpy(&low, text.data() + kHalves[i][0], 4);
+        std::memcpy(&high, text.data() + kHalves[i][1], 4);
+        const std::uint32_t four = read_hex(std::uint64_t{high} << 32U | low, good);
+        std::memcpy(bytes.data() + 4 * i, &four, 4);
     }
-    return digits == 32;
+    return good;
 }
 
 std::int64_t read_big_endian(std::string_view bytes) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <string>
+
 #include "wire/message.hpp"
 
 namespace howdah::proxy {
@@ -41,6 +44,33 @@ TEST(ValueHash, TextAndBinaryOfOneValueMeet) {
     EXPECT_EQ(hash("t"), 0U);                   // a boolean: in every result
     EXPECT_EQ(hash(std::string(65, 'x')), 0U);  // too long to follow
     EXPECT_NE(hash("0042"), hash("42"));        // no number as PostgreSQL prints it
+}
+
+std::string bytes_of_uuid(std::string text) {
+    std::erase(text, '-');
+    std::string bytes;
+    for (std::size_t at = 0; at < text.size(); at += 2) {
+        bytes.push_back(static_cast<char>(std::stoi(text.substr(at, 2), nullptr, 16)));
+    }
+    return bytes;
+}
+
+// Each of the 36 places, with each byte that may stand there.
+TEST(ValueHash, AUuidIsReadDigitByDigit) {
+    const std::string text = "00112233-4455-6677-8899-aabbccddeeff";
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        for (int byte = 1; byte < 256; ++byte) {
+            std::string other = text;
+            other[at] = static_cast<char>(byte);
+            const bool uuid = other == text || (text[at] != '-' && std::isxdigit(byte) != 0);
+            std::uint8_t kind = 0;
+            const std::uint64_t made = value_hash(other, false, kSalt, &kind);
+            EXPECT_EQ(kind == bind_class(BindClass::kUuid, 16), uuid) << other;
+            if (uuid) {
+                EXPECT_EQ(made, hash(bytes_of_uuid(other), true)) << other;
+            }
+        }
+    }
 }
 
 TEST(Tap, ARecordHasTheParametersAndTheRows) {
