@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tests.auth.harness import Authority
 from tests.soak.loads import Place, all_loads
-from tools import build, process, proxy
+from tools import build, process, proxy, sanitizer
 from tools.pgcluster import BIN, FAST, Cluster
-from tools.shell import BUILD, ROOT, say
+from tools.shell import BUILD, say
 
 USER, PASSWORD = "app", "app-secret"
 STOP_SECONDS_MAX = 60
@@ -27,17 +27,11 @@ class SanitizedProxy(proxy.Proxy):
     """howdah with what the sanitizers are told; their reports go to files beside the log."""
 
     def start(self, *, port: int = 0) -> None:
-        suppressions = ROOT / "tools" / "sanitizers"
-        reports = self.folder / "report"
-        os.environ["ASAN_OPTIONS"] = f"detect_leaks=1:log_path={reports}"
-        os.environ["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={reports}"
-        os.environ["LSAN_OPTIONS"] = f"suppressions={suppressions}/lsan.txt:print_suppressions=0"
-        os.environ["TSAN_OPTIONS"] = (f"log_path={reports}:second_deadlock_stack=1:"
-                                      f"suppressions={suppressions}/tsan.txt")
+        os.environ.update(sanitizer.environment(self.folder))
         super().start(port=port)
 
     def reports(self) -> list[Path]:
-        return sorted(self.folder.glob("report*"))
+        return sanitizer.reports(self.folder)
 
 
 @contextlib.contextmanager
@@ -115,8 +109,7 @@ def soak(minutes: float, preset: str) -> int:
         problems += end(one)
         for load in loads:
             say(load.line())
-        for report in one.reports():
-            problems.append(f"{report}:\n{report.read_text(errors='replace')[:6000]}")
+        problems += [sanitizer.text(report) for report in one.reports()]
         for problem in problems:
             say(f"FAILED {problem}")
         say(f"soak of {minutes:g} minutes under {preset}: "
