@@ -15,6 +15,7 @@
 #include "sql/redact.hpp"
 #include "sql/shape.hpp"
 #include "sql/statement_cache.hpp"
+#include "sql/text_memo.hpp"
 #include "sql/tokens.hpp"
 
 namespace howdah::sql {
@@ -64,6 +65,27 @@ void check_redaction(std::string_view text) {
     }
 }
 
+// What the memo recognises has the shape of what it was told.
+void check_memo(std::string_view text) {
+    static std::vector<char> buffer(StatementCache::kParsedBytesMax + 64);
+    static TextMemo memo;
+    static std::vector<std::string> shapes(4096);  // the last ones; known.generation counts all
+    static std::uint32_t count = 0;
+    Literals literals;
+    Literals lexed;
+    const Shape shape = is_readable(text, {}) ? shape_of(text, buffer, &lexed) : Shape();
+    const TextMemo::Known* known = memo.find(text, literals);
+    if (known != nullptr && is_readable(text, {})) {
+        const bool kept = count - known->generation < shapes.size();
+        ASSERT(shape.foldable && (!kept || shapes[known->entry] == shape.canonical));
+        ASSERT(lexed.count == literals.count);
+    } else if (shape.foldable) {
+        const std::uint32_t entry = ++count % 4096;
+        shapes[entry] = shape.canonical;
+        memo.remember(text, lexed, {.entry = entry, .generation = count});
+    }
+}
+
 void check(std::string_view text) {
     static StatementCache cache(64, 64 * 1024, 1);
     const Statement* first = cache.analyze(text);
@@ -80,6 +102,7 @@ void check(std::string_view text) {
     ASSERT(strip_comments(text).size() <= text.size() + 1);
     check_redaction(text);
     check_facts(text);
+    check_memo(text);
 }
 
 }  // namespace

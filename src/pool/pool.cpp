@@ -25,6 +25,7 @@ Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quo
       commons_(std::move(commons)),
       seat_(seat),
       idle_event_(loop) {
+    commons_->take_seat(seat_);
     tasks_.spawn(watch_idle());
 }
 

@@ -222,9 +222,32 @@ TapSlotPtr Tap::open_bind(std::string_view values) {
     return slot;
 }
 
-TapSlotPtr Tap::open_text(std::string_view text) {
+// literal: with its quotes.
+void Tap::add_literal(TapSlot& slot, std::string_view literal, sql::Literal::Kind what) const {
+    std::uint8_t kind = bind_class(BindClass::kOther, 0);
+    std::uint64_t hash = 0;
+    if (what != sql::Literal::Kind::kOther) {
+        const bool string = what == sql::Literal::Kind::kString;
+        hash = value_hash(string ? literal.substr(1, literal.size() - 2) : literal, false, salt_,
+                          &kind);
+    }
+    slot.head[3] |= std::uint64_t{kind} << (8 * slot.binds);
+    slot.head[TapRecord::kHeaderWords + slot.binds] = hash;
+    ++slot.binds;
+}
+
+TapSlotPtr Tap::open_text(std::string_view text, const sql::Literals* literals) {
+    static_assert(sql::Literals::kMax == TapRecord::kBindsMax);
     TapSlotPtr slot = take_slot();
     if (slot == nullptr) {
+        return slot;
+    }
+    if (literals != nullptr) {
+        for (std::size_t i = 0; i < literals->count; ++i) {
+            const sql::Literal& literal = literals->at[i];
+            add_literal(*slot, text.substr(literal.begin, literal.end - literal.begin),
+                        literal.kind);
+        }
         return slot;
     }
     const std::string_view look = text.substr(0, kLiteralTextMax);
@@ -232,21 +255,14 @@ TapSlotPtr Tap::open_text(std::string_view text) {
     for (sql::Token token = lexer.next_code();
          token.kind != sql::TokenKind::kEnd && slot->binds < TapRecord::kBindsMax;
          token = lexer.next_code()) {
-        const bool string = token.kind == sql::TokenKind::kString;
-        if (!string && token.kind != sql::TokenKind::kNumber) {
-            continue;
+        const std::string_view value = token.in(look);
+        if (token.kind == sql::TokenKind::kNumber) {
+            add_literal(*slot, value, sql::Literal::Kind::kNumber);
+        } else if (token.kind == sql::TokenKind::kString) {
+            const bool plain = value.front() == '\'' && value.size() >= 2 && !token.open;
+            add_literal(*slot, value,
+                        plain ? sql::Literal::Kind::kString : sql::Literal::Kind::kOther);
         }
-        std::string_view value = token.in(look);
-        std::uint8_t kind = bind_class(BindClass::kOther, 0);
-        std::uint64_t hash = 0;
-        const bool plain = !string || (value.front() == '\'' && value.size() >= 2 && !token.open);
-        if (plain) {
-            value = string ? value.substr(1, value.size() - 2) : value;
-            hash = value_hash(value, false, salt_, &kind);
-        }
-        slot->head[3] |= std::uint64_t{kind} << (8 * slot->binds);
-        slot->head[TapRecord::kHeaderWords + slot->binds] = hash;
-        ++slot->binds;
     }
     return slot;
 }

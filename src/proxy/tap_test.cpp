@@ -107,6 +107,19 @@ TEST(Tap, LiteralsOfATextAreItsParameters) {
     ASSERT_EQ(slot->binds, 2U);
     EXPECT_EQ(slot->head[TapRecord::kHeaderWords], hash("xyz"));
     EXPECT_EQ(slot->head[TapRecord::kHeaderWords + 1], hash("12"));
+    const std::string_view text = "select a from t where b = 'xyz' and c = 12 and d = E'x'";
+    std::vector<char> buffer(256);
+    sql::Literals literals;
+    ASSERT_TRUE(sql::shape_of(text, buffer, &literals).foldable);
+    const TapSlotPtr known = tap.open_text(text, &literals);
+    const TapSlotPtr searched = tap.open_text(text);
+    EXPECT_EQ(known->binds, 3U);
+    EXPECT_EQ(known->binds, searched->binds);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(known->head[TapRecord::kHeaderWords + i],
+                  searched->head[TapRecord::kHeaderWords + i]);
+    }
+    EXPECT_EQ(known->head[3], searched->head[3]);
 }
 
 TEST(Tap, BrokenMessagesAreReadToTheirEndAndNoFurther) {

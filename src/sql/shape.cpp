@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace howdah::sql {
 namespace {
@@ -79,12 +80,14 @@ bool equals_lower(std::string_view text, std::string_view lower) {
 // leaves room for any token that is not copied from the text.
 class ShapeWriter {
   public:
-    ShapeWriter(std::string_view text, std::span<char> out)
-        : in_(text.data()),
+    ShapeWriter(std::string_view text, std::span<char> out, Literals* literals)
+        : begin_(text.data()),
+          in_(text.data()),
           end_(text.data() + text.size()),
           out_(out.data()),
           out_begin_(out.data()),
-          out_end_(out.data() + out.size() - kSlack) {}
+          out_end_(out.data() + out.size() - kSlack),
+          literals_(literals) {}
 
     Shape run();
 
@@ -123,11 +126,22 @@ class ShapeWriter {
     }
     bool string_literal(const char* begin, std::string_view value, std::string_view folded);
 
+    // The literal from `begin` to here.
+    void note_literal(const char* begin, Literal::Kind kind) {
+        if (literals_ != nullptr && literals_->count < Literals::kMax) {
+            literals_->at[literals_->count++] = {.begin = static_cast<std::uint32_t>(begin - begin_),
+                                                 .end = static_cast<std::uint32_t>(in_ - begin_),
+                                                 .kind = kind};
+        }
+    }
+
+    const char* begin_;
     const char* in_;
     const char* end_;
     char* out_;
     char* out_begin_;
     char* out_end_;
+    Literals* literals_;
     Last last_ = Last::kNone;
     bool has_comments_ = false;
     char* list_ = nullptr;    // where an IN list begins, while only literals stand in it
@@ -221,6 +235,8 @@ bool ShapeWriter::word_or_prefixed() {
 bool ShapeWriter::string_literal(const char* begin, std::string_view value,
                                  std::string_view folded) {
     last_ = Last::kString;
+    const bool plain = *begin == '\'';
+    note_literal(begin, plain ? Literal::Kind::kString : Literal::Kind::kOther);
     if (literal_decides(value)) [[unlikely]] {
         end_list();
         return copy(begin, in_);
@@ -233,28 +249,17 @@ bool ShapeWriter::string_literal(const char* begin, std::string_view value,
 bool ShapeWriter::string(std::string_view folded) {
     const char* const open = in_;
     const char* const begin = folded == kShapeString ? open : open - 1;
-    for (const char* at = open + 1;;) {
-        if (end_ - at < 16) {
-            while (at < end_ && *at != '\'') {
-                ++at;
-            }
-        } else {
-            const void* found = std::memchr(at, '\'', static_cast<std::size_t>(end_ - at));
-            at = found == nullptr ? end_ : static_cast<const char*>(found);
-        }
-        if (at == end_) {
-            return false;
-        }
-        if (at + 1 < end_ && at[1] == '\'') {
-            if (folded == kShapeBits || folded == kShapeHex) {
-                return false;  // two literals to PostgreSQL
-            }
-            at += 2;
-            continue;
-        }
-        in_ = at + 1;
-        return string_literal(begin, {open + 1, static_cast<std::size_t>(at - open - 1)}, folded);
+    const char* const after = scan_string(open, end_);
+    if (after == nullptr) {
+        return false;
     }
+    const std::string_view value(open + 1, static_cast<std::size_t>(after - open - 2));
+    const bool digits = folded == kShapeBits || folded == kShapeHex;
+    if (digits && value.find('\'') != std::string_view::npos) {
+        return false;  // two literals to PostgreSQL
+    }
+    in_ = after;
+    return string_literal(begin, value, folded);
 }
 
 // E'...': escapes that could spell a letter are left to the parser.
@@ -297,44 +302,16 @@ bool ShapeWriter::quoted_word() {
 }
 
 bool ShapeWriter::number() {
-    const char* const begin = in_;
-    while (in_ < end_ && class_of(*in_) == kDigit) {
-        ++in_;
+    const NumberScan scan = scan_number(in_, end_);
+    if (scan.kind == NumberKind::kNone) {
+        return false;
     }
-    const char* const digits_end = in_;
-    bool decimal = false;
-    if (peek(0) == '.' && peek(1) != '.') {
-        decimal = true;
-        ++in_;
-        while (in_ < end_ && class_of(*in_) == kDigit) {
-            ++in_;
-        }
-    }
-    if (lower_of(peek(0)) == 'e') {
-        decimal = true;
-        in_ += peek(1) == '+' || peek(1) == '-' ? 2 : 1;
-        if (class_of(peek(0)) != kDigit) {
-            return false;
-        }
-        while (in_ < end_ && class_of(*in_) == kDigit) {
-            ++in_;
-        }
-    }
-    if (class_of(peek(0)) == kLetter) {
-        return false;  // 1a is "1 AS a" to old servers, 0x1f and 1_000 numbers to new ones
-    }
+    const char* const begin = std::exchange(in_, scan.end);
     last_ = Last::kOtherToken;
-    if (decimal) {
-        literal(kShapeDecimal);
-        return true;
-    }
-    const char* significant = begin;
-    while (significant < digits_end && *significant == '0') {
-        ++significant;
-    }
-    const std::string_view value(significant, static_cast<std::size_t>(digits_end - significant));
-    const bool fits = value.size() < 10 || (value.size() == 10 && value <= "2147483647");
-    literal(fits ? kShapeInteger : kShapeLarge);
+    note_literal(begin, Literal::Kind::kNumber);
+    literal(scan.kind == NumberKind::kDecimal ? kShapeDecimal
+            : scan.kind == NumberKind::kLarge ? kShapeLarge
+                                              : kShapeInteger);
     return true;
 }
 
@@ -530,6 +507,69 @@ Shape ShapeWriter::run() {
 
 }  // namespace
 
+NumberScan scan_number(const char* at, const char* end) {
+    const char* const begin = at;
+    const auto peek = [&](std::ptrdiff_t ahead) { return end - at > ahead ? at[ahead] : '\0'; };
+    const auto pass_digits = [&] {
+        while (at < end && class_of(*at) == kDigit) {
+            ++at;
+        }
+    };
+    if (class_of(peek(peek(0) == '.' ? 1 : 0)) != kDigit) {
+        return {};
+    }
+    pass_digits();
+    const char* const digits_end = at;
+    bool decimal = false;
+    if (peek(0) == '.' && peek(1) != '.') {
+        decimal = true;
+        ++at;
+        pass_digits();
+    }
+    if (lower_of(peek(0)) == 'e') {
+        decimal = true;
+        at += peek(1) == '+' || peek(1) == '-' ? 2 : 1;
+        if (class_of(peek(0)) != kDigit) {
+            return {};
+        }
+        pass_digits();
+    }
+    if (class_of(peek(0)) == kLetter) {
+        return {};  // 1a is "1 AS a" to old servers, 0x1f and 1_000 numbers to new ones
+    }
+    if (decimal) {
+        return {.end = at, .kind = NumberKind::kDecimal};
+    }
+    const char* significant = begin;
+    while (significant < digits_end && *significant == '0') {
+        ++significant;
+    }
+    const std::string_view value(significant, static_cast<std::size_t>(digits_end - significant));
+    const bool fits = value.size() < 10 || (value.size() == 10 && value <= "2147483647");
+    return {.end = at, .kind = fits ? NumberKind::kInteger : NumberKind::kLarge};
+}
+
+const char* scan_string(const char* at, const char* end) {
+    for (++at;;) {
+        if (end - at < 16) {
+            while (at < end && *at != '\'') {
+                ++at;
+            }
+        } else {
+            const void* found = std::memchr(at, '\'', static_cast<std::size_t>(end - at));
+            at = found == nullptr ? end : static_cast<const char*>(found);
+        }
+        if (at == end) {
+            return nullptr;
+        }
+        if (at + 1 < end && at[1] == '\'') {
+            at += 2;
+            continue;
+        }
+        return at + 1;
+    }
+}
+
 bool names_pg_temp(std::string_view value) {
     constexpr std::string_view kName = "pg_temp";
     for (std::size_t at = value.find('_'); at != std::string_view::npos;
@@ -582,11 +622,14 @@ bool literal_decides(std::string_view value) {
     return is_clock_literal(value) || (value.size() >= 7 && names_pg_temp(value));
 }
 
-Shape shape_of(std::string_view text, std::span<char> out) {
+Shape shape_of(std::string_view text, std::span<char> out, Literals* literals) {
     if (out.size() <= ShapeWriter::kSlack) {
         return {};
     }
-    return ShapeWriter(text, out).run();
+    if (literals != nullptr) {
+        literals->count = 0;
+    }
+    return ShapeWriter(text, out, literals).run();
 }
 
 }  // namespace howdah::sql
