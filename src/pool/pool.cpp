@@ -33,10 +33,6 @@ Pool::~Pool() {
     ASSERT(leased_ == 0 && waiters_.empty());
 }
 
-int Pool::limit(bool reserve) const {
-    return options_.size + (reserve ? options_.reserve_size : 0);
-}
-
 void Pool::count_quota(int change) {
     for (Quota* quota : quotas_) {
         quota->used.fetch_add(change, std::memory_order_relaxed);

@@ -137,7 +137,7 @@ class Pool {
     net::Task<void> watch_idle();
     void drain_idle(Pooled& server);
     void forget(Pooled* server);
-    int limit(bool reserve) const;
+    int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
     void count_quota(int change);
     // pool_neighbours.cpp
     void publish();

@@ -21,7 +21,7 @@
 
 #include "base/tap.hpp"
 #include "net/timer.hpp"
-#include "sql/shape.hpp"
+#include "sql/literals.hpp"
 
 namespace howdah::proxy {
 

@@ -4,7 +4,9 @@
 
 #include <cctype>
 #include <string>
+#include <vector>
 
+#include "sql/shape.hpp"
 #include "wire/message.hpp"
 
 namespace howdah::proxy {

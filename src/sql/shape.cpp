@@ -5,45 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "sql/byte_class.hpp"
+
 namespace howdah::sql {
 namespace {
-
-enum Class : std::uint8_t {
-    kOther,  // NUL, control characters, backslash, braces: not SQL
-    kSpace,
-    kLetter,  // a-z, A-Z, _ and bytes of 128 and more
-    kDigit,
-    kQuote,
-    kDoubleQuote,
-    kDollar,
-    kDot,
-    kColon,
-    kOperator,
-    kSelf,  // , ( ) [ ] ;
-};
-
-constexpr std::array<Class, 256> kClasses = [] {
-    std::array<Class, 256> classes{};
-    for (std::size_t c = 0; c < 256; ++c) {
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        classes[c] = letter || c >= 128 ? kLetter : c >= '0' && c <= '9' ? kDigit : kOther;
-    }
-    for (const char c : std::string_view(" \t\n\r\f")) {
-        classes[static_cast<unsigned char>(c)] = kSpace;
-    }
-    for (const char c : std::string_view("~!@#^&|`?+-*/%<>=")) {
-        classes[static_cast<unsigned char>(c)] = kOperator;
-    }
-    for (const char c : std::string_view(",()[];")) {
-        classes[static_cast<unsigned char>(c)] = kSelf;
-    }
-    classes['\''] = kQuote;
-    classes['"'] = kDoubleQuote;
-    classes['$'] = kDollar;
-    classes['.'] = kDot;
-    classes[':'] = kColon;
-    return classes;
-}();
 
 // What a byte of an identifier becomes in lower case; 0 = it ends the identifier.
 constexpr std::array<char, 256> kWordLower = [] {
@@ -55,26 +20,6 @@ constexpr std::array<char, 256> kWordLower = [] {
     }
     return lower;
 }();
-
-Class class_of(char c) {
-    return kClasses[static_cast<unsigned char>(c)];
-}
-
-char lower_of(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-bool equals_lower(std::string_view text, std::string_view lower) {
-    if (text.size() != lower.size()) {
-        return false;
-    }
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (lower_of(text[i]) != lower[i]) {
-            return false;
-        }
-    }
-    return true;
-}
 
 // One pass over one text. `in_` runs from begin to end_, `out_` from out_begin_ to out_end_, which
 // leaves room for any token that is not copied from the text.
@@ -129,9 +74,10 @@ class ShapeWriter {
     // The literal from `begin` to here.
     void note_literal(const char* begin, Literal::Kind kind) {
         if (literals_ != nullptr && literals_->count < Literals::kMax) {
-            literals_->at[literals_->count++] = {.begin = static_cast<std::uint32_t>(begin - begin_),
-                                                 .end = static_cast<std::uint32_t>(in_ - begin_),
-                                                 .kind = kind};
+            literals_->at[literals_->count++] = {
+                .begin = static_cast<std::uint32_t>(begin - begin_),
+                .end = static_cast<std::uint32_t>(in_ - begin_),
+                .kind = kind};
         }
     }
 
@@ -506,121 +452,6 @@ Shape ShapeWriter::run() {
 }
 
 }  // namespace
-
-NumberScan scan_number(const char* at, const char* end) {
-    const char* const begin = at;
-    const auto peek = [&](std::ptrdiff_t ahead) { return end - at > ahead ? at[ahead] : '\0'; };
-    const auto pass_digits = [&] {
-        while (at < end && class_of(*at) == kDigit) {
-            ++at;
-        }
-    };
-    if (class_of(peek(peek(0) == '.' ? 1 : 0)) != kDigit) {
-        return {};
-    }
-    pass_digits();
-    const char* const digits_end = at;
-    bool decimal = false;
-    if (peek(0) == '.' && peek(1) != '.') {
-        decimal = true;
-        ++at;
-        pass_digits();
-    }
-    if (lower_of(peek(0)) == 'e') {
-        decimal = true;
-        at += peek(1) == '+' || peek(1) == '-' ? 2 : 1;
-        if (class_of(peek(0)) != kDigit) {
-            return {};
-        }
-        pass_digits();
-    }
-    if (class_of(peek(0)) == kLetter) {
-        return {};  // 1a is "1 AS a" to old servers, 0x1f and 1_000 numbers to new ones
-    }
-    if (decimal) {
-        return {.end = at, .kind = NumberKind::kDecimal};
-    }
-    const char* significant = begin;
-    while (significant < digits_end && *significant == '0') {
-        ++significant;
-    }
-    const std::string_view value(significant, static_cast<std::size_t>(digits_end - significant));
-    const bool fits = value.size() < 10 || (value.size() == 10 && value <= "2147483647");
-    return {.end = at, .kind = fits ? NumberKind::kInteger : NumberKind::kLarge};
-}
-
-const char* scan_string(const char* at, const char* end) {
-    for (++at;;) {
-        if (end - at < 16) {
-            while (at < end && *at != '\'') {
-                ++at;
-            }
-        } else {
-            const void* found = std::memchr(at, '\'', static_cast<std::size_t>(end - at));
-            at = found == nullptr ? end : static_cast<const char*>(found);
-        }
-        if (at == end) {
-            return nullptr;
-        }
-        if (at + 1 < end && at[1] == '\'') {
-            at += 2;
-            continue;
-        }
-        return at + 1;
-    }
-}
-
-bool names_pg_temp(std::string_view value) {
-    constexpr std::string_view kName = "pg_temp";
-    for (std::size_t at = value.find('_'); at != std::string_view::npos;
-         at = value.find('_', at + 1)) {
-        if (at >= 2 && at + 5 <= value.size() &&
-            equals_lower(value.substr(at - 2, kName.size()), kName)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool is_clock_literal(std::string_view value) {
-    constexpr std::size_t kBytesMax = 64;
-    if (value.size() < 3 || value.size() > kBytesMax) {
-        return false;
-    }
-    const auto is_word = [](char c) { return class_of(c) == kLetter || class_of(c) == kDigit; };
-    while (!value.empty() && !is_word(value.front())) {
-        value.remove_prefix(1);
-    }
-    while (!value.empty() && !is_word(value.back())) {
-        value.remove_suffix(1);
-    }
-    if (value.empty()) {
-        return false;
-    }
-    const char first = lower_of(value.front());
-    const char last = lower_of(value.back());
-    if (first != 'n' && first != 't' && first != 'y' && last != 'w' && last != 'y') {
-        return false;
-    }
-    for (const std::string_view word : {"now", "today", "tomorrow", "yesterday"}) {
-        const std::size_t rest = value.size() - word.size();
-        if (value.size() < word.size()) {
-            continue;
-        }
-        const bool at_begin = equals_lower(value.substr(0, word.size()), word) &&
-                              (rest == 0 || !is_word(value[word.size()]));
-        const bool at_end =
-            equals_lower(value.substr(rest), word) && (rest == 0 || !is_word(value[rest - 1]));
-        if (at_begin || at_end) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool literal_decides(std::string_view value) {
-    return is_clock_literal(value) || (value.size() >= 7 && names_pg_temp(value));
-}
 
 Shape shape_of(std::string_view text, std::span<char> out, Literals* literals) {
     if (out.size() <= ShapeWriter::kSlack) {

@@ -22,44 +22,13 @@
 // SELECT at 2.6 GHz); output never longer than `out`.
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "sql/literals.hpp"
+
 namespace howdah::sql {
-
-// A literal as it stands in a text, quotes and prefix included.
-struct Literal {
-    enum class Kind : std::uint8_t {
-        kNumber,
-        kString,  // '...': a doubled quote is the only escape
-        kOther,   // E'', B'', X'', N'', $$...$$
-    };
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    Kind kind = Kind::kNumber;
-};
-
-// The first literals of a text, in its order.
-struct Literals {
-    static constexpr std::size_t kMax = 8;
-    std::array<Literal, kMax> at;
-    std::size_t count = 0;  // kMax: there may be more
-};
-
-// Kinds of numbers that the grammar tells apart.
-enum class NumberKind : std::uint8_t { kNone, kInteger, kLarge, kDecimal };
-struct NumberScan {
-    const char* end = nullptr;
-    NumberKind kind = NumberKind::kNone;  // kNone: no number, or one that cannot be folded
-};
-// The number that begins at `at` with a digit, or with a dot and a digit.
-NumberScan scan_number(const char* at, const char* end);
-// Behind the string that begins at `at` with its quote; null: it never ends. Nothing escapes in it
-// but a doubled quote.
-const char* scan_string(const char* at, const char* end);
 
 struct Shape {
     std::string_view canonical;  // into the buffer; without a trailing semicolon. "" = no statement
@@ -80,10 +49,5 @@ inline constexpr std::string_view kShapeString = "'x'";
 inline constexpr std::string_view kShapeNational = "n'x'";
 inline constexpr std::string_view kShapeBits = "b'1'";
 inline constexpr std::string_view kShapeHex = "x'1'";
-
-// Whether a literal's text decides facts (2. above). `value` without its quotes.
-bool literal_decides(std::string_view value);
-bool names_pg_temp(std::string_view value);
-bool is_clock_literal(std::string_view value);
 
 }  // namespace howdah::sql

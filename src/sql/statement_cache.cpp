@@ -248,10 +248,10 @@ StatementCache::Lookup StatementCache::lookup(std::string_view text, TextRules r
         ++state.counters.shape_hits;
         state.remember_text(text_key, index, shape.has_comments);
         if (shape.foldable && own_key == shape_key) {  // the facts are those of the shape
-            state.memo.remember(
-                text, state.literals,
-                {.entry = index, .generation = state.entries[index].generation,
-                 .has_comments = shape.has_comments});
+            state.memo.remember(text, state.literals,
+                                {.entry = index,
+                                 .generation = state.entries[index].generation,
+                                 .has_comments = shape.has_comments});
         }
         return {state.entries[index].statement.get(), text_id, shape.has_comments, literals};
     }

@@ -9,7 +9,8 @@
 //    (by CLOCK) leave first; beside it 2 x entries_max x 32 bytes of text table and one 64 KiB
 //    lexer buffer, all allocated at construction, and 1 MiB of memos at most (text_memo.hpp). A
 //    hit allocates nothing.
-// 2. Keys are 128-bit universal hashes under a secret drawn at construction (hash.hpp): no literal is
+// 2. Keys are 128-bit universal hashes under a secret drawn at construction (hash.hpp): no literal
+// is
 //    kept,  and nobody who does not know the secret can make two of them meet
 //    (probability below 2^-90 for the longest texts).
 // 3. Texts over kTextBytesMax are not even hashed: they get one constant Statement, kUnparsed |
@@ -24,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sql/shape.hpp"
+#include "sql/literals.hpp"
 #include "sql/statement.hpp"
 #include "sql/text_rules.hpp"
 

@@ -21,7 +21,7 @@
 #include <string>
 #include <string_view>
 
-#include "sql/shape.hpp"
+#include "sql/literals.hpp"
 
 namespace howdah::sql {
 
@@ -50,7 +50,7 @@ class TextMemo {
     struct Memo {
         std::uint64_t key = 0;
         Known known;
-        std::string pieces;  // one behind another
+        std::string pieces;                                       // one behind another
         std::array<std::uint16_t, Literals::kMax> piece_bytes{};  // before each literal
         std::array<NumberKind, Literals::kMax> numbers{};         // kNone: a string
         std::uint16_t count = 0;

@@ -1,5 +1,5 @@
-// TextMemo against the shape lexer: whatever it recognises, the lexer must find to have the shape of
-// what was remembered, with the same literals in the same places.
+// TextMemo against the shape lexer: whatever it recognises, the lexer must find to have the shape
+// of what was remembered, with the same literals in the same places.
 #include "sql/text_memo.hpp"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
+#include "sql/shape.hpp"
 #include "sql/tokens.hpp"
 
 namespace howdah::sql {
@@ -104,8 +105,8 @@ TEST(TextMemo, WhatIsOfUseStays) {
     TextMemo memo;
     Literals literals;
     const auto text = [](int column, int value) {
-        return "SELECT aaaaaaaaaa AS c" + std::to_string(column) + " FROM t WHERE id = " +
-               std::to_string(value);
+        return "SELECT aaaaaaaaaa AS c" + std::to_string(column) +
+               " FROM t WHERE id = " + std::to_string(value);
     };
     for (int column = 0; column < 100; ++column) {
         for (const int hot : {0, 1, 2}) {
@@ -160,9 +161,10 @@ class Texts {
     static bool is_literal_byte(char c) { return (c >= '0' && c <= '9') || c == '\'' || c == '.'; }
     std::string piece() {
         static const std::vector<std::string> kPieces = {
-            " ",     ", ",  " = ",   "1",    "42",    "4294967296", "1.5",  ".5",     "1e3",  "'a'",
-            "'b''c'", "''", "'now'", "E'x'", "x'1f'", "$1",         "$$a$$", " -- 1\n", "/*2*/", "x",
-            "\"q\"", "(",   ")",     "-",    "::int", "..",         "1.",   "IN (1, 2)", ";", "\n"};
+            " ",     ", ",      " = ",    "1",         "42",    "4294967296", "1.5",   ".5",
+            "1e3",   "'a'",     "'b''c'", "''",        "'now'", "E'x'",       "x'1f'", "$1",
+            "$$a$$", " -- 1\n", "/*2*/",  "x",         "\"q\"", "(",          ")",     "-",
+            "::int", "..",      "1.",     "IN (1, 2)", ";",     "\n"};
         return kPieces[prng_.below(kPieces.size())];
     }
     Prng prng_;
