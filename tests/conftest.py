@@ -35,8 +35,7 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    reports = config.stash[REPORTS]
-    shutil.rmtree(reports, ignore_errors=True)
+    shutil.rmtree(config.stash[REPORTS], ignore_errors=True)
     name = BUILD / f"test-reports-{os.getpid()}"
     if name.is_symlink():
         name.unlink()

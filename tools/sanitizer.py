@@ -12,13 +12,14 @@ SUPPRESSIONS = ROOT / "tools" / "sanitizers"
 REPORT_CHARACTERS_MAX = 6000
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Variables for the programs whose reports shall lie in `folder`; a failed ASSERT is one, too."""
-    common = f"log_path={folder}/report:handle_abort=1"
-    return {"ASAN_OPTIONS": f"{common}:detect_leaks=1",
-            "UBSAN_OPTIONS": f"{common}:print_stacktrace=1",
+def environment(folder: Path | None = None) -> dict[str, str]:
+    """Variables for programs that may have been built with a sanitizer: what is not our fault, and
+    the folder for reports (a failed ASSERT is one, too); none: reports go to standard error."""
+    common = f"log_path={folder}/report:handle_abort=1:" if folder else ""
+    return {"ASAN_OPTIONS": f"{common}detect_leaks=1",
+            "UBSAN_OPTIONS": f"{common}print_stacktrace=1",
             "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}/lsan.txt:print_suppressions=0",
-            "TSAN_OPTIONS": f"{common}:second_deadlock_stack=1:"
+            "TSAN_OPTIONS": f"{common}second_deadlock_stack=1:"
                             f"suppressions={SUPPRESSIONS}/tsan.txt"}
 
 

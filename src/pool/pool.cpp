@@ -71,7 +71,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
         none_will_come()) {
-        waiter.refused = cached_failure();
+        waiter.refused = std::make_unique<Error>(cached_failure());
         waiter.event->notify();
         return nullptr;
     }
@@ -346,12 +346,12 @@ Error Pool::cached_failure() const {
 void Pool::refuse_waiters(const Error& error) {
     for (Waiter* waiter : std::exchange(waiters_, {})) {
         waiter->queued = false;
-        waiter->refused = error;
+        waiter->refused = std::make_unique<Error>(error);
         waiter->event->notify();
     }
     for (Waiter* waiter : std::exchange(dedicated_waiters_, {})) {
         waiter->queued = false;
-        waiter->refused = error;
+        waiter->refused = std::make_unique<Error>(error);
         waiter->event->notify();
     }
     publish();
