@@ -177,7 +177,7 @@ class RequestQueue {
     }
     void put(Request request) { take_slot() = std::move(request); }
     void clear() {
-        slots_ = {};
+        std::vector<Request>().swap(slots_);
         head_ = tail_ = 0;
     }
     std::size_t heap_bytes() const { return slots_.capacity() * sizeof(Request); }
@@ -208,7 +208,7 @@ class RequestQueue {
         }
         head_ = tail_ = 0;
         if (slots_.size() > kIdleSlots) {
-            slots_ = {};
+            std::vector<Request>().swap(slots_);
         }
     }
 
