@@ -114,7 +114,11 @@ struct Request {
   private:
     static void forget(std::string& text) {
         constexpr std::size_t kKept = 64;
-        text.capacity() > kKept ? text = std::string() : (text.clear(), text);
+        if (text.capacity() > kKept) {
+            std::string().swap(text);
+        } else {
+            text.clear();
+        }
     }
 };
 
