@@ -33,6 +33,8 @@ struct Commons {
     };
 
     std::atomic<int> connections{0};
+    // Some client, on whatever loop, asked for currval() or lastval(): for who lends.
+    std::atomic<bool> reads_sequences{false};
     std::array<Seat, kLoopsMax> seats;
 
     // Takes a place under `limit`; false when there is none.
