@@ -91,6 +91,10 @@ bool Session::relay_server_front() {
         server.forward(run, *client_);
         return true;
     }
+    if (!wire::is_backend_type(frame.type)) {
+        on_server_end();  // out of step: what would follow is anything
+        return false;
+    }
     const Fate fate = take_server_frame(frame);
     if (fate == Fate::kNeedMore) {
         return false;
