@@ -1,4 +1,5 @@
-// Runs a fuzz target over every file of a corpus folder, and over every prefix of the small ones.
+// Runs a fuzz target over every file of a corpus folder, and over every prefix of the small ones
+// unless HOWDAH_REPLAY_WHOLE.
 // Exit status 1 when the folder is missing or empty: a replay of nothing must not pass.
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-constexpr std::size_t kPrefixBytesMax = 512;
+constexpr std::size_t kPrefixBytesMax = HOWDAH_REPLAY_WHOLE ? 0 : 512;
 
 void run_file(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);

@@ -33,6 +33,8 @@ struct Commons {
     };
 
     std::atomic<int> connections{0};
+    // Some client, on whatever loop, asked for currval() or lastval(): for who lends.
+    std::atomic<bool> reads_sequences{false};
     std::array<Seat, kLoopsMax> seats;
     // Seats from here on were never taken: nobody looks at their cache lines.
     std::atomic<std::size_t> seats_taken{0};

@@ -128,11 +128,12 @@ void PoolEntry::reconfigure() {
                                                    ? *own->max_user_connections
                                                    : global.max_user_connections;
     if (pool_ == nullptr) {
+        commons_ = worker_.shared().commons(database_, user_);
         pool_ = std::make_unique<pool::Pool>(
             worker_.loop(), *this, pool_options(),
             std::vector<pool::Quota*>{&worker_.shared().database_quota(database_),
                                       &worker_.shared().user_quota(user_)},
-            worker_.shared().commons(database_, user_), worker_.index());
+            commons_, worker_.index());
     } else {
         pool_->reconfigure(pool_options());
     }

@@ -55,6 +55,11 @@ class PoolEntry final : public pool::Host {
     void on_connect_failed(const pool::Pooled& server, const Error& error) override;
     void on_closed(pool::Pooled& server, const std::string& reason) override;
     std::uint64_t next_id() override;
+    // Whether currval() or lastval() was asked for, on any loop: see Session::note_sequences().
+    bool reads_sequences() const {
+        return commons_->reads_sequences.load(std::memory_order_relaxed);
+    }
+    void note_sequences_read() { commons_->reads_sequences.store(true, std::memory_order_relaxed); }
     // Whether nobody has used it for pool_idle_timeout.
     bool unused_for(net::Duration limit);
 
@@ -69,7 +74,6 @@ class PoolEntry final : public pool::Host {
     net::Duration idle_transaction_timeout{};
     net::Duration client_idle_timeout{};
     bool any_timeout = false;
-    bool reads_sequences = false;  // currval() or lastval() was asked for: see note_sequences()
     bool database_disabled = false;
 
   private:
@@ -102,6 +106,7 @@ class PoolEntry final : public pool::Host {
     std::size_t next_address_ = 0;
     std::size_t attempted_ = 0;
     std::size_t next_good_ = 0;
+    std::shared_ptr<pool::Commons> commons_;
     std::unique_ptr<pool::Pool> pool_;
 };
 

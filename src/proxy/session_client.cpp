@@ -233,7 +233,7 @@ bool Session::asks_sequences(const sql::Statement& facts) {
     if (!facts.has(sql::kSequenceState)) {
         return false;
     }
-    pool_->reads_sequences = true;
+    pool_->note_sequences_read();
     return true;
 }
 

@@ -88,7 +88,7 @@ void Session::link(pool::Pooled* server) {
 bool Session::forget_sequences() {
     ServerConnection& connection = *lease_->connection;
     const std::uint64_t owner = connection.sequences_of;
-    if (!pool_->reads_sequences || owner == 0 || owner == id_ || connection.status == 'E' ||
+    if (!pool_->reads_sequences() || owner == 0 || owner == id_ || connection.status == 'E' ||
         !requests_.empty() || injected_ != Purpose::kNone || mode() == PoolMode::kSession) {
         return false;
     }
@@ -104,7 +104,8 @@ void Session::note_sequences(std::uint32_t effects) {
         return;
     }
     lease_->connection->sequences_of = id_;
-    if (pool_->reads_sequences && mode() != PoolMode::kSession && worker_.settings().pin_sessions) {
+    if (pool_->reads_sequences() && mode() != PoolMode::kSession &&
+        worker_.settings().pin_sessions) {
         pool_->stats.pins += pins_ == 0 ? 1U : 0U;
         pins_ |= kPinSequence;
     }

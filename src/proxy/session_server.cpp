@@ -105,6 +105,10 @@ bool Session::relay_server_front() {
     if (!ours && relay_rows(frame)) {
         return true;
     }
+    if (!wire::is_backend_type(frame.type)) {
+        on_server_end();  // out of step: what would follow is anything
+        return false;
+    }
     const Fate fate = take_server_frame(frame);
     if (fate == Fate::kNeedMore) {
         return false;

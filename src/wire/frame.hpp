@@ -55,4 +55,34 @@ inline bool is_frontend_type(char type) {
     }
 }
 
+// Backend messages that may come once a login is over.
+inline bool is_backend_type(char type) {
+    switch (type) {
+        case '1':
+        case '2':
+        case '3':
+        case 'A':
+        case 'C':
+        case 'D':
+        case 'E':
+        case 'G':
+        case 'H':
+        case 'I':
+        case 'N':
+        case 'S':
+        case 'T':
+        case 'V':
+        case 'W':
+        case 'Z':
+        case 'c':
+        case 'd':
+        case 'n':
+        case 's':
+        case 't':
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace howdah::wire
