@@ -1,30 +1,20 @@
 #include "cli/fetch.hpp"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <ctime>
-#include <memory>
+
+#include "http/get.hpp"
 
 namespace howdah::cli {
 namespace {
 
-constexpr long kTimeoutMs = 10'000;
 constexpr std::size_t kBodyMax = 64UL << 20;
 constexpr std::size_t kPageRows = 500;
 constexpr std::size_t kPagesMax = 40;
-
-std::size_t collect(char* data, std::size_t size, std::size_t count, void* into) {
-    auto& body = *static_cast<std::string*>(into);
-    if (body.size() + size * count > kBodyMax) {
-        return 0;
-    }
-    body.append(data, size * count);
-    return size * count;
-}
 
 // Days since `process_start_time_seconds` of a /metrics text; 1 when it is not there.
 double days_up(std::string_view metrics) {
@@ -43,34 +33,22 @@ double days_up(std::string_view metrics) {
 }  // namespace
 
 Result<std::string> fetch(const std::string& url, const std::string& token) {
-    const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
-    std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(nullptr, curl_slist_free_all);
-    if (!token.empty()) {
-        headers.reset(curl_slist_append(nullptr, ("Authorization: Bearer " + token).c_str()));
+    Result<http::Answer> answer =
+        http::get({.url = url, .token = token, .body_bytes_max = kBodyMax});
+    if (!answer) {
+        return fail_in(url, std::move(answer).error());
     }
-    std::string body;
-    char error[CURL_ERROR_SIZE] = "";
-    curl_easy_setopt(easy.get(), CURLOPT_URL, url.c_str());
-    curl_easy_setopt(easy.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get());
-    curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, kTimeoutMs);
-    curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, collect);
-    curl_easy_setopt(easy.get(), CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
-    if (const CURLcode code = curl_easy_perform(easy.get()); code != CURLE_OK) {
+    if (answer->status == 401 || answer->status == 403) {
         return fail(ErrorCode::kUnavailable,
-                    fmt::format("{}: {}", url, *error != '\0' ? error : curl_easy_strerror(code)));
+                    fmt::format("{}: not allowed ({})", url, answer->status));
     }
-    long status = 0;
-    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (status == 401 || status == 403) {
-        return fail(ErrorCode::kUnavailable, fmt::format("{}: not allowed ({})", url, status));
+    if (answer->status != 200) {
+        return fail(ErrorCode::kUnavailable, fmt::format("{}: status {}", url, answer->status));
     }
-    if (status != 200) {
-        return fail(ErrorCode::kUnavailable, fmt::format("{}: status {}", url, status));
+    if (answer->cut) {
+        return fail(ErrorCode::kUnavailable, url + ": the answer is too long");
     }
-    return body;
+    return std::move(answer->body);
 }
 
 Result<RunningQueries> fetch_queries(std::string base, const std::string& token) {

@@ -1,13 +1,14 @@
 #include "pg/connection.hpp"
 
 #include <fmt/format.h>
-#include <libpq-fe.h>
+
 #include <poll.h>
 
 #include <charconv>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "pg/libpq.hpp"
 
 namespace howdah::pg {
 namespace {
@@ -26,7 +27,7 @@ std::string trimmed(const char* text) {
 }
 
 std::string field(const PGresult* result, int code) {
-    return trimmed(PQresultErrorField(result, code));
+    return trimmed(libpq().PQresultErrorField(result, code));
 }
 
 struct Deadline {
@@ -62,31 +63,31 @@ Rows::Rows(pg_result* result) : result_(result) {
     ASSERT(result != nullptr);
 }
 void Rows::Clear::operator()(pg_result* result) const {
-    PQclear(result);
+    libpq().PQclear(result);
 }
 std::size_t Rows::size() const {
-    return static_cast<std::size_t>(PQntuples(result_.get()));
+    return static_cast<std::size_t>(libpq().PQntuples(result_.get()));
 }
 std::size_t Rows::columns() const {
-    return static_cast<std::size_t>(PQnfields(result_.get()));
+    return static_cast<std::size_t>(libpq().PQnfields(result_.get()));
 }
 
 std::string_view Rows::column_name(std::size_t column) const {
     ASSERT(column < columns());
-    return PQfname(result_.get(), static_cast<int>(column));
+    return libpq().PQfname(result_.get(), static_cast<int>(column));
 }
 
 bool Rows::is_null(std::size_t row, std::size_t column) const {
     ASSERT(row < size() && column < columns());
-    return PQgetisnull(result_.get(), static_cast<int>(row), static_cast<int>(column)) == 1;
+    return libpq().PQgetisnull(result_.get(), static_cast<int>(row), static_cast<int>(column)) == 1;
 }
 
 std::string_view Rows::text(std::size_t row, std::size_t column) const {
     ASSERT(row < size() && column < columns());
     const int r = static_cast<int>(row);
     const int c = static_cast<int>(column);
-    return {PQgetvalue(result_.get(), r, c),
-            static_cast<std::size_t>(PQgetlength(result_.get(), r, c))};
+    return {libpq().PQgetvalue(result_.get(), r, c),
+            static_cast<std::size_t>(libpq().PQgetlength(result_.get(), r, c))};
 }
 
 std::int64_t Rows::integer(std::size_t row, std::size_t column, std::int64_t otherwise) const {
@@ -108,30 +109,30 @@ bool Rows::boolean(std::size_t row, std::size_t column) const {
 }
 
 std::uint64_t Rows::affected() const {
-    const std::string_view value = PQcmdTuples(result_.get());
+    const std::string_view value = libpq().PQcmdTuples(result_.get());
     std::uint64_t number = 0;
     std::from_chars(value.data(), value.data() + value.size(), number);
     return number;
 }
 
 std::string_view Rows::tag() const {
-    return PQcmdStatus(result_.get());
+    return libpq().PQcmdStatus(result_.get());
 }
 
 void Canceller::Free::operator()(pg_cancel* handle) const {
-    PQfreeCancel(handle);
+    libpq().PQfreeCancel(handle);
 }
 
 void Canceller::cancel() const {
     char error[256];
     if (handle_) {
-        PQcancel(handle_.get(), error, sizeof error);
+        libpq().PQcancel(handle_.get(), error, sizeof error);
     }
 }
 
 struct Connection::State {
     explicit State(PGconn* opened) : conn(opened) {}
-    ~State() { PQfinish(conn); }
+    ~State() { libpq().PQfinish(conn); }
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
@@ -161,22 +162,24 @@ void receive_notice(void* argument, const PGresult* result) {
 }
 
 Result<> finish_connecting(PGconn* conn, const Deadline& deadline) {
-    for (PostgresPollingStatusType status = PGRES_POLLING_WRITING;; status = PQconnectPoll(conn)) {
+    for (PostgresPollingStatusType status = PGRES_POLLING_WRITING;;
+         status = libpq().PQconnectPoll(conn)) {
         if (status == PGRES_POLLING_OK) {
             return {};
         }
         if (status == PGRES_POLLING_FAILED) {
             return fail(Error(ErrorCode::kUnavailable, field(nullptr, PG_DIAG_SQLSTATE),
-                              trimmed(PQerrorMessage(conn)),
+                              trimmed(libpq().PQerrorMessage(conn)),
                               "check host, port, user and database; PG* variables and ~/.pgpass "
                               "count as they do for psql"));
         }
         const short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        if (!wait_socket(PQsocket(conn), events, deadline)) {
-            return fail(Error(ErrorCode::kUnavailable, "",
-                              fmt::format("no connection to {} in time",
-                                          PQhost(conn) != nullptr ? PQhost(conn) : "the server"),
-                              "is the server up, and reachable from here?"));
+        if (!wait_socket(libpq().PQsocket(conn), events, deadline)) {
+            return fail(Error(
+                ErrorCode::kUnavailable, "",
+                fmt::format("no connection to {} in time",
+                            libpq().PQhost(conn) != nullptr ? libpq().PQhost(conn) : "the server"),
+                "is the server up, and reachable from here?"));
         }
     }
 }
@@ -184,23 +187,24 @@ Result<> finish_connecting(PGconn* conn, const Deadline& deadline) {
 }  // namespace
 
 Result<Connection> Connection::connect(const Target& target) {
+    TRY_VOID(load_libpq());
     const char* const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
                                     nullptr};
     const char* const values[] = {target.conninfo.c_str(), target.application_name.c_str(), "UTF8",
                                   nullptr};
-    PGconn* conn = PQconnectStartParams(keywords, values, 1);
+    PGconn* conn = libpq().PQconnectStartParams(keywords, values, 1);
     if (conn == nullptr) {
         return fail(ErrorCode::kInternal, "libpq is out of memory");
     }
     auto state = std::make_unique<State>(conn);
-    if (PQstatus(conn) == CONNECTION_BAD) {
-        return fail(Error(ErrorCode::kUnavailable, "", trimmed(PQerrorMessage(conn)),
+    if (libpq().PQstatus(conn) == CONNECTION_BAD) {
+        return fail(Error(ErrorCode::kUnavailable, "", trimmed(libpq().PQerrorMessage(conn)),
                           "a connection is given as a URI (postgresql://user@host/db), as keywords "
                           "(host=... dbname=...) or by PG* variables"));
     }
-    PQsetNoticeReceiver(conn, receive_notice, &state->notices);
+    libpq().PQsetNoticeReceiver(conn, receive_notice, &state->notices);
     TRY_VOID(finish_connecting(conn, Deadline(target.connect_ms_max)));
-    PQsetnonblocking(conn, 1);
+    libpq().PQsetnonblocking(conn, 1);
     return Connection(std::move(state));
 }
 
@@ -214,7 +218,7 @@ void Connection::set_deadline(Milliseconds deadline) {
 }
 
 Error Connection::State::lost() {
-    std::string message = trimmed(PQerrorMessage(conn));
+    std::string message = trimmed(libpq().PQerrorMessage(conn));
     return {ErrorCode::kUnavailable, "08006",
             message.empty() ? "the connection to the server was lost" : std::move(message), ""};
 }
@@ -237,17 +241,17 @@ Error Connection::State::server_error(const PGresult* result) {
 
 Result<> Connection::State::flush(const Deadline& deadline_at) {
     for (;;) {
-        const int left = PQflush(conn);
+        const int left = libpq().PQflush(conn);
         if (left == 0) {
             return {};
         }
         if (left < 0) {
             return fail(lost());
         }
-        if (!wait_socket(PQsocket(conn), POLLIN | POLLOUT, deadline_at)) {
+        if (!wait_socket(libpq().PQsocket(conn), POLLIN | POLLOUT, deadline_at)) {
             return fail(Error(ErrorCode::kTimeout, "57014", "the server takes no more data", ""));
         }
-        if (PQconsumeInput(conn) == 0) {
+        if (libpq().PQconsumeInput(conn) == 0) {
             return fail(lost());
         }
     }
@@ -256,15 +260,15 @@ Result<> Connection::State::flush(const Deadline& deadline_at) {
 // The next result, nullptr at the end of the answer.
 Result<PGresult*> Connection::State::next_result(const Deadline& deadline_at) {
     TRY_VOID(flush(deadline_at));
-    while (PQisBusy(conn) == 1) {
-        if (!wait_socket(PQsocket(conn), POLLIN, deadline_at)) {
+    while (libpq().PQisBusy(conn) == 1) {
+        if (!wait_socket(libpq().PQsocket(conn), POLLIN, deadline_at)) {
             return fail(Error(ErrorCode::kTimeout, "57014", "no answer before the deadline", ""));
         }
-        if (PQconsumeInput(conn) == 0) {
+        if (libpq().PQconsumeInput(conn) == 0) {
             return fail(lost());
         }
     }
-    return PQgetResult(conn);
+    return libpq().PQgetResult(conn);
 }
 
 // Reads the whole answer; the last statement's rows, or the first error.
@@ -277,13 +281,13 @@ Result<Rows> Connection::State::collect(const Deadline& deadline_at) {
             break;
         }
         Rows owner(result);
-        const ExecStatusType status = PQresultStatus(result);
+        const ExecStatusType status = libpq().PQresultStatus(result);
         if (status == PGRES_COPY_IN) {
-            PQputCopyEnd(conn, "COPY FROM STDIN has no data here");
+            libpq().PQputCopyEnd(conn, "COPY FROM STDIN has no data here");
         } else if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
             char* chunk = nullptr;
-            while (PQgetCopyData(conn, &chunk, 0) > 0) {
-                PQfreemem(chunk);
+            while (libpq().PQgetCopyData(conn, &chunk, 0) > 0) {
+                libpq().PQfreemem(chunk);
             }
         } else if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
             if (!error) {
@@ -292,7 +296,7 @@ Result<Rows> Connection::State::collect(const Deadline& deadline_at) {
         } else {
             rows.emplace(std::move(owner));
         }
-        if (PQstatus(conn) == CONNECTION_BAD) {
+        if (libpq().PQstatus(conn) == CONNECTION_BAD) {
             return fail(error && error->code == ErrorCode::kServer ? *error : lost());
         }
     }
@@ -310,16 +314,16 @@ Result<Rows> Connection::State::collect_or_cancel(const Deadline& deadline_at) {
     if (rows || rows.error().code != ErrorCode::kTimeout) {
         return rows;
     }
-    Canceller(PQgetCancel(conn)).cancel();
+    Canceller(libpq().PQgetCancel(conn)).cancel();
     if (const auto rest = collect(Deadline(kCancelGrace));
         !rest && rest.error().code == ErrorCode::kTimeout) {
-        PQfinish(std::exchange(conn, nullptr));
+        libpq().PQfinish(std::exchange(conn, nullptr));
     }
     return rows;
 }
 
 Result<> Connection::State::send(const std::string& sql, const Params& params) {
-    if (conn == nullptr || PQstatus(conn) == CONNECTION_BAD) {
+    if (conn == nullptr || libpq().PQstatus(conn) == CONNECTION_BAD) {
         return fail(Error(ErrorCode::kUnavailable, "08003", "the connection is closed", ""));
     }
     if (sql.find('\0') != std::string::npos) {
@@ -329,15 +333,15 @@ Result<> Connection::State::send(const std::string& sql, const Params& params) {
     error_context.clear();
     int sent = 0;
     if (params.empty()) {
-        sent = PQsendQuery(conn, sql.c_str());
+        sent = libpq().PQsendQuery(conn, sql.c_str());
     } else {
         std::vector<const char*> values;
         values.reserve(params.size());
         for (const auto& value : params) {
             values.push_back(value ? value->c_str() : nullptr);
         }
-        sent = PQsendQueryParams(conn, sql.c_str(), static_cast<int>(values.size()), nullptr,
-                                 values.data(), nullptr, nullptr, 0);
+        sent = libpq().PQsendQueryParams(conn, sql.c_str(), static_cast<int>(values.size()),
+                                         nullptr, values.data(), nullptr, nullptr, 0);
     }
     if (sent == 0) {
         return fail(lost());
@@ -369,8 +373,8 @@ Result<std::uint64_t> Connection::copy_in(const std::string& sql,
     TRY_VOID(state_->send(sql, {}));
     TRY(PGresult * started, state_->next_result(Deadline(state_->deadline)));
     const Rows owner(started);
-    if (PQresultStatus(started) != PGRES_COPY_IN) {
-        Error error = PQresultStatus(started) == PGRES_FATAL_ERROR
+    if (libpq().PQresultStatus(started) != PGRES_COPY_IN) {
+        Error error = libpq().PQresultStatus(started) == PGRES_FATAL_ERROR
                           ? state_->server_error(started)
                           : Error(ErrorCode::kInvalidInput, "the statement is no COPY FROM STDIN");
         (void)state_->collect_or_cancel(Deadline(state_->deadline));
@@ -378,13 +382,13 @@ Result<std::uint64_t> Connection::copy_in(const std::string& sql,
     }
     std::string chunk;
     while (next(chunk)) {
-        if (PQputCopyData(state_->conn, chunk.data(), static_cast<int>(chunk.size())) < 0) {
+        if (libpq().PQputCopyData(state_->conn, chunk.data(), static_cast<int>(chunk.size())) < 0) {
             break;  // the server has ended the COPY: its error is the answer
         }
         TRY_VOID(state_->flush(Deadline(state_->deadline)));
         chunk.clear();
     }
-    PQputCopyEnd(state_->conn, nullptr);
+    libpq().PQputCopyEnd(state_->conn, nullptr);
     TRY(const Rows rows, state_->collect_or_cancel(Deadline(state_->deadline)));
     return rows.affected();
 }
@@ -394,8 +398,8 @@ Result<std::uint64_t> Connection::copy_out(const std::string& sql,
     TRY_VOID(state_->send(sql, {}));
     TRY(PGresult * started, state_->next_result(Deadline(state_->deadline)));
     const Rows owner(started);
-    if (PQresultStatus(started) != PGRES_COPY_OUT) {
-        Error error = PQresultStatus(started) == PGRES_FATAL_ERROR
+    if (libpq().PQresultStatus(started) != PGRES_COPY_OUT) {
+        Error error = libpq().PQresultStatus(started) == PGRES_FATAL_ERROR
                           ? state_->server_error(started)
                           : Error(ErrorCode::kInvalidInput, "the statement is no COPY TO STDOUT");
         (void)state_->collect_or_cancel(Deadline(state_->deadline));
@@ -403,17 +407,18 @@ Result<std::uint64_t> Connection::copy_out(const std::string& sql,
     }
     for (;;) {
         char* chunk = nullptr;
-        const int size = PQgetCopyData(state_->conn, &chunk, 1);
+        const int size = libpq().PQgetCopyData(state_->conn, &chunk, 1);
         if (size > 0) {
             take({chunk, static_cast<std::size_t>(size)});
-            PQfreemem(chunk);
+            libpq().PQfreemem(chunk);
         } else if (size < 0) {
             break;  // the end, or an error that collect() reads
-        } else if (!wait_socket(PQsocket(state_->conn), POLLIN, Deadline(state_->deadline))) {
+        } else if (!wait_socket(libpq().PQsocket(state_->conn), POLLIN,
+                                Deadline(state_->deadline))) {
             canceller().cancel();
             (void)state_->collect_or_cancel(Deadline(kCancelGrace));
             return fail(ErrorCode::kTimeout, "COPY sends nothing more");
-        } else if (PQconsumeInput(state_->conn) == 0) {
+        } else if (libpq().PQconsumeInput(state_->conn) == 0) {
             return fail(state_->lost());
         }
     }
@@ -422,15 +427,15 @@ Result<std::uint64_t> Connection::copy_out(const std::string& sql,
 }
 
 Canceller Connection::canceller() const {
-    return Canceller(PQgetCancel(state_->conn));
+    return Canceller(libpq().PQgetCancel(state_->conn));
 }
 
 bool Connection::is_open() const {
-    return state_->conn != nullptr && PQstatus(state_->conn) == CONNECTION_OK;
+    return state_->conn != nullptr && libpq().PQstatus(state_->conn) == CONNECTION_OK;
 }
 
 TransactionState Connection::transaction_state() const {
-    switch (PQtransactionStatus(state_->conn)) {
+    switch (libpq().PQtransactionStatus(state_->conn)) {
         case PQTRANS_IDLE:
             return TransactionState::kIdle;
         case PQTRANS_ACTIVE:
@@ -446,23 +451,23 @@ TransactionState Connection::transaction_state() const {
 }
 
 int Connection::backend_pid() const {
-    return PQbackendPID(state_->conn);
+    return libpq().PQbackendPID(state_->conn);
 }
 int Connection::server_version() const {
-    return PQserverVersion(state_->conn);
+    return libpq().PQserverVersion(state_->conn);
 }
 std::string Connection::host() const {
-    return trimmed(PQhost(state_->conn));
+    return trimmed(libpq().PQhost(state_->conn));
 }
 std::string Connection::database() const {
-    return trimmed(PQdb(state_->conn));
+    return trimmed(libpq().PQdb(state_->conn));
 }
 std::string Connection::user() const {
-    return trimmed(PQuser(state_->conn));
+    return trimmed(libpq().PQuser(state_->conn));
 }
 
 std::string Connection::parameter(const char* name) const {
-    return trimmed(PQparameterStatus(state_->conn, name));
+    return trimmed(libpq().PQparameterStatus(state_->conn, name));
 }
 
 std::vector<Notice> Connection::take_notices() {
@@ -524,11 +529,12 @@ Result<std::vector<std::pair<std::string, std::string>>> as_environment(
         }
         return variables;
     }
+    TRY_VOID(load_libpq());
     char* message = nullptr;
-    PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &message);
+    PQconninfoOption* options = libpq().PQconninfoParse(conninfo.c_str(), &message);
     if (options == nullptr) {
         const std::string why = trimmed(message);
-        PQfreemem(message);
+        libpq().PQfreemem(message);
         return fail(ErrorCode::kInvalidInput, "connection: " + why);
     }
     for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
@@ -536,7 +542,7 @@ Result<std::vector<std::pair<std::string, std::string>>> as_environment(
             variables.emplace_back(option->envvar, option->val);
         }
     }
-    PQconninfoFree(options);
+    libpq().PQconninfoFree(options);
     return variables;
 }
 

@@ -1,9 +1,9 @@
 #include "pg/conninfo.hpp"
 
-#include <libpq-fe.h>
-
 #include <memory>
 #include <string_view>
+
+#include "pg/libpq.hpp"
 
 namespace howdah::pg {
 namespace {
@@ -27,10 +27,11 @@ Result<std::string> with_database(const std::string& conninfo, const std::string
                       !conninfo.starts_with("postgresql://");
     std::string out;
     if (!bare) {
+        TRY_VOID(load_libpq());
         char* message = nullptr;
         const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
-            PQconninfoParse(conninfo.c_str(), &message), PQconninfoFree);
-        const std::unique_ptr<char, void (*)(void*)> owner(message, PQfreemem);
+            libpq().PQconninfoParse(conninfo.c_str(), &message), libpq().PQconninfoFree);
+        const std::unique_ptr<char, void (*)(void*)> owner(message, libpq().PQfreemem);
         if (options == nullptr) {
             return fail(ErrorCode::kInvalidInput, message != nullptr ? message : "bad conninfo");
         }

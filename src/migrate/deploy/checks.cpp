@@ -1,6 +1,5 @@
 #include "migrate/deploy/checks.hpp"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "http/get.hpp"
 #include "migrate/deploy/command.hpp"
 #include "migrate/history/host_table.hpp"
 #include "migrate/lint/lint.hpp"
@@ -46,34 +46,17 @@ lint::Tool lint_tool(HostTool tool) {
     return lint::Tool::kPlain;
 }
 
-std::size_t collect(char* data, std::size_t size, std::size_t count, void* into) {
-    auto& body = *static_cast<std::string*>(into);
-    if (body.size() < kBodyMax) {
-        body.append(data, size * count);
-    }
-    return size * count;
-}
-
 std::string check_http(const SmokeTest& test) {
-    const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
-    std::string body;
-    char error[CURL_ERROR_SIZE] = "";
-    curl_easy_setopt(easy.get(), CURLOPT_URL, test.url.c_str());
-    curl_easy_setopt(easy.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(test.timeout_ms));
-    curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, collect);
-    curl_easy_setopt(easy.get(), CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
-    if (const CURLcode code = curl_easy_perform(easy.get()); code != CURLE_OK) {
-        return *error != '\0' ? error : curl_easy_strerror(code);
+    const Result<http::Answer> answer =
+        http::get({.url = test.url, .timeout_ms = test.timeout_ms, .body_bytes_max = kBodyMax});
+    if (!answer) {
+        return answer.error().message;
     }
-    long status = 0;
-    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (status != test.status) {
-        return fmt::format("status {} instead of {}", status, test.status);
+    if (answer->status != test.status) {
+        return fmt::format("status {} instead of {}", answer->status, test.status);
     }
-    const bool there = test.contains.empty() || body.find(test.contains) != std::string::npos;
+    const bool there =
+        test.contains.empty() || answer->body.find(test.contains) != std::string::npos;
     return there ? std::string() : fmt::format("no \"{}\" in the answer", test.contains);
 }
 

@@ -1,0 +1,36 @@
+"""ADR 0021: libpq and libcurl are not loaded at the start, and packages depend on them all the same."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tools import build
+
+PRESET = os.environ.get("HOWDAH_PRESET", "release")
+LOADED = {"libpq.so.5": "libpq5", "libcurl.so.4": "libcurl4"}
+
+
+def needed(file) -> set[str]:
+    listing = subprocess.run(["readelf", "-d", file], check=True, capture_output=True, text=True)
+    return set(re.findall(r"\(NEEDED\).*\[(.*)\]", listing.stdout))
+
+
+def test_the_program_needs_neither_and_the_object_beside_it_both():
+    program = build.binary(PRESET)
+    assert not needed(program) & LOADED.keys()
+    assert LOADED.keys() <= needed(program.with_name("loaded_libraries.so"))
+
+
+@pytest.mark.skipif(shutil.which("dpkg-shlibdeps") is None, reason="no dpkg-dev")
+def test_a_package_would_depend_on_them(tmp_path):
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian" / "control").write_text(
+        "Source: howdah\n\nPackage: howdah\nArchitecture: any\n")
+    program = build.binary(PRESET).resolve()
+    found = subprocess.run(["dpkg-shlibdeps", "-O", f"-e{program}",
+                            f"-e{program.with_name('loaded_libraries.so')}"], cwd=tmp_path,
+                           check=True, capture_output=True, text=True).stdout
+    assert all(package in found for package in LOADED.values()), found
