@@ -193,7 +193,8 @@ Result<std::vector<insight::InputFile>> read_inputs(const Options& options,
                          .language = language});
     }
     for (insight::InputFile& file : files) {
-        file.language = language;
+        const bool config = file.language == insight::Language::kConfig;
+        file.language = config ? file.language : language;
     }
     return files;
 }

@@ -1,16 +1,37 @@
 #include "insight/code_analysis.hpp"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "insight/code_context.hpp"
 #include "insight/code_rules.hpp"
 
 namespace howdah::insight {
+namespace {
+
+// In an arm of if, switch or ?: of the function.
+bool is_optional(const Syntax& syntax, NodeId node, NodeId function) {
+    for (NodeId at = node; at != function && at != kNoNode; at = syntax.parent(at)) {
+        const Kind kind = syntax.kind(syntax.parent(at));
+        const bool condition = syntax.field(at) == Field::kCondition;
+        if (!condition &&
+            (kind == Kind::kIf || kind == Kind::kSwitchCase || kind == Kind::kTernary)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// How well a query stands for its function: it depends on what the function is given and takes no
+// list of keys; every call sends it.
+int rank_of(const QueryFunction& function) {
+    return (function.depends && !function.batch ? 2 : 0) + (function.optional ? 0 : 1);
+}
+
+}  // namespace
 
 CodeProject::Known CodeProject::prepare(std::shared_ptr<const Module> module) const {
     Known known{.module = std::move(module)};
-    known.queries = find_queries(*known.module, schema_);
+    known.queries = find_queries(graph_, *known.module, schema_);
     find_functions(known);
     return known;
 }
@@ -20,6 +41,7 @@ void CodeProject::add(Known known) {
     files_[std::move(file)] = std::move(known);
 }
 
+// The query that stands best for its function, the first of equals.
 void CodeProject::find_functions(Known& known) {
     const Module& module = *known.module;
     if (known.queries.empty()) {
@@ -28,7 +50,7 @@ void CodeProject::find_functions(Known& known) {
     const SourceText source(module.file(), module.syntax().text());
     for (const CodeQuery& query : known.queries) {
         const CodeContext context = context_of(module, query.call);
-        if (context.function == kNoNode || known.functions.contains(context.function)) {
+        if (context.function == kNoNode) {
             continue;
         }
         QueryFunction function{.file = module.file(),
@@ -38,11 +60,15 @@ void CodeProject::find_functions(Known& known) {
         function.write = is_write(query.verb);
         function.batch = query.verb == Verb::kCreateMany ||
                          std::ranges::any_of(query.conditions, &Condition::list);
+        function.optional = is_optional(module.syntax(), query.call, context.function);
         for (const NodeId input : query.inputs) {
             function.depends = function.depends ||
                                (input != kNoNode && module.depends_on(input, context.function));
         }
-        known.functions.emplace(context.function, std::move(function));
+        const auto [known_one, is_new] = known.functions.try_emplace(context.function, function);
+        if (!is_new && rank_of(function) > rank_of(known_one->second)) {
+            known_one->second = std::move(function);
+        }
     }
 }
 
@@ -52,81 +78,14 @@ const std::vector<CodeQuery>& CodeProject::queries(const Module& module) const {
     return found == files_.end() ? kNone : found->second.queries;
 }
 
-const CodeProject::Known* CodeProject::known_file(const std::string& from,
-                                                  std::string_view specifier) const {
-    if (!specifier.starts_with('.')) {
-        return nullptr;
-    }
-    const std::string base =
-        (std::filesystem::path(from).parent_path() / specifier).lexically_normal().string();
-    std::string stem = base;
-    for (const std::string_view ending : {".js", ".mjs", ".jsx"}) {
-        if (stem.ends_with(ending)) {
-            stem.resize(stem.size() - ending.size());
-            break;
-        }
-    }
-    for (const std::string_view ending : {"", ".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs",
-                                          "/index.ts", "/index.tsx", "/index.js"}) {
-        for (const std::string& path : {base, stem}) {
-            if (const auto found = files_.find(path + std::string(ending)); found != files_.end()) {
-                return &found->second;
-            }
-        }
-    }
-    return nullptr;
-}
-
 const QueryFunction* CodeProject::function_called(const Module& module, NodeId callee) const {
-    const Syntax& syntax = module.syntax();
-    const auto own = files_.find(module.file());
-    callee = syntax.bare(callee);
-    if (own == files_.end() || callee == kNoNode) {
+    const Definition called = graph_.function(module, callee);
+    const auto file = called.known() ? files_.find(called.module->file()) : files_.end();
+    if (file == files_.end()) {
         return nullptr;
     }
-    const auto in_file = [](const Known& known, NodeId node) -> const QueryFunction* {
-        const Syntax& there = known.module->syntax();
-        node = there.bare(node);
-        // const load = cache(async (id) => ...)
-        while (there.is(node, Kind::kCall)) {
-            const std::vector<NodeId> arguments = there.arguments(node);
-            node = arguments.empty() ? kNoNode : there.bare(arguments.front());
-        }
-        const auto found = node == kNoNode ? known.functions.end() : known.functions.find(node);
-        return found == known.functions.end() ? nullptr : &found->second;
-    };
-    if (syntax.is(callee, Kind::kMember)) {
-        const NodeId object = syntax.bare(syntax.child(callee, Field::kObject));
-        if (!syntax.is(object, Kind::kThis)) {
-            return nullptr;
-        }
-        const std::string_view name = syntax.text(syntax.child(callee, Field::kProperty));
-        for (const auto& [node, function] : own->second.functions) {
-            const bool member = syntax.is(syntax.parent(node), Kind::kClassBody) ||
-                                syntax.is(syntax.parent(node), Kind::kFieldDefinition);
-            if (member && module.function_name(node) == name) {
-                return &function;
-            }
-        }
-        return nullptr;
-    }
-    const Binding* binding = module.resolve(callee);
-    if (binding == nullptr) {
-        return nullptr;
-    }
-    if (binding->value != kNoNode) {
-        return in_file(own->second, binding->value);
-    }
-    const Known* other = known_file(module.file(), binding->import_from);
-    if (other == nullptr) {
-        return nullptr;
-    }
-    for (const auto& [name, node] : other->module->exports()) {
-        if (name == binding->import_name) {
-            return in_file(*other, node);
-        }
-    }
-    return nullptr;
+    const auto found = file->second.functions.find(called.node);
+    return found == file->second.functions.end() ? nullptr : &found->second;
 }
 
 Analysis CodeProject::judge(const Module& module, const SourceText& source) const {

@@ -22,8 +22,9 @@ struct QueryFunction {
     std::string model = {};
     std::string method = {};
     bool write = false;
-    bool depends = false;  // the query depends on the function's parameters
-    bool batch = false;    // it takes many keys at once
+    bool depends = false;   // the query depends on the function's parameters
+    bool batch = false;     // it takes many keys at once
+    bool optional = false;  // in one arm of an if or switch: some calls do not send it
 };
 
 class CodeProject {
@@ -35,7 +36,8 @@ class CodeProject {
         std::map<NodeId, QueryFunction> functions = {};  // by function node
     };
 
-    CodeProject(const Schema& schema, const LiveStats& live) : schema_(schema), live_(live) {}
+    CodeProject(const Schema& schema, const LiveStats& live, const ModuleGraph& graph)
+        : schema_(schema), live_(live), graph_(graph) {}
 
     // Any thread; add() makes it known to all files, one thread at a time.
     Known prepare(std::shared_ptr<const Module> module) const;
@@ -45,16 +47,15 @@ class CodeProject {
     const Schema& schema() const { return schema_; }
     const LiveStats& live() const { return live_; }
     const std::vector<CodeQuery>& queries(const Module& module) const;
-    // What calling `callee` (identifier, this.name, imported name, JSX tag) sends; nullptr: nothing
-    // that is known.
+    // What calling `callee` (a name, a method, a JSX tag) sends; nullptr: nothing that is known.
     const QueryFunction* function_called(const Module& module, NodeId callee) const;
 
   private:
     static void find_functions(Known& known);
-    const Known* known_file(const std::string& from, std::string_view specifier) const;
 
     const Schema& schema_;
     const LiveStats& live_;
+    const ModuleGraph& graph_;
     std::map<std::string, Known, std::less<>> files_;
 };
 

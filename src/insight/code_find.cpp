@@ -66,8 +66,8 @@ enum class ClientKind : std::uint8_t { kNo, kMaybe, kPrisma, kDrizzle };
 
 class Finder {
   public:
-    Finder(const Module& module, const Schema& schema)
-        : module_(module), syntax_(module.syntax()), schema_(schema) {}
+    Finder(const ModuleGraph& graph, const Module& module, const Schema& schema)
+        : graph_(graph), module_(module), syntax_(module.syntax()), schema_(schema) {}
 
     std::vector<CodeQuery> find() {
         for (NodeId node = 0; node < syntax_.size(); ++node) {
@@ -87,50 +87,99 @@ class Finder {
     bool visit_raw(NodeId call, NodeId member, std::string_view method);
     void visit_tag(NodeId call);
     ClientKind client_kind(NodeId node) const;
-    ClientKind kind_of_value(NodeId value, int depth) const;
+    ClientKind kind_of_value(Definition value, int depth) const;
+    ClientKind kind_of_result(Definition function, int depth) const;
+    ClientKind kind_of_class(NodeId node) const;
 
+    const ModuleGraph& graph_;
     const Module& module_;
     const Syntax& syntax_;
     const Schema& schema_;
     std::vector<CodeQuery> queries_;
 };
 
-ClientKind Finder::kind_of_value(NodeId value, int depth) const {
-    value = syntax_.bare(value);
-    if (value == kNoNode || depth > 8) {
+// What a value is, in whichever file it is made.
+ClientKind Finder::kind_of_value(Definition at, int depth) const {
+    if (!at.known() || depth > 8) {
         return ClientKind::kNo;
     }
-    switch (syntax_.kind(value)) {
+    const Syntax& syntax = at.module->syntax();
+    const NodeId value = syntax.bare(at.node);
+    switch (value == kNoNode ? Kind::kOther : syntax.kind(value)) {
         case Kind::kNew: {
-            const NodeId constructor = syntax_.child(value, Field::kConstructor);
+            const NodeId constructor = syntax.child(value, Field::kConstructor);
             return constructor != kNoNode &&
-                           syntax_.text(constructor).find("Prisma") != std::string_view::npos
+                           syntax.text(constructor).find("Prisma") != std::string_view::npos
                        ? ClientKind::kPrisma
                        : ClientKind::kNo;
         }
         case Kind::kCall: {
-            const std::string_view callee = syntax_.callee(value);
+            const std::string_view callee = syntax.callee(value);
             if (callee == "drizzle") {
                 return ClientKind::kDrizzle;
             }
-            const NodeId function = syntax_.bare(syntax_.child(value, Field::kFunction));
-            if (callee == "$extends" && syntax_.is(function, Kind::kMember)) {
-                return kind_of_value(syntax_.child(function, Field::kObject), depth + 1);
+            const NodeId function = syntax.bare(syntax.child(value, Field::kFunction));
+            if (callee == "$extends" && syntax.is(function, Kind::kMember)) {
+                return kind_of_value({at.module, syntax.child(function, Field::kObject)},
+                                     depth + 1);
             }
-            return callee.find("Prisma") != std::string_view::npos ? ClientKind::kPrisma
-                                                                   : ClientKind::kNo;
+            if (callee.find("Prisma") != std::string_view::npos) {
+                return ClientKind::kPrisma;
+            }
+            // remember('client', () => new PrismaClient()), makeClient()
+            for (const NodeId each : syntax.arguments(value)) {
+                if (syntax.is(each, Kind::kArrow)) {
+                    return kind_of_value({at.module, syntax.child(each, Field::kBody)}, depth + 1);
+                }
+            }
+            return kind_of_result(graph_.function(*at.module, function), depth + 1);
         }
-        case Kind::kBinary:  // globalThis.prisma ?? new PrismaClient()
-            return kind_of_value(syntax_.child(value, Field::kRight), depth + 1);
+        case Kind::kBinary: {  // globalThis.prisma ?? new PrismaClient()
+            return kind_of_value({at.module, syntax.child(value, Field::kRight)}, depth + 1);
+        }
         case Kind::kIdentifier: {
-            const Binding* binding = module_.resolve(value);
-            return binding == nullptr || binding->value == kNoNode || binding->value == value
+            const Definition found = graph_.definition(*at.module, value);
+            return found.module == at.module && found.node == value
                        ? ClientKind::kNo
-                       : kind_of_value(binding->value, depth + 1);
+                       : kind_of_value(found, depth + 1);
         }
         default:
             return ClientKind::kNo;
     }
+}
+
+// What a function returns: the expression of an arrow, or of the block's own return.
+ClientKind Finder::kind_of_result(Definition function, int depth) const {
+    if (!function.known()) {
+        return ClientKind::kNo;
+    }
+    const Syntax& syntax = function.module->syntax();
+    const NodeId body = syntax.child(function.node, Field::kBody);
+    if (!syntax.is(body, Kind::kBlock)) {
+        return kind_of_value({function.module, body}, depth);
+    }
+    for (const NodeId statement : syntax.children(body)) {
+        if (syntax.is(statement, Kind::kReturn)) {
+            return kind_of_value({function.module, syntax.first_child(statement)}, depth);
+        }
+    }
+    return ClientKind::kNo;
+}
+
+// An object of class Database extends PrismaClient, by its declared type.
+ClientKind Finder::kind_of_class(NodeId node) const {
+    const Definition type = graph_.class_of(module_, node);
+    if (!type.known()) {
+        return ClientKind::kNo;
+    }
+    const Syntax& there = type.module->syntax();
+    for (const NodeId each : there.children(type.node)) {
+        if (there.is(each, Kind::kClassHeritage) &&
+            there.text(each).find("PrismaClient") != std::string_view::npos) {
+            return ClientKind::kPrisma;
+        }
+    }
+    return ClientKind::kNo;
 }
 
 ClientKind Finder::client_kind(NodeId node) const {
@@ -138,7 +187,10 @@ ClientKind Finder::client_kind(NodeId node) const {
     if (node == kNoNode) {
         return ClientKind::kNo;
     }
-    if (const ClientKind known = kind_of_value(node, 0); known != ClientKind::kNo) {
+    if (const ClientKind known = kind_of_value({&module_, node}, 0); known != ClientKind::kNo) {
+        return known;
+    }
+    if (const ClientKind known = kind_of_class(node); known != ClientKind::kNo) {
         return known;
     }
     const std::string_view name = last_name(syntax_, node);
@@ -401,8 +453,9 @@ bool is_write(Verb verb) {
     }
 }
 
-std::vector<CodeQuery> find_queries(const Module& module, const Schema& schema) {
-    return Finder(module, schema).find();
+std::vector<CodeQuery> find_queries(const ModuleGraph& graph, const Module& module,
+                                    const Schema& schema) {
+    return Finder(graph, module, schema).find();
 }
 
 }  // namespace howdah::insight

@@ -27,6 +27,7 @@ class OptionReader {
     void read_includes(NodeId includes, const Table* table, int depth, bool select);
     void read_include(NodeId pair, const Table* table, int depth, bool select);
     void read_order(NodeId order);
+    bool is_pinned(NodeId where, const Table* table) const;
     const Table* related(const Table* table, std::string_view field) const;
     bool is_relation(const Table* table, std::string_view field, NodeId value) const;
 
@@ -151,6 +152,8 @@ void OptionReader::read_field(NodeId pair, Where at) {
         if (module_.value_of(filter) != kNoNode &&
             syntax_.is(module_.value_of(filter), Kind::kObject)) {
             read_where(filter, inner);
+        } else if (!syntax_.is(syntax_.bare(filter), Kind::kNull)) {
+            query_.open = true;  // { envelope: envelopeWhere }
         }
         return;
     }
@@ -241,6 +244,34 @@ void OptionReader::read_includes(NodeId includes, const Table* table, int depth,
     }
 }
 
+// include: { members: { where: { userId } } }: at most one row, where that is unique with the key
+// that leads here.
+bool OptionReader::is_pinned(NodeId where, const Table* table) const {
+    const NodeId object = where == kNoNode ? kNoNode : module_.value_of(where);
+    if (table == nullptr || !syntax_.is(object, Kind::kObject)) {
+        return false;
+    }
+    std::vector<std::string> equal;
+    for (const NodeId pair : syntax_.children(object)) {
+        const Column* column = table->field(syntax_.key(pair));
+        const NodeId value = syntax_.bare(syntax_.value(pair));
+        if (column != nullptr && value != kNoNode && !syntax_.is(value, Kind::kObject)) {
+            equal.push_back(column->name);
+        }
+    }
+    for (const ForeignKey& key : table->foreign_keys) {
+        if (query_.table != nullptr && key.columns.size() == 1 &&
+            schema_.find(key.table) == query_.table) {
+            std::vector<std::string> with_key = equal;
+            with_key.push_back(key.columns.front());
+            if (!equal.empty() && table->is_unique(with_key)) {
+                return true;
+            }
+        }
+    }
+    return table->is_unique(equal);
+}
+
 void OptionReader::read_include(NodeId pair, const Table* table, int depth, bool select) {
     const std::string_view field = syntax_.key(pair);
     const NodeId value = module_.value_of(syntax_.value(pair));
@@ -261,7 +292,8 @@ void OptionReader::read_include(NodeId pair, const Table* table, int depth, bool
     include.table = relation == nullptr ? nullptr : schema_.find(relation->table);
     include.to_many = relation != nullptr && relation->to_many;
     if (nested) {
-        include.limited = syntax_.property(value, "take") != kNoNode || syntax_.has_spread(value);
+        include.limited = syntax_.property(value, "take") != kNoNode || syntax_.has_spread(value) ||
+                          is_pinned(syntax_.property(value, "where"), include.table);
         include.projected = syntax_.property(value, "select") != kNoNode;
     } else if (!syntax_.is(value, Kind::kTrue)) {
         include.limited = true;  // not in sight

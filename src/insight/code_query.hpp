@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "insight/module.hpp"
+#include "insight/module_graph.hpp"
 #include "insight/query.hpp"
 #include "insight/schema.hpp"
 
@@ -103,7 +103,8 @@ struct CodeQuery {
 };
 
 // All queries of a file, in the order of the text.
-std::vector<CodeQuery> find_queries(const Module& module, const Schema& schema);
+std::vector<CodeQuery> find_queries(const ModuleGraph& graph, const Module& module,
+                                    const Schema& schema);
 
 // Inside: reads the options of one call.
 void read_prisma_options(const Module& module, const Schema& schema, CodeQuery& query);

@@ -47,6 +47,10 @@ class SqlText {
     void paste(NodeId node, bool suspected);
     bool is_assembled(NodeId node) const;
     bool is_constant(NodeId node, int depth) const;
+    bool is_placeholders(NodeId call, int depth) const;
+    bool is_fixed_template(NodeId made, const std::vector<const Binding*>& element,
+                           int depth) const;
+    bool only_constants_pushed(const Binding& list, int depth) const;
     // A table or column of Drizzle by its SQL name; "" for anything else.
     std::string sql_name(NodeId node) const;
 
@@ -145,13 +149,18 @@ bool SqlText::is_constant(NodeId node, int depth) const {
             return parts.size() == 3 && is_constant(parts[1], depth + 1) &&
                    is_constant(parts[2], depth + 1);
         }
-        case Kind::kBinary:
+        case Kind::kTemplate:
+            return is_fixed_template(node, {}, depth + 1);
         case Kind::kArray:
+            return syntax_.children(node).empty() || all(node);
+        case Kind::kBinary:
         case Kind::kObject:
             return all(node);
         case Kind::kMember:
         case Kind::kSubscript:  // ORDERS[key]
             return is_constant(module_.value_of(syntax_.child(node, Field::kObject)), depth + 1);
+        case Kind::kCall:
+            return is_placeholders(node, depth + 1);
         case Kind::kIdentifier: {
             const Binding* binding = module_.resolve(node);
             if (binding == nullptr) {
@@ -159,6 +168,9 @@ bool SqlText::is_constant(NodeId node, int depth) const {
             }
             const NodeId value = module_.value_of(node);
             const NodeId loop = binding->scope;
+            if (syntax_.is(value, Kind::kArray) && !only_constants_pushed(*binding, depth + 1)) {
+                return false;
+            }
             return value != kNoNode
                        ? is_constant(value, depth + 1)
                        : syntax_.is(loop, Kind::kForIn) &&
@@ -168,6 +180,74 @@ bool SqlText::is_constant(NodeId node, int depth) const {
         default:
             return false;
     }
+}
+
+// ids.map(() => '?').join(', '), ids.map((_, i) => `$${i + 1}`), '?,'.repeat(n): as many signs as
+// there are values, whatever these are.
+bool SqlText::is_placeholders(NodeId call, int depth) const {
+    const std::string_view name = syntax_.callee(call);
+    const NodeId function = syntax_.bare(syntax_.child(call, Field::kFunction));
+    const std::vector<NodeId> arguments = syntax_.arguments(call);
+    if (!syntax_.is(function, Kind::kMember) || arguments.empty()) {
+        return false;
+    }
+    if (name == "join" || name == "repeat") {
+        return is_constant(module_.value_of(syntax_.child(function, Field::kObject)), depth);
+    }
+    if (name == "fill") {
+        return is_constant(arguments.front(), depth);
+    }
+    const NodeId callback = syntax_.bare(arguments.front());
+    if (name != "map" || !syntax_.is(callback, Kind::kArrow)) {
+        return false;
+    }
+    NodeId made = syntax_.bare(syntax_.child(callback, Field::kBody));
+    if (syntax_.is(made, Kind::kBlock)) {
+        const std::vector<NodeId> statements = syntax_.children(made);
+        const NodeId last = statements.empty() ? kNoNode : statements.back();
+        made = syntax_.is(last, Kind::kReturn) ? syntax_.bare(syntax_.first_child(last)) : kNoNode;
+    }
+    const std::vector<NodeId> parameters =
+        syntax_.children(syntax_.child(callback, Field::kParameters));
+    const NodeId element =
+        parameters.empty() ? syntax_.child(callback, Field::kParameter) : parameters.front();
+    return syntax_.is(made, Kind::kTemplate)
+               ? is_fixed_template(made, module_.bound_in(element), depth)
+               : is_constant(made, depth);
+}
+
+// A template of constants and of numbers behind a $, which say nothing of an element.
+bool SqlText::is_fixed_template(NodeId made, const std::vector<const Binding*>& element,
+                                int depth) const {
+    return std::ranges::all_of(syntax_.children(made), [&](NodeId part) {
+        if (!syntax_.is(part, Kind::kSubstitution)) {
+            return true;
+        }
+        const std::size_t begin = syntax_.range(part).begin;
+        const bool number = begin > 0 && syntax_.text()[begin - 1] == '$';
+        return (number && !module_.names_any(part, element)) ||
+               is_constant(syntax_.first_child(part), depth);
+    });
+}
+
+// const parts = []; if (name) parts.push(`name = $${n}`);
+bool SqlText::only_constants_pushed(const Binding& list, int depth) const {
+    for (NodeId at = list.scope; at < syntax_.after(list.scope); ++at) {
+        if (!syntax_.is(at, Kind::kCall) || syntax_.callee(at) != "push") {
+            continue;
+        }
+        const NodeId function = syntax_.bare(syntax_.child(at, Field::kFunction));
+        const NodeId object = syntax_.bare(syntax_.child(function, Field::kObject));
+        if (!syntax_.is(object, Kind::kIdentifier) || module_.resolve(object) != &list) {
+            continue;
+        }
+        const std::vector<NodeId> arguments = syntax_.arguments(at);
+        if (!std::ranges::all_of(arguments,
+                                 [&](NodeId each) { return is_constant(each, depth); })) {
+            return false;
+        }
+    }
+    return true;
 }
 
 // A constant is part of the statement; the number of a parameter is no value at all.

@@ -156,20 +156,31 @@ void CodeJudge::judge_raw(const CodeQuery& query) {
     out_.add(std::move(analysis));
 }
 
+// Equal to a key, of its own or of a related row; or each arm of an OR is.
+bool CodeJudge::is_narrowed(const CodeQuery& query) {
+    std::map<int, bool> arms;  // by arm of an OR; 0 = outside
+    for (const Condition& condition : query.conditions) {
+        const Column* column =
+            condition.table == nullptr ? nullptr : condition.table->column(condition.column);
+        const bool choice = column != nullptr && (column->type == TypeClass::kEnum ||
+                                                  column->type == TypeClass::kBoolean);
+        const bool written = syntax_.is(syntax_.bare(condition.value), Kind::kTrue) ||
+                             syntax_.is(syntax_.bare(condition.value), Kind::kFalse);
+        bool& arm = arms[condition.alternative];
+        arm = arm || (condition.test == Test::kEquals && !choice && !written);
+    }
+    const bool outside = arms[0];
+    arms.erase(0);
+    return outside ||
+           (!arms.empty() && std::ranges::all_of(arms, [](const auto& arm) { return arm.second; }));
+}
+
 void CodeJudge::check_pagination(const CodeQuery& query) {
     if (query.verb != Verb::kFindMany || query.limited || query.open || query.grouped ||
         query.by_unique || std::ranges::any_of(query.conditions, &Condition::list)) {
         return;
     }
-    const auto narrow = [&](const Condition& condition) {
-        const bool weak =
-            condition.table != nullptr && is_boolean(*condition.table, condition.column);
-        const Column* column =
-            condition.table == nullptr ? nullptr : condition.table->column(condition.column);
-        const bool choice = column != nullptr && column->type == TypeClass::kEnum;
-        return condition.alternative == 0 && condition.test == Test::kEquals && !weak && !choice;
-    };
-    const bool narrowed = std::ranges::any_of(query.conditions, narrow);
+    const bool narrowed = is_narrowed(query);
     Notice notice{.fix = query.orm == Orm::kPrisma
                              ? "take: 50, cursor: { id: lastId }, skip: 1, orderBy: { id: 'asc' }"
                              : "limit 50, ordered by a key, with gt(table.id, lastId)"};
@@ -223,13 +234,14 @@ void CodeJudge::check_includes(const CodeQuery& query) {
     }
     for (const Include& include : query.includes) {
         if (include.to_many && !include.limited) {
+            const bool list = query.verb == Verb::kFindMany && !query.by_unique;
             report("unbounded-include", include.node,
                    {.message = fmt::format("all {} of every row come along", include.field),
                     .fix = query.orm == Orm::kPrisma
                                ? fmt::format("{}: {{ take: 20 }}", include.field)
                                : fmt::format("{}: {{ limit: 20 }}", include.field),
-                    .confidence = query.verb == Verb::kFindMany ? "certain" : "likely",
-                    .minor = query.verb != Verb::kFindMany});
+                    .confidence = list ? "certain" : "likely",
+                    .minor = !list});
         }
     }
 }
@@ -299,21 +311,26 @@ void CodeJudge::check_wildcards(const CodeQuery& query) {
 }
 
 void CodeJudge::check_alternatives(const CodeQuery& query) {
-    const Condition* own = nullptr;
-    const Condition* related = nullptr;
-    for (const Condition& condition : query.conditions) {
-        if (condition.alternative == 0) {
-            continue;
-        }
-        const Condition*& slot = condition.relation ? related : own;
-        if (condition.relation && related != nullptr && related->table != condition.table) {
-            report("or-across-relations", condition.node);
-            return;
-        }
-        slot = slot == nullptr ? &condition : slot;
+    // One row, or few, before the OR filters them.
+    const bool few =
+        query.by_unique || std::ranges::any_of(query.conditions, [&](const Condition& condition) {
+            return condition.alternative == 0 && condition.test == Test::kEquals &&
+                   condition.table != nullptr && condition.table == query.table &&
+                   condition.table->has_leading(condition.column, false);
+        });
+    if (few) {
+        return;
     }
-    if (own != nullptr && related != nullptr) {
-        report("or-across-relations", related->node);
+    for (const Condition& one : query.conditions) {
+        for (const Condition& other : query.conditions) {
+            const bool apart = one.alternative != 0 && other.alternative > one.alternative;
+            const bool tables =
+                one.relation != other.relation || (one.relation && one.table != other.table);
+            if (apart && tables) {
+                report("or-across-relations", (other.relation ? other : one).node);
+                return;
+            }
+        }
     }
 }
 
@@ -434,6 +451,33 @@ void CodeJudge::check_order_index(const CodeQuery& query) {
             .fix = index_fix(query.orm, *query.table, columns)});
 }
 
+// What was counted for the statements of this call.
+std::optional<Live> CodeJudge::live_of(const CodeQuery& query) const {
+    const LiveStats& live = project_.live();
+    if (query.table == nullptr || live.empty()) {
+        return std::nullopt;
+    }
+    std::vector<std::string> columns;
+    for (const Condition& condition : query.conditions) {
+        if (!condition.relation) {
+            columns.push_back(condition.column);
+        }
+    }
+    const std::string_view kind = statement_kind(query.verb);
+    // Conditions out of sight: its shape would be another statement's.
+    const std::string shape =
+        query.open ? "" : shape_key(kind, query.table->name, std::move(columns));
+    if (query.orm == Orm::kPrisma) {
+        const std::string call =
+            fmt::format("{}.{}", query.table->model_name(Origin::kPrisma), query.method);
+        const std::string start = shape_key(kind, query.table->name, {});
+        if (const auto tagged = live.of_call(call, shape, start)) {
+            return tagged;
+        }
+    }
+    return shape.empty() ? std::nullopt : live.of_shape(shape);
+}
+
 void CodeJudge::add_verdict(const CodeQuery& query, std::size_t first_finding) {
     const Range range = syntax_.range(query.call);
     const Place place = source_.place(range);
@@ -464,16 +508,7 @@ void CodeJudge::add_verdict(const CodeQuery& query, std::size_t first_finding) {
     verdict.estimated_cost = query.by_unique || is_write(query.verb) ? 1
                              : narrow                                ? std::min(rows, kRowsByIndex)
                                                                      : rows;
-    if (query.table != nullptr && !project_.live().empty()) {
-        std::vector<std::string> columns;
-        for (const Condition& condition : query.conditions) {
-            if (!condition.relation) {
-                columns.push_back(condition.column);
-            }
-        }
-        verdict.live = project_.live().of_shape(
-            shape_key(statement_kind(query.verb), query.table->name, std::move(columns)));
-    }
+    verdict.live = live_of(query);
     out_.verdicts.push_back(std::move(verdict));
 }
 

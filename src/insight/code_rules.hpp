@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -28,6 +29,7 @@ class CodeJudge {
     void judge_raw(const CodeQuery& query);
     void report(std::string_view rule, NodeId node, Notice notice = {});
     void demote(Finding& finding) const;
+    std::optional<Live> live_of(const CodeQuery& query) const;
     void add_verdict(const CodeQuery& query, std::size_t first_finding);
 
     // code_rules_loops.cpp
@@ -46,6 +48,7 @@ class CodeJudge {
     const CodeQuery* awaited_read(NodeId statement) const;
 
     // code_rules.cpp
+    bool is_narrowed(const CodeQuery& query);
     void check_pagination(const CodeQuery& query);
     void check_offset(const CodeQuery& query);
     void check_includes(const CodeQuery& query);

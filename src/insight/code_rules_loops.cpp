@@ -10,11 +10,14 @@
 namespace howdah::insight {
 namespace {
 
+// A list of lists: chunks, batches, chunk(ids, 100); not the rows of one chunk, nor somebody's
+// groups or pages.
 bool names_batch(std::string_view text) {
     std::string low(text);
     std::ranges::transform(low, low.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    for (const std::string_view word : {"chunk", "batch", "slice", "group", "page", "splice"}) {
+    for (const std::string_view word :
+         {"chunks", "batches", "chunk(", "chunkarray(", "batch(", "splice("}) {
         if (low.find(word) != std::string::npos) {
             return true;
         }
@@ -154,10 +157,20 @@ bool CodeJudge::walks(const std::vector<NodeId>& inputs, NodeId call, const Loop
     });
 }
 
-// One arm of a switch inside the loop: for some of the elements, often one of each kind.
+// One arm of a switch inside the loop: for some of the elements, often one of each kind. Or
+// if (buffer.length >= 100): once for a hundred.
 bool CodeJudge::in_case(NodeId call, const Loop& loop) const {
     for (NodeId at = call; at != kNoNode && at != loop.node; at = syntax_.parent(at)) {
-        if (syntax_.is(at, Kind::kSwitchCase)) {
+        const NodeId condition = syntax_.is(at, Kind::kIf)
+                                     ? syntax_.bare(syntax_.child(at, Field::kCondition))
+                                     : kNoNode;
+        const std::string_view text = condition == kNoNode ? "" : syntax_.text(condition);
+        const bool full = text.find(".length >=") != std::string_view::npos ||
+                          text.find(".length ===") != std::string_view::npos ||
+                          text.find(".size >=") != std::string_view::npos;
+        const bool counts = full && syntax_.is(condition, Kind::kBinary) && !text.ends_with(" 0") &&
+                            !text.ends_with(" 1");
+        if (syntax_.is(at, Kind::kSwitchCase) || counts) {
             return true;
         }
     }
@@ -171,6 +184,11 @@ void CodeJudge::check_loops(const CodeQuery& query) {
         return;
     }
     for (const Loop& loop : context.loops) {
+        // while (true) { rows = take 500; delete them }: many rows a turn
+        const bool drains = !loop.collection && query.verb == Verb::kFindMany && query.limited;
+        if (drains) {
+            return;
+        }
         if (loop.literal || is_batch(query, loop)) {
             continue;
         }
@@ -268,10 +286,12 @@ void CodeJudge::check_call(NodeId call, NodeId callee, const std::vector<NodeId>
                                       : loop.concurrent ? "n-plus-one-concurrent"
                                                         : "n-plus-one";
         report(rule, callee,
-               {.message = fmt::format("{} sends {} once for each element",
-                                       syntax_.text(callee).substr(0, 60), what),
+               {.message = fmt::format("{} {} {} once for each element",
+                                       syntax_.text(callee).substr(0, 60),
+                                       function->optional ? "may send" : "sends", what),
                 .evidence = fmt::format("{}:{}", function->file, function->line),
-                .confidence = "likely"});
+                .confidence = function->optional ? "suspected" : "likely",
+                .minor = function->optional});
         return;
     }
 }

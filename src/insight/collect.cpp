@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
+#include "insight/imports.hpp"
 #include "insight/project.hpp"
 
 namespace howdah::insight {
@@ -13,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kFileBytesMax = 4 * 1024 * 1024;
+constexpr std::uintmax_t kConfigBytesMax = 1024 * 1024;
 constexpr std::uintmax_t kDumpBytesMax = 256 * 1024 * 1024;  // logs and dumps
 constexpr std::size_t kBinaryProbe = 8192;
 
@@ -63,6 +66,46 @@ Result<> read_into(const fs::path& path, std::vector<InputFile>& files,
     return {};
 }
 
+// A config file that cannot be read is as good as none.
+void read_config(const fs::path& path, std::vector<InputFile>& files) {
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(path, error);
+    std::ifstream stream(path, std::ios::binary);
+    if (error || size > kConfigBytesMax || !stream) {
+        return;
+    }
+    files.push_back({.path = path.lexically_normal().string(),
+                     .text = std::string{std::istreambuf_iterator<char>(stream), {}},
+                     .language = Language::kConfig});
+}
+
+// The configs of the folders above, for `howdah analyze src`: up to the top of the repository.
+void read_configs_above(const fs::path& path, std::vector<InputFile>& files,
+                        std::set<fs::path>& seen) {
+    constexpr int kLevelsMax = 12;
+    std::error_code error;
+    fs::path folder = fs::is_directory(path, error) ? path : path.parent_path();
+    for (int level = 0; level < kLevelsMax; ++level) {
+        const fs::path here = folder.empty() ? fs::path(".") : folder;
+        if (level > 0 || !fs::is_directory(path, error)) {
+            if (!seen.insert(fs::weakly_canonical(here, error)).second) {
+                return;
+            }
+            for (fs::directory_iterator at(here, error), end; !error && at != end;
+                 at.increment(error)) {
+                if (is_config_file(at->path().string())) {
+                    read_config(at->path(), files);
+                }
+            }
+        }
+        if (fs::exists(here / ".git", error) ||
+            fs::weakly_canonical(here, error) == fs::path("/")) {
+            return;
+        }
+        folder = (here / "..").lexically_normal();
+    }
+}
+
 Result<> walk(const fs::path& folder, std::vector<InputFile>& files,
               std::vector<Finding>& skipped) {
     std::error_code error;
@@ -83,6 +126,8 @@ Result<> walk(const fs::path& folder, std::vector<InputFile>& files,
             }
         } else if (at->is_regular_file(ignored) && is_source(at->path())) {
             found.push_back(at->path());
+        } else if (at->is_regular_file(ignored) && is_config_file(at->path().string())) {
+            read_config(at->path(), files);
         }
     }
     std::ranges::sort(found);
@@ -97,12 +142,17 @@ Result<> walk(const fs::path& folder, std::vector<InputFile>& files,
 Result<std::vector<InputFile>> collect_files(const std::vector<std::string>& paths,
                                              std::vector<Finding>& skipped) {
     std::vector<InputFile> files;
+    std::set<fs::path> seen;
     for (const std::string& path : paths) {
         std::error_code error;
         if (fs::is_directory(path, error)) {
             TRY_VOID(walk(path, files, skipped));
+            read_configs_above(path, files, seen);
         } else if (fs::exists(path, error)) {
             TRY_VOID(read_into(path, files, skipped));
+            if (is_source(path)) {
+                read_configs_above(path, files, seen);
+            }
         } else {
             return fail(ErrorCode::kNotFound, path + ": there is no such file or folder");
         }

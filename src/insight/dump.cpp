@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cctype>
 #include <charconv>
+#include <iterator>
 #include <map>
 
 #include "sql/statement_cache.hpp"
@@ -103,6 +104,8 @@ class Collector {
         }
         statements_[known->second].calls += statement.calls;
         statements_[known->second].total_ms += statement.total_ms;
+        std::ranges::move(statement.callers,
+                          std::back_inserter(statements_[known->second].callers));
     }
     std::vector<DumpStatement> take() { return std::move(statements_); }
 
@@ -113,6 +116,30 @@ class Collector {
 
 std::uint32_t line_at(std::string_view text, std::size_t offset) {
     return 1 + static_cast<std::uint32_t>(std::ranges::count(text.substr(0, offset), '\n'));
+}
+
+// tags: [{ "name": "prismaQuery=User.findMany route=/users", "calls": 3, "ms": 1.5 }]
+void add_callers(const json::object& object, DumpStatement& statement) {
+    constexpr std::string_view kKey = "prismaQuery=";
+    const json::value* tags = object.if_contains("tags");
+    if (tags == nullptr || !tags->is_array()) {
+        return;
+    }
+    for (const json::value& each : tags->get_array()) {
+        const json::value* name =
+            each.is_object() ? each.get_object().if_contains("name") : nullptr;
+        const std::string_view text =
+            name != nullptr && name->is_string() ? std::string_view(name->get_string()) : "";
+        const std::size_t at = text.find(kKey);
+        if (at == std::string_view::npos) {
+            continue;
+        }
+        const std::string_view call = text.substr(at + kKey.size());
+        CallerShare share{.call = std::string(call.substr(0, call.find_first_of(" ,")))};
+        share.calls = number_of(each.get_object(), "calls");
+        share.total_ms = number_of(each.get_object(), "ms");
+        statement.callers.push_back(std::move(share));
+    }
 }
 
 void add_object(const json::object& object, std::uint32_t line, Collector& collector) {
@@ -129,6 +156,7 @@ void add_object(const json::object& object, std::uint32_t line, Collector& colle
     statement.calls = number_of(object, "calls");
     statement.total_ms = number_of(object, "total_exec_time") + number_of(object, "total_time") +
                          number_of(object, "server_ms");
+    add_callers(object, statement);
     collector.add(std::move(statement));
 }
 

@@ -10,11 +10,19 @@
 
 namespace howdah::insight {
 
+// What a share of a statement's calls says of its caller: "User.findMany", Prisma's own tag.
+struct CallerShare {
+    std::string call = {};
+    double calls = 0;
+    double total_ms = 0;
+};
+
 struct DumpStatement {
     std::string sql = {};
     std::uint32_t line = 1;  // of the dump, where its text begins
     double calls = 0;
     double total_ms = 0;
+    std::vector<CallerShare> callers = {};  // a running howdah's only
 };
 
 // Same statements (by fingerprint) are added up; the first one's text and line stay.

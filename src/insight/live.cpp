@@ -63,14 +63,17 @@ std::string shape_key(std::string_view kind, std::string_view table,
 
 LiveStats::LiveStats(std::span<const DumpStatement> statements, double days)
     : days_(days > 0 ? days : 1) {
-    const auto add = [](Counted& counted, const DumpStatement& statement) {
-        counted.calls += statement.calls;
-        counted.total_ms += statement.total_ms;
+    const auto add = [](Counted& counted, const auto& share) {
+        counted.calls += share.calls;
+        counted.total_ms += share.total_ms;
     };
     for (const DumpStatement& statement : statements) {
         add(by_fingerprint_[sql::analyze(statement.sql)->fingerprint], statement);
         if (const std::string shape = shape_of(statement.sql); !shape.empty()) {
             add(by_shape_[shape], statement);
+            for (const CallerShare& share : statement.callers) {
+                add(by_call_[share.call][shape], share);
+            }
         }
     }
 }
@@ -84,6 +87,23 @@ std::optional<Live> LiveStats::live_of(const Counted& counted) const {
 std::optional<Live> LiveStats::of_fingerprint(std::uint64_t fingerprint) const {
     const auto found = by_fingerprint_.find(fingerprint);
     return found == by_fingerprint_.end() ? std::nullopt : live_of(found->second);
+}
+
+std::optional<Live> LiveStats::of_call(const std::string& call, const std::string& shape,
+                                       std::string_view kind_and_table) const {
+    const auto found = by_call_.find(call);
+    if (found == by_call_.end()) {
+        return std::nullopt;
+    }
+    Counted sum;
+    for (const auto& [each, counted] : found->second) {
+        // the relations that a call loads carry its tag too
+        if (shape.empty() ? each.starts_with(kind_and_table) : each == shape) {
+            sum.calls += counted.calls;
+            sum.total_ms += counted.total_ms;
+        }
+    }
+    return sum.calls > 0 ? live_of(sum) : std::nullopt;
 }
 
 std::optional<Live> LiveStats::of_shape(const std::string& shape) const {

@@ -45,6 +45,7 @@ void Module::bind_node(NodeId node) {
         case Kind::kFunction:
         case Kind::kGenerator:
         case Kind::kClass:
+        case Kind::kAbstractClass:
             if (const NodeId name = syntax_.child(node, Field::kName); name != kNoNode) {
                 add({.name = syntax_.text(name),
                      .node = name,
@@ -152,30 +153,55 @@ void Module::bind_import(NodeId statement) {
     }
 }
 
+// export { a, b as c }; the same with from; export * from; export * as n from
+void Module::find_clause_exports(NodeId statement) {
+    const std::string_view from = syntax_.string(syntax_.child(statement, Field::kSource));
+    bool named = false;
+    for (NodeId at = statement + 1; at < syntax_.after(statement); ++at) {
+        if (syntax_.is(at, Kind::kNamespaceExport)) {
+            named = true;
+            exports_.push_back(
+                {.name = syntax_.text(syntax_.first_child(at)), .from = from, .from_name = "*"});
+        } else if (syntax_.is(at, Kind::kExportClause)) {
+            named = true;
+        } else if (syntax_.is(at, Kind::kExportSpecifier)) {
+            const NodeId name = syntax_.child(at, Field::kName);
+            const NodeId alias = syntax_.child(at, Field::kAlias);
+            exports_.push_back({.name = syntax_.text(alias != kNoNode ? alias : name),
+                                .value = from.empty() ? name : kNoNode,
+                                .from = from,
+                                .from_name = syntax_.text(name)});
+        }
+    }
+    if (!named && !from.empty()) {
+        exports_.push_back({.name = "*", .from = from, .from_name = "*"});
+    }
+}
+
 void Module::find_exports(NodeId statement) {
     const NodeId declaration = syntax_.child(statement, Field::kDeclaration);
     if (declaration == kNoNode) {
         if (const NodeId value = syntax_.child(statement, Field::kValue); value != kNoNode) {
-            exports_.emplace_back("default", value);
+            exports_.push_back({.name = "default", .value = value});
+        } else {
+            find_clause_exports(statement);
         }
         return;
     }
-    if (syntax_.is(declaration, Kind::kFunction)) {
-        const NodeId name = syntax_.child(declaration, Field::kName);
+    const NodeId name = syntax_.child(declaration, Field::kName);
+    if (name != kNoNode) {  // a function, a class; interfaces and types do no harm
         const bool is_default =
             syntax_.text(statement).substr(0, 40).find("default") != std::string_view::npos;
-        if (is_default) {
-            exports_.emplace_back("default", declaration);
-        } else if (name != kNoNode) {
-            exports_.emplace_back(syntax_.text(name), declaration);
-        }
+        exports_.push_back(
+            {.name = is_default ? "default" : syntax_.text(name), .value = declaration});
         return;
     }
     for (const NodeId each : syntax_.children(declaration)) {
         if (syntax_.is(each, Kind::kDeclarator)) {
             const NodeId value = syntax_.bare(syntax_.child(each, Field::kValue));
             if (value != kNoNode) {
-                exports_.emplace_back(syntax_.text(syntax_.child(each, Field::kName)), value);
+                exports_.push_back(
+                    {.name = syntax_.text(syntax_.child(each, Field::kName)), .value = value});
             }
         }
     }

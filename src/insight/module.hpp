@@ -22,6 +22,14 @@ struct Binding {
     bool parameter = false;
 };
 
+// What a file gives to others: a value of its own, or one of another file's.
+struct Export {
+    std::string_view name = {};  // "*": all that the other file gives
+    NodeId value = kNoNode;      // expression, function, class, or the identifier of a binding
+    std::string_view from = {};
+    std::string_view from_name = {};
+};
+
 class Module {
   public:
     Module(std::string file, Syntax syntax);
@@ -51,8 +59,8 @@ class Module {
     // The innermost function around `node`; kNoNode at the top.
     NodeId enclosing_function(NodeId node) const;
 
-    // Functions by the name they are exported under.
-    const std::vector<std::pair<std::string_view, NodeId>>& exports() const { return exports_; }
+    const std::vector<Export>& exports() const { return exports_; }
+    const std::vector<Binding>& bindings() const { return bindings_; }
 
   private:
     void bind();
@@ -61,6 +69,7 @@ class Module {
     void bind_node(NodeId node);
     void add(Binding binding);
     void find_exports(NodeId statement);
+    void find_clause_exports(NodeId statement);
     NodeId scope_of(NodeId node, bool function_only) const;
 
     std::string file_;
@@ -68,7 +77,7 @@ class Module {
     std::vector<Binding> bindings_;
     std::unordered_map<std::string_view, std::vector<std::uint32_t>> by_name_;
     std::unordered_map<std::string_view, std::vector<NodeId>> assigned_;  // name -> assignments
-    std::vector<std::pair<std::string_view, NodeId>> exports_;
+    std::vector<Export> exports_;
 };
 
 }  // namespace howdah::insight

@@ -46,6 +46,9 @@ Language language_of(const InputFile& file) {
     if (ends(".tsx") || ends(".js") || ends(".jsx") || ends(".mjs") || ends(".cjs")) {
         return Language::kTsx;
     }
+    if (is_config_file(path)) {
+        return Language::kConfig;
+    }
     return ends(".prisma") ? Language::kPrisma : Language::kSql;
 }
 
@@ -133,6 +136,19 @@ Schema schema_of(const std::vector<Loaded>& all) {
     return schema;
 }
 
+ModuleGraph graph_of(const std::vector<Loaded>& all) {
+    std::vector<std::shared_ptr<const Module>> modules;
+    std::vector<ImportMap::Config> configs;
+    for (const Loaded& each : all) {
+        if (each.module != nullptr) {
+            modules.push_back(each.module);
+        } else if (each.language == Language::kConfig) {
+            configs.push_back({.path = each.file.path, .text = each.file.text});
+        }
+    }
+    return ModuleGraph(std::move(modules), configs);
+}
+
 std::vector<Range> code_comments(const Syntax& syntax) {
     std::vector<Range> comments;
     for (NodeId node = 0; node < syntax.size(); ++node) {
@@ -141,6 +157,15 @@ std::vector<Range> code_comments(const Syntax& syntax) {
         }
     }
     return comments;
+}
+
+bool is_in_tagged_template(const Syntax& syntax, NodeId node) {
+    for (NodeId at = syntax.parent(node); at != kNoNode; at = syntax.parent(at)) {
+        if (syntax.is(at, Kind::kTemplate)) {
+            return syntax.is(syntax.parent(at), Kind::kCall);
+        }
+    }
+    return false;
 }
 
 void judge_code(const Loaded& loaded, const CodeProject& project, FileResult& result) {
@@ -156,7 +181,9 @@ void judge_code(const Loaded& loaded, const CodeProject& project, FileResult& re
                                syntax.is(syntax.parent(around), Kind::kJsxAttribute);
         const bool jsx_text = (syntax.is(around, Kind::kJsxElement) || attribute) &&
                               syntax.text(node).starts_with('&');
-        if (!jsx_text) {
+        // String.raw`\u00`: a tag may be given what a string may not hold.
+        const bool tagged = is_in_tagged_template(syntax, node);
+        if (!jsx_text && !tagged) {
             result.analysis.findings.push_back(
                 loaded.source->finding(rule("syntax-error"), syntax.range(node), {.minor = true}));
             break;
@@ -189,6 +216,9 @@ void judge_dump(const Loaded& loaded, const Schema& schema, double days, FileRes
 }
 
 void analyze_one(Loaded& loaded, const CodeProject& project, const ProjectOptions& options) {
+    if (loaded.language == Language::kConfig) {
+        return;
+    }
     FileResult& result = loaded.result;
     const SourceText& source = *loaded.source;
     std::vector<Range> comments;
@@ -267,7 +297,8 @@ ProjectResult analyze_files(std::vector<InputFile> files, Schema schema,
                             const ProjectOptions& options) {
     std::vector<Loaded> all = load_all(std::move(files), options.threads);
     schema.merge(schema_of(all));
-    CodeProject project(schema, options.live);
+    const ModuleGraph graph = graph_of(all);
+    CodeProject project(schema, options.live, graph);
     std::vector<CodeProject::Known> known(all.size());
     in_parallel(all.size(), options.threads, [&](std::size_t i) {
         if (all[i].module != nullptr) {
@@ -288,8 +319,9 @@ ProjectResult analyze_files(std::vector<InputFile> files, Schema schema,
     }
     in_parallel(all.size(), options.threads,
                 [&](std::size_t i) { analyze_one(all[i], project, options); });
-    ProjectResult result{.files = all.size()};
+    ProjectResult result;
     for (Loaded& each : all) {
+        result.files += each.language == Language::kConfig ? 0 : 1;
         result.suppressed += each.result.suppressed;
         result.analysis.add(std::move(each.result.analysis));
     }

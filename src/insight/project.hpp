@@ -29,6 +29,7 @@ enum class Language : std::uint8_t {
     kPrisma,
     kStatements,  // a dump of pg_stat_statements: CSV or JSON
     kLog,         // a server log: text, csvlog or jsonlog
+    kConfig,      // tsconfig.json, jsconfig.json, package.json: says what imports mean
 };
 // "sql", "ts", "tsx", "js", "prisma", "statements", "log"; false when it is none of them.
 bool language_from_name(std::string_view name, Language& language);
@@ -58,8 +59,9 @@ ProjectResult analyze_files(std::vector<InputFile> files, Schema schema,
                             const ProjectOptions& options);
 
 // Every file below `paths` that may hold queries or schemas; node_modules, hidden folders, build
-// output and declaration files are left out, a file named itself is always read. What is too large
-// or binary becomes a finding. kNotFound names the path.
+// output and declaration files are left out, a file named itself is always read. Config files come
+// along as kConfig, also from the folders above, up to the repository's top. What is too large or
+// binary becomes a finding. kNotFound names the path.
 Result<std::vector<InputFile>> collect_files(const std::vector<std::string>& paths,
                                              std::vector<Finding>& skipped);
 

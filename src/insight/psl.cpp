@@ -374,6 +374,9 @@ std::vector<std::string> column_names(const PslModel& model, const PslArgument* 
         for (const std::string& field : argument->names) {
             names.push_back(column_name(model, field));
         }
+        if (names.empty() && !argument->text.empty()) {  // @@index(authorId)
+            names.push_back(column_name(model, argument->text));
+        }
     }
     return names;
 }

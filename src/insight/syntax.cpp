@@ -79,12 +79,12 @@ class CursorOwner {
 
 namespace {
 
-// The grammar (0.23) does not know `typeof import("x")` among type arguments. A name of the same
-// length in its place keeps every offset; only this copy is parsed, all text is the file's own.
-std::string masked(std::string_view text) {
+// What the grammar (0.23) does not know, put out of its sight: `typeof import("x")` among type
+// arguments becomes a name of the same length, `export type *` loses its middle word, so that every
+// offset stays. Only this copy is parsed, all text is the file's own.
+void mask_imports(std::string& out) {
     constexpr std::string_view kImport = "import(";
     constexpr std::size_t kLengthMax = 300;
-    std::string out(text);
     for (std::size_t at = out.find(kImport); at != std::string::npos;
          at = out.find(kImport, at + kImport.size())) {
         const std::size_t word = out.find_last_not_of(" \t\r\n", at == 0 ? 0 : at - 1);
@@ -96,6 +96,29 @@ std::string masked(std::string_view text) {
                       out.begin() + static_cast<std::ptrdiff_t>(end) + 1, 'x');
         }
     }
+}
+
+void mask_type_exports(std::string& out) {
+    constexpr std::string_view kStart = "export type ";
+    for (std::size_t at = out.find(kStart); at != std::string::npos;
+         at = out.find(kStart, at + kStart.size())) {
+        const std::size_t next = out.find_first_not_of(' ', at + kStart.size());
+        const bool line = at == 0 || out[at - 1] == '\n';
+        if (line && next != std::string::npos && out[next] == '*') {
+            out.replace(at + 7, 4, "    ");
+        }
+    }
+}
+
+bool needs_mask(std::string_view text) {
+    return text.find("import(") != std::string_view::npos ||
+           text.find("export type *") != std::string_view::npos;
+}
+
+std::string masked(std::string_view text) {
+    std::string out(text);
+    mask_imports(out);
+    mask_type_exports(out);
     return out;
 }
 
@@ -107,9 +130,9 @@ Result<Syntax> Syntax::parse(std::string_view text, bool tsx) {
         return fail(ErrorCode::kInternal, "the grammar's ABI is not this libtree-sitter's");
     }
     ts_parser_set_timeout_micros(parser.get(), kParseMicroseconds);
-    const bool needs_mask = text.find("import(") != std::string_view::npos;
-    const std::string copy = needs_mask ? masked(text) : std::string();
-    const std::string_view parsed = needs_mask ? std::string_view(copy) : text;
+    const bool mask = needs_mask(text);
+    const std::string copy = mask ? masked(text) : std::string();
+    const std::string_view parsed = mask ? std::string_view(copy) : text;
     const std::unique_ptr<TSTree, TreeDelete> tree(ts_parser_parse_string(
         parser.get(), nullptr, parsed.data(), static_cast<std::uint32_t>(parsed.size())));
     if (tree == nullptr) {
