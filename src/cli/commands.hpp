@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace howdah::cli {
@@ -15,8 +16,14 @@ struct Command {
 };
 
 [[nodiscard]] std::span<const Command> commands();
+[[nodiscard]] const Command* find_command(std::string_view name);  // null: there is none
+
+// What `howdah` alone prints, and what it says to a command that it does not have.
+[[nodiscard]] std::string overview();
+[[nodiscard]] std::string unknown_command(std::string_view name);
 
 int run_analyze(int argc, char** argv);
+int run_completion(int argc, char** argv);
 int run_config(int argc, char** argv);
 int run_lint(int argc, char** argv);
 int run_optimize_migrations(int argc, char** argv);

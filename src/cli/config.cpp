@@ -6,12 +6,19 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/database.hpp"
+#include "cli/exit_status.hpp"
+#include "migrate/deploy/config.hpp"
+#include "migrate/lint/discover.hpp"
+#include "migrate/lint/settings.hpp"
 
 namespace howdah::cli {
 namespace {
@@ -47,8 +54,8 @@ struct Arguments {
 };
 
 int usage_error(const std::string& message) {
-    fmt::print(stderr, "howdah config: {}\nTry \"howdah config --help\".\n", message);
-    return 2;
+    return report_error("config",
+                        {ErrorCode::kInvalidInput, "", message, "howdah config --help says more"});
 }
 
 // Fills `arguments`; the message of what is wrong with the command line, or "".
@@ -140,27 +147,84 @@ void print_diagnostics(std::FILE* out, const std::vector<Diagnostic>& diagnostic
     }
 }
 
+// A mistake of another command's reader: "FILE:LINE: what is wrong", a line each.
+void add_mistakes(std::string_view messages, const std::string& file,
+                  std::vector<Diagnostic>& diagnostics) {
+    for (std::size_t at = 0; at < messages.size();) {
+        const std::size_t end = std::min(messages.find('\n', at), messages.size());
+        std::string_view message = messages.substr(at, end - at);
+        Diagnostic diagnostic{.file = file, .line = 0, .key = "", .message = "", .nearest = ""};
+        if (message.starts_with(file + ":")) {
+            message.remove_prefix(file.size() + 1);
+            const char* rest =
+                std::from_chars(message.data(), message.data() + message.size(), diagnostic.line)
+                    .ptr;
+            message.remove_prefix(static_cast<std::size_t>(rest - message.data()));
+            message.remove_prefix(std::min(message.find_first_not_of(": "), message.size()));
+        }
+        diagnostic.message = message;
+        diagnostics.push_back(std::move(diagnostic));
+        at = end + 1;
+    }
+}
+
+// [lint], [migrate] and [deploy], as those commands read them.
+void check_other_tables(const std::string& file, std::vector<Diagnostic>& diagnostics) {
+    const auto text = migrate::lint::read_whole(file);
+    if (const auto lint = migrate::lint::read_settings(text.value_or(""), file); !lint) {
+        add_mistakes(lint.error().message, file, diagnostics);
+    }
+    migrate::runner::ProjectConfig project;
+    if (const auto read = read_project_config(file, project); !read) {
+        add_mistakes(read.error().message, file, diagnostics);
+    }
+}
+
+// All three readers would say it.
+bool has_syntax_error(const std::vector<Diagnostic>& diagnostics) {
+    return std::ranges::any_of(diagnostics, [](const Diagnostic& diagnostic) {
+        return diagnostic.message.starts_with("syntax error");
+    });
+}
+
+// A howdah.toml of lint or migrate alone has no proxy that could lack anything.
+bool is_about_the_proxy(const config::Config& config) {
+    return !config.origins.empty() || !config.databases.empty() || config.autodb ||
+           !config.users.empty() || !config.peers.empty();
+}
+
 int run_check(const Arguments& arguments) {
     const std::string& file = arguments.request.file;
     if (file.empty()) {
         return usage_error("check needs a FILE");
     }
     if (::access(file.c_str(), R_OK) != 0) {
-        fmt::print(stderr, "howdah config: could not read \"{}\"\n", file);
-        return 2;
+        return report_error("config",
+                            {ErrorCode::kNotFound,
+                             fmt::format("could not read \"{}\": {}", file, std::strerror(errno))});
     }
-    const auto outcome = config::load(arguments.request);
+    auto [config, diagnostics] = config::load(arguments.request);
+    const bool proxy = config == nullptr || is_about_the_proxy(*config);
+    if (!proxy) {
+        diagnostics.clear();
+    }
+    if (file.ends_with(".toml") && !has_syntax_error(diagnostics)) {
+        check_other_tables(file, diagnostics);
+    }
+    const bool wrong = std::ranges::any_of(diagnostics, is_error);
     if (arguments.json) {
-        print_findings(outcome.diagnostics);
-    } else {
-        print_diagnostics(stdout, outcome.diagnostics);
-        if (outcome.config != nullptr) {
-            fmt::print("{}: good ({} databases, {} users)\n", file,
-                       outcome.config->databases.size() + (outcome.config->autodb ? 1 : 0),
-                       outcome.config->userlist->all().size());
-        }
+        print_findings(diagnostics);
+        return wrong ? kFound : kFine;
     }
-    return outcome.config == nullptr ? 1 : 0;
+    print_diagnostics(stdout, diagnostics);
+    if (!wrong && proxy) {
+        fmt::print("{}: good ({} databases, {} users)\n", file,
+                   config->databases.size() + (config->autodb ? 1 : 0),
+                   config->userlist->all().size());
+    } else if (!wrong) {
+        fmt::print("{}: good\n", file);
+    }
+    return wrong ? kFound : kFine;
 }
 
 void print_rows(const std::vector<ConfigRow>& rows) {
@@ -193,11 +257,17 @@ void print_rows_json(const std::vector<ConfigRow>& rows) {
     fmt::print("{}\n", boost::json::serialize(report));
 }
 
-int run_show(const Arguments& arguments) {
-    const auto outcome = config::load(arguments.request);
+int run_show(Arguments arguments) {
+    config::LoadRequest& request = arguments.request;
+    if (request.upstream) {  // as `howdah serve` takes it
+        if (auto upstream = upstream_from(*request.upstream)) {
+            request.upstream = std::move(*upstream);
+        }
+    }
+    const auto outcome = config::load(request);
     print_diagnostics(stderr, outcome.diagnostics);
     if (outcome.config == nullptr) {
-        return 2;
+        return kWrongInput;
     }
     auto rows = config::config_rows(*outcome.config);
     for (const auto& row : config::entry_rows(*outcome.config)) {
@@ -211,7 +281,7 @@ int run_show(const Arguments& arguments) {
     } else {
         print_rows(rows);
     }
-    return 0;
+    return kFine;
 }
 
 }  // namespace
@@ -221,7 +291,7 @@ int run_config(int argc, char** argv) {
     if (std::find(words.begin(), words.end(), "--help") != words.end() ||
         std::find(words.begin(), words.end(), "-h") != words.end()) {
         fmt::print("{}", kHelp);
-        return 0;
+        return kFine;
     }
     Arguments arguments;
     if (const std::string problem = parse(words, arguments); !problem.empty()) {
@@ -236,7 +306,7 @@ int run_config(int argc, char** argv) {
     if (arguments.action == "reference") {
         fmt::print("{}", arguments.migration ? config::migration_table_markdown()
                                              : config::reference_markdown());
-        return 0;
+        return kFine;
     }
     return usage_error(arguments.action.empty() ? "check, show or reference?"
                                                 : "unknown action " + arguments.action);

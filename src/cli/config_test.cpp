@@ -75,6 +75,38 @@ TEST_F(ConfigCommand, CheckOfAGoodFile) {
     EXPECT_TRUE(has(ran.out, "h.toml: good")) << ran.out;
 }
 
+TEST_F(ConfigCommand, CheckReadsEveryCommandsTables) {
+    const std::string path = file("h.toml",
+                                  "[databases.shop]\nhost = 'x'\n"
+                                  "[lint]\npaht = 'a'\nrequire_reason = 'yes'\n"
+                                  "disable = ['drop-colum']\n"
+                                  "[migrate]\non_block = 'waits'\n"
+                                  "[deploy]\nwatch_seconds = -1\ngaet = 'high'\n");
+    const Ran ran = run({"check", path});
+    EXPECT_EQ(ran.status, 1);
+    for (const char* line :
+         {":4: error: [lint] has no key paht; did you mean \"path\"?",
+          ":5: error: require_reason is true or false",
+          ":6: error: there is no rule drop-colum; did you mean \"drop-column\"?",
+          ":8: error: [migrate] on_block is one of \"wait\", \"fail\", \"cancel\"",
+          ":10: error: [deploy] watch_seconds is a whole number, 0 or more",
+          ":11: error: [deploy] has no key 'gaet'; did you mean \"gate\"?"}) {
+        EXPECT_TRUE(has(ran.out, path + line)) << line << " is not in\n" << ran.out;
+    }
+    const auto report = boost::json::parse(run({"check", path, "--format", "json"}).out);
+    EXPECT_EQ(report.at("summary").at("errors"), 6);
+    EXPECT_EQ(report.at("findings").at(0).at("line"), 4);
+}
+
+TEST_F(ConfigCommand, CheckOfAFileWithoutAProxy) {
+    const std::string path = file("h.toml", "[lint]\nfail_on = 'error'\n");
+    const Ran ran = run({"check", path});
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_EQ(ran.out, path + ": good\n");
+    EXPECT_EQ(run({"check", file("b.toml", "[proxy\n")}).out.find("syntax error"),
+              run({"check", file("b.toml", "[proxy\n")}).out.rfind("syntax error"));
+}
+
 TEST_F(ConfigCommand, ShowTellsWhereAValueCameFromAndNoPassword) {
     const std::string path = file("h.toml",
                                   "[proxy]\nloops = 3\n[databases.shop]\nhost = 'x'\n"

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/runner_settings.hpp"
 #include "cli/terminal.hpp"
 #include "migrate/deploy/deploy.hpp"
@@ -24,27 +25,19 @@ Examples:
 
 plan -> lint -> backup -> migrate -> validate -> application -> smoke tests -> watch; what fails
 after the backup is rolled back. Exit status: 0 deployed, 1 refused, failed or rolled back, 2 wrong
-usage or input, 3 no connection.)";
+usage or input, 3 could not run.)";
 
 struct Options {
     CommonOptions common;
     DeployOptions deploy;
-    std::string format = "text";
     std::int64_t wait_s = -1;
-    bool quiet = false;
 };
 
 void print_dry_run(const Plan& plan, const DeployRecord& record) {
     fmt::print("plan {} (risk {})\n", plan.hash, record.risk);
     for (const PlannedMigration& planned : plan.migrations) {
         fmt::print("run {}\n", planned.script->name);
-        for (std::size_t i = 0; i < planned.steps.size(); ++i) {
-            fmt::print("  step {} ({}){}\n", i + 1, step_kind_name(planned.steps[i].kind),
-                       i < planned.resume_at ? ": has run" : "");
-            for (const Statement& statement : planned.steps[i].statements) {
-                fmt::print("    {:>4}  {}\n", statement.line, without_literals(statement.sql));
-            }
-        }
+        print_steps(planned);
     }
     if (const auto tables = touched_tables(plan); !tables.empty()) {
         fmt::print("rows backed up: {}\n", fmt::join(tables, ", "));
@@ -55,16 +48,16 @@ void print_dry_run(const Plan& plan, const DeployRecord& record) {
 }
 
 void show(const Options& options, const DeployRecord& record, const Plan& plan) {
-    if (options.format == "json") {
+    if (options.common.format == "json") {
         std::cout << boost::json::serialize(to_json(record)) << '\n';
-    } else if (options.format == "markdown") {
+    } else if (options.common.format == "markdown") {
         std::cout << to_markdown(record);
     } else if (record.outcome == "planned") {
         print_dry_run(plan, record);
     } else {
         fmt::print("{}: {}\n", record.id, record.outcome);
     }
-    if (!record.error.empty() && options.format == "text") {
+    if (!record.error.empty() && options.common.format == "text") {
         fmt::print(stderr, "howdah deploy: {}\n", record.error);
         if (!record.hint.empty()) {
             fmt::print(stderr, "  {}\n", record.hint);
@@ -80,11 +73,11 @@ Result<int> run(Options& options) {
     config.migrate.allow_data_loss = options.deploy.allow_data_loss;
     Interrupt interrupt;
     const SignalWatch signals(interrupt);
-    Terminal terminal(options.quiet);
+    Terminal terminal(options.common.quiet);
     Deploy deploy(std::move(config), options.deploy, terminal, interrupt);
     TRY(const DeployRecord record, deploy.run());
     show(options, record, deploy.plan());
-    return record.outcome == "done" || record.outcome == "planned" ? 0 : 1;
+    return record.outcome == "done" || record.outcome == "planned" ? kFine : kFound;
 }
 
 }  // namespace
@@ -94,13 +87,7 @@ int run_deploy(int argc, char** argv) {
     CLI::App app{"backs up, lints, migrates, deploys, tests; goes back when something fails",
                  "howdah deploy"};
     app.footer(kExamples);
-    app.add_option("path", options.common.path, "migrations folder, or a project that holds one");
-    app.add_option("-d,--database", options.common.database,
-                   "URI or keywords as psql takes them; else PG* variables, else DATABASE_URL");
-    app.add_option("--tool", options.common.tool,
-                   "drizzle, drizzle-1, prisma, plain, dbmate, golang-migrate, goose or flyway");
-    app.add_option("--format", options.format, "text, json or markdown")
-        ->check(CLI::IsMember({"text", "json", "markdown"}));
+    declare_common(app, options.common);
     app.add_flag("--dry-run", options.deploy.dry_run, "plan and lint, change nothing");
     app.add_option("--approve", options.deploy.approved, "hash of a plan that may be risky");
     app.add_flag("--ignore-drift", options.deploy.ignore_drift,
@@ -110,14 +97,11 @@ int run_deploy(int argc, char** argv) {
     app.add_flag("--allow-data-loss", options.deploy.allow_data_loss,
                  "consent to a rollback that drops rows written since");
     app.add_option("--wait", options.wait_s, "seconds for another run to end; 60 unless told");
-    app.add_flag("-q,--quiet", options.quiet, "say nothing while running");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+    if (const auto ended = parse_arguments(app, argc, argv)) {
+        return *ended;
     }
     const Result<int> done = run(options);
-    return done ? *done : report_error("deploy", done.error());
+    return status_of("deploy", done);
 }
 
 }  // namespace howdah::cli

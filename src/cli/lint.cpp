@@ -1,19 +1,16 @@
 // howdah lint, howdah optimize-migrations.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
+#include "cli/judging.hpp"
 #include "cli/lint_modes.hpp"
 #include "cli/lint_select.hpp"
-#include "findings/render.hpp"
+#include "migrate/deploy/config.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/live.hpp"
 #include "migrate/lint/settings.hpp"
@@ -38,24 +35,14 @@ constexpr std::string_view kExamples =
     "run\n";
 
 struct Options {
+    JudgingOptions judging;
     std::vector<std::string> paths;
-    std::string format = "text";
     std::string config;
-    std::string fail_on;
     std::string since;
-    std::string baseline;
-    std::string write_baseline;
-    std::string explain;
     std::string transaction;
     std::vector<std::string> enable;
-    std::vector<std::string> disable;
     int postgres = 0;
-    unsigned threads = 0;
     bool changed = false;
-    bool watch = false;
-    bool verbose = false;
-    bool list_rules = false;
-    bool no_colour = false;
     bool trace = false;
     bool diff = false;
     bool fix = false;
@@ -64,80 +51,30 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
     app.add_option("PATH", options.paths, "migrations folder, project, or files of one folder");
-    app.add_option("--format", options.format, "text, json, sarif, github, gitlab, markdown");
     app.add_option("--config", options.config, "howdah.toml (found upwards otherwise)");
-    app.add_option("--fail-on", options.fail_on,
-                   "error, warning, info, high, medium, low or never (warning)");
     app.add_option("--since", options.since, "judge only files changed since this git revision");
     app.add_flag("--changed", options.changed, "judge only files that are not committed");
-    app.add_option("--baseline", options.baseline, "leave out the findings listed in this file");
-    app.add_option("--write-baseline", options.write_baseline, "write that file, and end");
-    app.add_option("--explain", options.explain, "what a rule says, and why");
-    app.add_flag("--list-rules", options.list_rules, "all rules, one a line");
     app.add_option("--transaction", options.transaction,
                    "how files run: auto, statement, file, query, all");
     app.add_option("--postgres", options.postgres, "major version of the server (15)");
     app.add_option("--enable", options.enable, "rules to switch on")->delimiter(',');
-    app.add_option("--disable", options.disable, "rules to switch off")->delimiter(',');
-    app.add_option("--threads", options.threads, "threads that read ahead (as many as cores)");
-    app.add_flag("--watch", options.watch, "again whenever a file changes");
-    app.add_flag("--trace", options.trace,
-                 "run them on a throw-away PostgreSQL and compare with the prediction");
+    declare_judging(app, options.judging);
     app.add_option(
         "--database", options.database,
         "look at this database too (with --trace: a database beside it is made for the run)");
+    app.add_flag("--trace", options.trace,
+                 "run them on a throw-away PostgreSQL and compare with the prediction");
     app.add_flag("--fix", options.fix, "write split, safe migration files");
     app.add_flag("--diff", options.diff, "show what --fix would write");
-    app.add_flag("--verbose", options.verbose, "why and fix with every finding");
-    app.add_flag("--no-colour,--no-color", options.no_colour, "no colours on a terminal");
     app.footer(std::string(kExamples));
-}
-
-int complain(const Error& error) {
-    fmt::print(stderr, "howdah lint: {}\n", error.message);
-    if (!error.hint.empty()) {
-        fmt::print(stderr, "  {}\n", error.hint);
-    }
-    const bool could_not_run =
-        error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
-    return could_not_run ? 3 : 2;
-}
-
-int explain_rule(const std::string& name) {
-    if (name == "all") {
-        fmt::print("{}", ml::explain_all());
-        return 0;
-    }
-    const ml::Rule* rule = ml::find_rule(name);
-    if (rule == nullptr) {
-        fmt::print(stderr, "howdah lint: there is no rule {}; --list-rules names them\n", name);
-        return 2;
-    }
-    fmt::print("{}", ml::explain(*rule));
-    return 0;
-}
-
-int list_rules() {
-    for (const ml::Rule* rule : ml::all_rules()) {
-        fmt::print("{:<44} {}\n", rule->name, rule->title);
-    }
-    return 0;
 }
 
 // The howdah.toml given, or the nearest one above the working folder; no file = defaults.
 Result<ml::Settings> load_settings(const std::string& given) {
-    fs::path path = given;
-    if (given.empty()) {
-        std::error_code ignored;
-        for (fs::path folder = fs::current_path();; folder = folder.parent_path()) {
-            path = folder / "howdah.toml";
-            if (fs::exists(path, ignored)) {
-                break;
-            }
-            if (!folder.has_relative_path()) {
-                return ml::Settings{};
-            }
-        }
+    const fs::path path =
+        given.empty() ? migrate::runner::find_project_config(fs::current_path()) : fs::path(given);
+    if (path.empty()) {
+        return ml::Settings{};
     }
     TRY(const std::string text, ml::read_whole(path));
     TRY(ml::Settings settings, ml::read_settings(text, path.string()));
@@ -147,49 +84,63 @@ Result<ml::Settings> load_settings(const std::string& given) {
     return settings;
 }
 
-Result<> apply_options(const Options& options, ml::Settings& settings) {
-    for (const std::string& name : options.enable) {
-        if (ml::find_rule(name) == nullptr) {
-            return fail(ErrorCode::kInvalidInput, "--enable: there is no rule " + name);
-        }
+// `howdah lint` itself, or `howdah optimize-migrations`.
+class Lint {
+  public:
+    Lint(std::string_view command, const Options& options);
+    int run() const { return run_judging(options_.judging, judging_); }
+
+  private:
+    struct Prepared {
+        ml::Settings settings;
+        ml::Project project;
+    };
+    Result<> apply_options(ml::Settings& settings) const;
+    Result<Prepared> prepare() const;
+    Result<int> once(findings::Format format) const;
+    std::size_t state() const;
+    void report(const ml::LintResult& result, findings::Format format) const;
+
+    const Options& options_;
+    Judging judging_;
+};
+
+Lint::Lint(std::string_view command, const Options& options) : options_(options) {
+    judging_.command = command;
+    for (const ml::Rule* rule : ml::all_rules()) {
+        judging_.rules.push_back({.name = std::string(rule->name),
+                                  .title = std::string(rule->title),
+                                  .help = std::string(rule->why) + " " + std::string(rule->fix),
+                                  .severity = rule->severity});
+    }
+    judging_.explain = [](const std::string& name) { return ml::explain(*ml::find_rule(name)); };
+    judging_.explain_all = ml::explain_all;
+    judging_.check = [this](findings::Format) {
+        ml::Settings settings;
+        return apply_options(settings);
+    };
+    judging_.once = [this](findings::Format format) { return once(format); };
+    judging_.state = [this] { return state(); };
+}
+
+Result<> Lint::apply_options(ml::Settings& settings) const {
+    const JudgingOptions& judging = options_.judging;
+    TRY_VOID(check_rule_names(judging_, "--enable", options_.enable));
+    TRY_VOID(check_rule_names(judging_, "--disable", judging.disable));
+    for (const std::string& name : options_.enable) {
         settings.lint.enabled.insert(name);
         settings.lint.disabled.erase(name);
     }
-    for (const std::string& name : options.disable) {
-        if (ml::find_rule(name) == nullptr) {
-            return fail(ErrorCode::kInvalidInput, "--disable: there is no rule " + name);
-        }
-        settings.lint.disabled.insert(name);
-    }
-    if (!options.transaction.empty() &&
-        !ml::scope_from_name(options.transaction, settings.lint.scope)) {
+    settings.lint.disabled.insert(judging.disable.begin(), judging.disable.end());
+    if (!options_.transaction.empty() &&
+        !ml::scope_from_name(options_.transaction, settings.lint.scope)) {
         return fail(ErrorCode::kInvalidInput,
                     "--transaction is auto, statement, file, query or all");
     }
-    settings.lint.postgres = options.postgres != 0 ? options.postgres : settings.lint.postgres;
-    settings.lint.threads = options.threads;
-    settings.fail_on = options.fail_on.empty() ? settings.fail_on : options.fail_on;
-    for (const std::string_view known :
-         {"error", "warning", "info", "high", "medium", "low", "never"}) {
-        if (settings.fail_on == known) {
-            return {};
-        }
-    }
-    return fail(ErrorCode::kInvalidInput,
-                "--fail-on is error, warning, info, high, medium, low or never");
-}
-
-bool fails(const Finding& finding, std::string_view fail_on) {
-    if (fail_on == "error" || fail_on == "warning" || fail_on == "info") {
-        const Severity least = fail_on == "error"     ? Severity::kError
-                               : fail_on == "warning" ? Severity::kWarning
-                                                      : Severity::kInfo;
-        return finding.severity >= least;
-    }
-    const Risk least = fail_on == "high"     ? Risk::kHigh
-                       : fail_on == "medium" ? Risk::kMedium
-                                             : Risk::kLow;
-    return fail_on != "never" && finding.risk >= least;
+    settings.lint.postgres = options_.postgres != 0 ? options_.postgres : settings.lint.postgres;
+    settings.lint.threads = judging.threads;
+    settings.fail_on = judging.fail_on.empty() ? settings.fail_on : judging.fail_on;
+    return check_fail_on(settings.fail_on);
 }
 
 std::vector<findings::LockedTransaction> ledger_of(const ml::FileVerdict& verdict) {
@@ -209,14 +160,7 @@ std::vector<findings::LockedTransaction> ledger_of(const ml::FileVerdict& verdic
     return transactions;
 }
 
-void print_report(const ml::LintResult& result, const Options& options, findings::Format format) {
-    std::vector<findings::RuleText> rules;
-    for (const ml::Rule* rule : ml::all_rules()) {
-        rules.push_back({.name = std::string(rule->name),
-                         .title = std::string(rule->title),
-                         .help = std::string(rule->why) + " " + std::string(rule->fix),
-                         .severity = rule->severity});
-    }
+void Lint::report(const ml::LintResult& result, findings::Format format) const {
     std::vector<findings::FileSummary> files;
     for (const ml::FileVerdict& verdict : result.files) {
         files.push_back({.file = verdict.file,
@@ -225,31 +169,21 @@ void print_report(const ml::LintResult& result, const Options& options, findings
                          .impacts = verdict.impacts,
                          .transactions = ledger_of(verdict)});
     }
-    const findings::Report report{.title = "Migration report",
-                                  .command = "howdah lint",
-                                  .findings = result.findings,
-                                  .rules = rules,
-                                  .files = files,
-                                  .files_read = result.files.size(),
-                                  .statements = result.statements,
-                                  .suppressed = result.suppressed};
-    const bool colour =
-        !options.no_colour && isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-    const std::string text =
-        findings::render(report, {.format = format, .colour = colour, .verbose = options.verbose});
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    print_report({.title = "Migration report",
+                  .command = "howdah lint",
+                  .findings = result.findings,
+                  .rules = judging_.rules,
+                  .files = files,
+                  .files_read = result.files.size(),
+                  .statements = result.statements,
+                  .suppressed = result.suppressed},
+                 format, options_.judging);
 }
 
-struct Prepared {
-    ml::Settings settings;
-    ml::Project project;
-};
-
-Result<Prepared> prepare(const Options& options) {
-    TRY(ml::Settings settings, load_settings(options.config));
-    TRY_VOID(apply_options(options, settings));
-    std::vector<std::string> paths = options.paths;
+Result<Lint::Prepared> Lint::prepare() const {
+    TRY(ml::Settings settings, load_settings(options_.config));
+    TRY_VOID(apply_options(settings));
+    std::vector<std::string> paths = options_.paths;
     if (paths.empty() && !settings.path.empty()) {
         paths.push_back(settings.path);
     }
@@ -259,28 +193,28 @@ Result<Prepared> prepare(const Options& options) {
             file.judged = file.judged && !matches(pattern, file.path);
         }
     }
-    if (options.changed || !options.since.empty()) {
-        TRY_VOID(select_changed(project, options.since));
+    if (options_.changed || !options_.since.empty()) {
+        TRY_VOID(select_changed(project, options_.since));
     }
     return Prepared{std::move(settings), std::move(project)};
 }
 
-Result<int> run_once(const Options& options, findings::Format format) {
-    TRY(Prepared prepared, prepare(options));
+Result<int> Lint::once(findings::Format format) const {
+    TRY(Prepared prepared, prepare());
     const auto read = [](const ml::MigrationFile& file) { return ml::read_whole(file.path); };
     ml::LintInput input{
         .project = prepared.project, .config = prepared.settings.lint, .read = read};
-    if (options.trace) {
-        return run_trace(input, {.database = options.database,
+    if (options_.trace) {
+        return run_trace(input, {.database = options_.database,
                                  .json = format == findings::Format::kJson,
-                                 .all = options.verbose});
+                                 .all = options_.judging.verbose});
     }
-    if (options.fix || options.diff) {
-        return run_fix(input, options.diff);
+    if (options_.fix || options_.diff) {
+        return run_fix(input, options_.diff);
     }
     std::optional<ml::LiveDatabase> live;
-    if (!options.database.empty()) {
-        TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options.database));
+    if (!options_.database.empty()) {
+        TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options_.database));
         live.emplace(std::move(connected));
         if (const std::string note = live->mark_pending(prepared.project); !note.empty()) {
             fmt::print(stderr, "howdah lint: {}\n", note);
@@ -291,29 +225,18 @@ Result<int> run_once(const Options& options, findings::Format format) {
     if (live) {
         TRY_VOID(live->judge(prepared.project, prepared.settings.lint, result));
     }
-    if (!options.write_baseline.empty()) {
-        TRY_VOID(write_baseline(options.write_baseline, result.findings));
-        return 0;
+    TRY(const bool written, apply_baselines(options_.judging, result.findings, result.suppressed));
+    if (written) {
+        return kFine;
     }
-    if (!options.baseline.empty()) {
-        TRY(const std::set<std::string> known, read_baseline(options.baseline));
-        result.suppressed += drop_known(result.findings, known);
-    }
-    print_report(result, options, format);
-    for (const Finding& finding : result.findings) {
-        if (fails(finding, prepared.settings.fail_on)) {
-            return 1;
-        }
-    }
-    return 0;
+    report(result, format);
+    return status_of_findings(result.findings, prepared.settings.fail_on);
 }
 
-volatile std::sig_atomic_t stop_watching = 0;
-
-// The newest change below the judged folder, as a number that differs when something did.
-std::size_t state_of(const Options& options) {
+// Names, sizes and times of the judged files.
+std::size_t Lint::state() const {
     std::size_t state = 0;
-    const auto prepared = prepare(options);
+    const auto prepared = prepare();
     if (!prepared) {
         return 0;
     }
@@ -325,49 +248,14 @@ std::size_t state_of(const Options& options) {
     return state + prepared->project.findings.size();
 }
 
-int watch(const Options& options, findings::Format format) {
-    std::signal(SIGINT, [](int) { stop_watching = 1; });
-    int status = 0;
-    for (std::size_t seen = 0; stop_watching == 0;) {
-        const std::size_t now = state_of(options);
-        if (now != seen) {
-            seen = now;
-            const auto result = run_once(options, format);
-            status = result ? *result : complain(result.error());
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    }
-    return status;
-}
-
-int run(const Options& options) {
-    if (!options.explain.empty()) {
-        return explain_rule(options.explain);
-    }
-    if (options.list_rules) {
-        return list_rules();
-    }
-    findings::Format format = findings::Format::kText;
-    if (!findings::format_from_name(options.format, format)) {
-        return complain({ErrorCode::kInvalidInput,
-                         "--format is text, json, sarif, github, gitlab or markdown"});
-    }
-    if (options.watch) {
-        return watch(options, format);
-    }
-    const auto status = run_once(options, format);
-    return status ? *status : complain(status.error());
-}
-
 int parse_and_run(int argc, char** argv, Options options) {
-    CLI::App app("Judges migrations before they run.", "howdah " + std::string(argv[0]));
+    const std::string command = argv[0];
+    CLI::App app("Judges migrations before they run.", "howdah " + command);
     declare(app, options);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+    if (const auto ended = parse_arguments(app, argc, argv)) {
+        return *ended;
     }
-    return run(options);
+    return Lint(command, options).run();
 }
 
 }  // namespace
@@ -379,7 +267,7 @@ int run_lint(int argc, char** argv) {
 // The Markdown report of the project's folder.
 int run_optimize_migrations(int argc, char** argv) {
     Options options;
-    options.format = "markdown";
+    options.judging.format = "markdown";
     return parse_and_run(argc, argv, options);
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "cli/exit_status.hpp"
 #include "migrate/lint/fix.hpp"
 #include "migrate/lint/scratch_server.hpp"
 #include "migrate/lint/trace.hpp"
@@ -61,21 +62,21 @@ Result<int> run_trace(const ml::LintInput& input, const TraceOptions& options) {
     }
     TRY(const ml::TraceResult result, ml::trace(input, conninfo));
     fmt::print("{}", options.json ? ml::trace_json(result) : ml::trace_text(result, options.all));
-    return result.differing > 0 || result.failed > 0 ? 1 : 0;
+    return result.differing > 0 || result.failed > 0 ? kFound : kFine;
 }
 
 Result<int> run_fix(const ml::LintInput& input, bool only_show) {
     TRY(const ml::FixPlan plan, ml::plan_fixes(input));
     if (plan.files.empty()) {
         fmt::print("nothing to split: every statement is safe as it stands, or has no safe form\n");
-        return 0;
+        return kFine;
     }
     fmt::print("{}", ml::show_plan(plan));
     if (!only_show) {
         TRY_VOID(ml::write_plan(plan));
         fmt::print("{} files written\n", plan.files.size());
     }
-    return 0;
+    return kFine;
 }
 
 }  // namespace howdah::cli

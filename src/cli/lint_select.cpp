@@ -5,10 +5,8 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-
-#include "findings/render.hpp"
+#include <set>
 
 namespace howdah::cli {
 namespace {
@@ -65,45 +63,6 @@ Result<> select_changed(migrate::lint::Project& project, const std::string& revi
         file.pending = file.judged;
     }
     return {};
-}
-
-Result<std::set<std::string>> read_baseline(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) {
-        return fail({ErrorCode::kNotFound, "", path + ": cannot be read",
-                     "write it with --write-baseline " + path});
-    }
-    std::set<std::string> known;
-    for (std::string line; std::getline(file, line);) {
-        known.insert(line.substr(0, line.find(' ')));
-    }
-    return known;
-}
-
-Result<> write_baseline(const std::string& path, const std::vector<Finding>& findings) {
-    std::ofstream file(path, std::ios::trunc);
-    const std::vector<std::string> prints = findings::fingerprints(findings);
-    for (std::size_t i = 0; i < findings.size(); ++i) {
-        file << prints[i] << ' ' << findings[i].rule << ' ' << findings[i].file << '\n';
-    }
-    file.flush();
-    if (!file) {
-        return fail(ErrorCode::kIo, path + ": cannot be written");
-    }
-    return {};
-}
-
-std::size_t drop_known(std::vector<Finding>& findings, const std::set<std::string>& baseline) {
-    const std::vector<std::string> prints = findings::fingerprints(findings);
-    std::vector<Finding> left;
-    for (std::size_t i = 0; i < findings.size(); ++i) {
-        if (!baseline.contains(prints[i])) {
-            left.push_back(std::move(findings[i]));
-        }
-    }
-    const std::size_t dropped = findings.size() - left.size();
-    findings = std::move(left);
-    return dropped;
 }
 
 bool matches(const std::string& pattern, const std::string& path) {

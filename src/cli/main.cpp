@@ -3,20 +3,9 @@
 #include <string_view>
 
 #include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
 
 namespace {
-
-void print_usage(std::FILE* out) {
-    std::fprintf(out,
-                 "usage: howdah COMMAND [OPTIONS]\n"
-                 "       howdah [-d] [-R] [-q] [-v] [-u USER] FILE.ini\n\ncommands:\n");
-    for (const auto& command : howdah::cli::commands()) {
-        std::fprintf(out, "  %-10.*s %.*s\n", static_cast<int>(command.name.size()),
-                     command.name.data(), static_cast<int>(command.summary.size()),
-                     command.summary.data());
-    }
-    std::fprintf(out, "\n`howdah COMMAND --help` says more.\n");
-}
 
 // Called under PgBouncer's name, or the way PgBouncer is: options first, or a file.
 bool is_pgbouncer_call(int argc, char** argv) {
@@ -27,26 +16,40 @@ bool is_pgbouncer_call(int argc, char** argv) {
     return first.starts_with("-") || first.ends_with(".ini");
 }
 
+// `howdah help`, `howdah help lint`.
+int help(int argc, char** argv) {
+    const howdah::cli::Command* command = argc > 2 ? howdah::cli::find_command(argv[2]) : nullptr;
+    if (argc > 2 && command == nullptr) {
+        std::fputs(howdah::cli::unknown_command(argv[2]).c_str(), stderr);
+        return howdah::cli::kWrongInput;
+    }
+    if (command == nullptr) {
+        std::fputs(howdah::cli::overview().c_str(), stdout);
+        return howdah::cli::kFine;
+    }
+    char option[] = "--help";
+    char* words[] = {argv[2], option, nullptr};
+    return command->run(2, words);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::string_view name = argc > 1 ? argv[1] : "";
-    if (name == "--help" || name == "-h" || name == "help") {
-        print_usage(stdout);
-        return 0;
-    }
-    if (name == "--version" || name == "-V") {
+    const std::string_view name = argc > 1 ? argv[1] : "help";
+    const bool pgbouncer = is_pgbouncer_call(argc, argv);
+    if (name == "--version" || name == "-V" || name == "version") {
         std::printf("howdah %s\n", HOWDAH_VERSION);
-        return 0;
+        return howdah::cli::kFine;
     }
-    for (const auto& command : howdah::cli::commands()) {
-        if (command.name == name) {
-            return command.run(argc - 1, argv + 1);
-        }
+    if (name == "--help" || name == "-h" || (name == "help" && !pgbouncer)) {
+        return help(argc, argv);
     }
-    if (is_pgbouncer_call(argc, argv)) {
+    if (const howdah::cli::Command* command = howdah::cli::find_command(name)) {
+        return command->run(argc - 1, argv + 1);
+    }
+    if (pgbouncer) {
         return howdah::cli::run_as_pgbouncer(argc, argv);
     }
-    print_usage(stderr);
-    return 2;
+    std::fputs(howdah::cli::unknown_command(name).c_str(), stderr);
+    return howdah::cli::kWrongInput;
 }

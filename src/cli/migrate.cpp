@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/runner_settings.hpp"
 #include "cli/terminal.hpp"
 #include "migrate/deploy/config.hpp"
@@ -33,11 +34,10 @@ Examples:
 
 Drizzle 0.x and 1.0, Prisma, dbmate, golang-migrate, goose, Flyway and plain folders of *.sql are
 told apart by their files; their own history tables are read and written. Settings: [migrate] in
-howdah.toml. Exit status: 0 done, 1 failed or refused, 2 wrong usage or input, 3 no connection.)";
+howdah.toml. Exit status: 0 done, 1 failed or refused, 2 wrong usage or input, 3 could not run.)";
 
 struct Options {
     CommonOptions common;
-    std::string format = "text";
     std::string record;
     std::string skipped;
     std::string transaction;
@@ -52,24 +52,12 @@ struct Options {
     bool dry_run = false;
     bool allow_data_loss = false;
     bool with_down = false;
-    bool quiet = false;
     std::string plan_hash;
     std::string applied, rolled_back, baseline, step_done, step_again;
 };
 
-void add_common(CLI::App& app, Options& options) {
-    app.add_option("path", options.common.path, "migrations folder, or a project that holds one");
-    app.add_option("-d,--database", options.common.database,
-                   "URI or keywords as psql takes them; else PG* variables, else DATABASE_URL");
-    app.add_option("--tool", options.common.tool,
-                   "drizzle, drizzle-1, prisma, plain, dbmate, golang-migrate, goose or flyway");
-    app.add_option("--format", options.format, "text, json or markdown")
-        ->check(CLI::IsMember({"text", "json", "markdown"}));
-    app.add_flag("-q,--quiet", options.quiet, "say nothing while running");
-}
-
 void add_running(CLI::App& app, Options& options) {
-    add_common(app, options);
+    declare_common(app, options.common);
     app.add_flag("--dry-run", options.dry_run, "show the plan, change nothing");
     app.add_option("--plan", options.plan_hash, "run only the plan with this hash");
     app.add_option("--to", options.to, "up: the last to run; down: the one that stays on top");
@@ -86,7 +74,7 @@ void add_running(CLI::App& app, Options& options) {
 }
 
 void add_repair(CLI::App& app, Options& options) {
-    add_common(app, options);
+    declare_common(app, options.common);
     app.add_option("--applied", options.applied, "all of this migration is there");
     app.add_option("--rolled-back", options.rolled_back, "nothing of this migration is there");
     app.add_option("--baseline", options.baseline, "this one and all before it are there");
@@ -239,14 +227,7 @@ void print_plan(const Plan& plan) {
     for (const PlannedMigration& planned : plan.migrations) {
         fmt::print("{} {}{}\n", planned.down ? "undo" : "run", planned.script->name,
                    planned.generated ? " (inverse made from its up script)" : "");
-        for (std::size_t i = 0; i < planned.steps.size(); ++i) {
-            const Step& step = planned.steps[i];
-            fmt::print("  step {} ({}){}\n", i + 1, step_kind_name(step.kind),
-                       i < planned.resume_at ? ": has run" : "");
-            for (const Statement& statement : step.statements) {
-                fmt::print("    {:>4}  {}\n", statement.line, without_literals(statement.sql));
-            }
-        }
+        print_steps(planned);
     }
     if (plan.migrations.empty()) {
         fmt::print("nothing to run\n");
@@ -267,9 +248,9 @@ Result<> write_record(const std::string& path, const RunRecord& record) {
 }
 
 int show_run(const RunRecord& record, const Options& options) {
-    if (options.format == "json") {
+    if (options.common.format == "json") {
         std::cout << json::serialize(to_json(record)) << '\n';
-    } else if (options.format == "markdown") {
+    } else if (options.common.format == "markdown") {
         std::cout << to_markdown(record);
     } else {
         std::size_t done = 0;
@@ -288,23 +269,23 @@ int show_run(const RunRecord& record, const Options& options) {
     const bool failed_checks =
         std::any_of(record.findings.begin(), record.findings.end(),
                     [](const Finding& finding) { return finding.severity == Severity::kError; });
-    return record.outcome == "done" && !failed_checks ? 0 : 1;
+    return record.outcome == "done" && !failed_checks ? kFine : kFound;
 }
 
 Result<int> run_runs(Options& options, bool down) {
     TRY(RunnerSettings settings, settings_of(options));
     Interrupt interrupt;
     const SignalWatch signals(interrupt);
-    Terminal terminal(options.quiet);
+    Terminal terminal(options.common.quiet);
     TRY(Runner runner, Runner::open(std::move(settings), terminal, interrupt));
     if (options.dry_run) {
         TRY(const Plan plan, down ? runner.down_plan() : runner.plan());
-        if (options.format == "json") {
+        if (options.common.format == "json") {
             std::cout << json::serialize(plan_json(plan)) << '\n';
         } else {
             print_plan(plan);
         }
-        return plan.blocked() ? 1 : 0;
+        return plan.blocked() ? kFound : kFine;
     }
     TRY(const RunRecord record, down ? runner.down() : runner.up());
     if (!options.record.empty()) {
@@ -316,18 +297,18 @@ Result<int> run_runs(Options& options, bool down) {
 Result<int> run_status(Options& options) {
     TRY(RunnerSettings settings, settings_of(options));
     Interrupt interrupt;
-    Terminal terminal(options.quiet);
+    Terminal terminal(options.common.quiet);
     TRY(Runner runner, Runner::open(std::move(settings), terminal, interrupt));
     TRY(const Status status, runner.status());
-    if (options.format == "json") {
+    if (options.common.format == "json") {
         std::cout << json::serialize(status_json(status)) << '\n';
     } else {
-        print_status(status, options.format == "markdown");
+        print_status(status, options.common.format == "markdown");
     }
     const bool problem = std::ranges::any_of(status.findings, [](const Finding& finding) {
         return finding.severity == Severity::kError;
     });
-    return problem ? 1 : 0;
+    return problem ? kFound : kFine;
 }
 
 Result<int> run_repair(Options& options) {
@@ -345,10 +326,10 @@ Result<int> run_repair(Options& options) {
         }
     }
     Interrupt interrupt;
-    Terminal terminal(options.quiet);
+    Terminal terminal(options.common.quiet);
     TRY(Runner runner, Runner::open(std::move(settings), terminal, interrupt));
     TRY(const std::vector<std::string> lines, runner.repair(repair));
-    if (options.format == "json") {
+    if (options.common.format == "json") {
         json::array array(lines.begin(), lines.end());
         std::cout << json::serialize(json::object{{"schema", "howdah.migrate-repair/1"},
                                                   {"lines", std::move(array)}})
@@ -356,7 +337,7 @@ Result<int> run_repair(Options& options) {
     } else {
         fmt::print("{}\n", fmt::join(lines, "\n"));
     }
-    return 0;
+    return kFine;
 }
 
 Result<int> run_new(Options& options) {
@@ -374,7 +355,7 @@ Result<int> run_new(Options& options) {
     for (const auto& path : written) {
         fmt::print("{}\n", path.string());
     }
-    return 0;
+    return kFine;
 }
 
 }  // namespace
@@ -391,7 +372,7 @@ int run_migrate(int argc, char** argv) {
     CLI::App& down = *app.add_subcommand("down", "undo the last migration, or more");
     CLI::App& repair = *app.add_subcommand("repair", "find and settle what a cut run left");
     CLI::App& create = *app.add_subcommand("new", "an empty migration, named as the tool does");
-    add_common(status, options);
+    declare_common(status, options.common);
     add_running(up, options);
     up.add_option("--skipped", options.skipped,
                   "Drizzle entries older than what has run: stop, run or ignore")
@@ -402,16 +383,13 @@ int run_migrate(int argc, char** argv) {
     down.add_flag("--allow-data-loss", options.allow_data_loss, "even where tables hold data");
     add_repair(repair, options);
     create.add_option("name", options.name, "in words")->required();
-    add_common(create, options);
+    declare_common(create, options.common);
     create.add_flag("--down", options.with_down, "with a down script");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+    if (const auto ended = parse_arguments(app, argc, argv)) {
+        return *ended;
     }
 
     Result<int> done = 0;
-    std::string command = "migrate";
     if (status.parsed()) {
         done = run_status(options);
     } else if (up.parsed() || down.parsed()) {
@@ -421,7 +399,7 @@ int run_migrate(int argc, char** argv) {
     } else {
         done = run_new(options);
     }
-    return done ? *done : report_error(command, done.error());
+    return status_of("migrate", done);
 }
 
 }  // namespace howdah::cli

@@ -39,7 +39,7 @@ Result<> check_pidfile(const std::string& path) {
     }
     const long pid = pid_in(path);
     if (pid <= 0 || ::kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH) {
-        return fail(ErrorCode::kRefused,
+        return fail(ErrorCode::kUnavailable,
                     fmt::format("pidfile '{}' exists, another instance running?", path));
     }
     log::info("stale pidfile, removing");

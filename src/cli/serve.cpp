@@ -9,11 +9,14 @@
 
 #include "base/log.hpp"
 #include "cli/commands.hpp"
+#include "cli/database.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/main_loop.hpp"
 #include "cli/observation.hpp"
 #include "cli/process.hpp"
 #include "cli/systemd.hpp"
 #include "cli/takeover.hpp"
+#include "cli/upstream_check.hpp"
 #include "config/config.hpp"
 #include "proxy/proxy.hpp"
 
@@ -22,6 +25,18 @@ namespace howdah::cli {
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr std::string_view kExamples =
+    "\nExamples:\n"
+    "  howdah serve --upstream postgres://app:secret@db.example.com/shop\n"
+    "  howdah serve --upstream postgres://app@db/shop --set listen_port=5433\n"
+    "  howdah serve howdah.toml\n"
+    "  howdah serve /etc/pgbouncer/pgbouncer.ini\n"
+    "\n"
+    "Applications then go to port 6432 with the user and password of --upstream (~/.pgpass and\n"
+    "PGPASSWORD count). psql -p 6432 ... howdah -c 'show help' is the console. Every option:\n"
+    "howdah config show. Exit status: 0 ended when told to, 2 wrong usage or input, 3 could not "
+    "run\n";
 
 struct ServeOptions {
     std::string file;
@@ -297,7 +312,7 @@ Result<> prepare_process(const config::Settings& settings, const ServeOptions& o
     TRY_VOID(start_log(settings, options));
     if (!options.reboot) {
         if (unix_socket_in_use(settings)) {
-            return fail(ErrorCode::kRefused, "unix socket is in use, cannot continue");
+            return fail(ErrorCode::kUnavailable, "unix socket is in use, cannot continue");
         }
         TRY_VOID(check_pidfile(settings.pidfile));
     }
@@ -313,25 +328,28 @@ Result<Takeover> begin_takeover(const config::Settings& settings, const ServeOpt
     return options.reboot ? Takeover::begin(settings) : Takeover();
 }
 
+// The log's last line, with what to do; the exit status.
+int give_up(const Error& error) {
+    log::fatal("{}{}", error.message, error.hint.empty() ? "" : ": " + error.hint);
+    return exit_status(error.code);
+}
+
 int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     auto main_loop = MainLoop::create();
     if (!main_loop) {
-        log::fatal("{}", main_loop.error().message);
-        return 3;
+        return give_up(main_loop.error());
     }
     proxy::Proxy proxy(config);
     Service service(proxy, **main_loop, options);
     InheritedSockets inherited = take_inherited_sockets();
     auto takeover = begin_takeover(config->settings, options);
     if (!takeover) {
-        log::fatal("{}", takeover.error().message);
-        return 3;
+        return give_up(takeover.error());
     }
     const std::vector<int>& taken = takeover->sockets();
     inherited.proxy.insert(inherited.proxy.end(), taken.begin(), taken.end());
     if (auto started = proxy.start(std::move(inherited.proxy)); !started) {
-        log::fatal("{}", started.error().message);
-        return 3;
+        return give_up(started.error());
     }
     const auto adopt = [&proxy](proxy::ClientState state, int fd) {
         proxy.adopt(std::move(state), fd);
@@ -342,34 +360,39 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     if (auto watched = service.observe(std::move(inherited.http)); !watched) {
         // The process that we took over from has that port until its last client leaves.
         if (!options.reboot) {
-            log::fatal("{}", watched.error().message);
-            return 3;
+            return give_up(watched.error());
         }
         log::error("{}: no metrics before the next restart", watched.error().message);
     }
     const std::string& pidfile = config->settings.pidfile;
     if (auto written = write_pidfile(pidfile, options.reboot); !written) {
-        log::fatal("{}", written.error().message);
-        return 3;
+        return give_up(written.error());
     }
     log::info("process up: howdah {}, {} loop{} on {}", HOWDAH_VERSION,
               proxy.shared().workers.size(), proxy.shared().workers.size() == 1 ? "" : "s",
               proxy.backend_name());
+    const UpstreamCheck upstream(options.upstream);
     service.run([&takeover] { takeover->stop(); });
     remove_pidfile(pidfile);
-    return 0;
+    return kFine;
 }
 
-int serve(const ServeOptions& options) {
+int serve(ServeOptions options) {
+    if (options.file.empty() || !options.upstream.empty()) {
+        auto upstream = upstream_from(options.upstream);
+        if (!upstream) {
+            return report_error("serve", upstream.error());
+        }
+        options.upstream = std::move(*upstream);
+    }
     config::LoadOutcome outcome = config::load(load_request(options));
     if (outcome.config != nullptr) {
         if (auto ready = prepare_process(outcome.config->settings, options); !ready) {
-            log::fatal("{}", ready.error().message);
-            return 2;
+            return give_up(ready.error());
         }
     }
     report(outcome.diagnostics);
-    return outcome.config == nullptr ? 2 : serve_config(outcome.config, options);
+    return outcome.config == nullptr ? kWrongInput : serve_config(outcome.config, options);
 }
 
 void add_process_options(CLI::App& app, ServeOptions& options) {
@@ -381,10 +404,8 @@ void add_process_options(CLI::App& app, ServeOptions& options) {
 }
 
 int parse_and_serve(CLI::App& app, int argc, char** argv, const ServeOptions& options) {
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+    if (const auto ended = parse_arguments(app, argc, argv)) {
+        return *ended;
     }
     return serve(options);
 }
@@ -393,15 +414,12 @@ int parse_and_serve(CLI::App& app, int argc, char** argv, const ServeOptions& op
 
 int run_serve(int argc, char** argv) {
     ServeOptions options;
-    CLI::App app(
-        "Pools, routes and watches connections to PostgreSQL.\n\n"
-        "  howdah serve --upstream postgres://user@db.example:5432/app\n"
-        "  howdah serve --config howdah.toml\n"
-        "  howdah serve pgbouncer.ini",
-        "howdah serve");
+    CLI::App app("Pools connections to PostgreSQL, and shows what they do.", "howdah serve");
+    app.footer(std::string(kExamples));
     app.add_option("file,--config", options.file, "howdah.toml or pgbouncer.ini");
     app.add_option("--upstream", options.upstream,
-                   "the PostgreSQL to front: a libpq URI or keyword string");
+                   "the PostgreSQL to front: a URI or keywords as psql takes them; without it and "
+                   "without a file, the PG* variables");
     app.add_option("--set", options.set, "NAME=VALUE, over what the file says; repeatable")
         ->allow_extra_args(false);
     add_process_options(app, options);

@@ -66,33 +66,13 @@ SignalWatch::~SignalWatch() {
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-int report_error(std::string_view command, const Error& error) {
-    fmt::print(stderr, "howdah {}: {}{}\n", command, error.message,
-               error.sqlstate.empty() ? "" : " (" + error.sqlstate + ")");
-    if (!error.hint.empty()) {
-        fmt::print(stderr, "  {}\n", error.hint);
-    }
-    switch (error.code) {
-        case ErrorCode::kInvalidInput:
-        case ErrorCode::kNotFound:
-            return 2;
-        case ErrorCode::kUnavailable:
-        case ErrorCode::kTimeout:
-        case ErrorCode::kIo:
-            return 3;
-        default:
-            return 1;
-    }
-}
-
-std::string database_from_environment() {
-    for (const char* name : {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT"}) {
-        if (std::getenv(name) != nullptr) {
-            return {};
-        }
-    }
-    const char* url = std::getenv("DATABASE_URL");
-    return url != nullptr ? url : "";
+bool colours_on(std::FILE* stream) {
+    const auto variable = [](const char* name) {
+        const char* value = std::getenv(name);
+        return std::string_view(value == nullptr ? "" : value);
+    };
+    return isatty(fileno(stream)) == 1 && variable("NO_COLOR").empty() &&
+           variable("TERM") != "dumb";
 }
 
 }  // namespace howdah::cli

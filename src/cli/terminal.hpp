@@ -1,14 +1,14 @@
-// What the migrate and deploy commands share with a person: lines on standard error, a progress
-// line where that is a terminal, Ctrl-C, exit statuses.
+// What the commands share with a person: lines on standard error, a progress line and colours where
+// that is a terminal, Ctrl-C.
 #pragma once
 
 #include <atomic>
+#include <cstdio>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
 
-#include "base/result.hpp"
 #include "migrate/runner/narrator.hpp"
 
 namespace howdah::cli {
@@ -39,10 +39,7 @@ class SignalWatch {
     std::thread thread_;
 };
 
-// Prints the error with its hint; returns 2 for wrong input, 3 where nothing could be run, 1 else.
-int report_error(std::string_view command, const Error& error);
-
-// "", or what the environment names where no PG* variable does: DATABASE_URL.
-std::string database_from_environment();
+// A terminal that may be painted: NO_COLOR is not set (no-color.org), TERM is not "dumb".
+[[nodiscard]] bool colours_on(std::FILE* stream);
 
 }  // namespace howdah::cli

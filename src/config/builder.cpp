@@ -160,7 +160,11 @@ void Builder::apply_user(const Entry& entry) {
         target.origin = entry.origin;
         return;
     }
-    if (entry.key == "password" && config_->pgbouncer) {
+    if (target.name.empty()) {  // --upstream knows this user's password, and nothing else of him
+        target.name = entry.name;
+        target.origin = entry.origin;
+    }
+    if (entry.key == "password" && entry.origin.kind == Origin::Kind::kFile && config_->pgbouncer) {
         return unknown(entry, "unrecognized user parameter: password", user_options());
     }
     apply_option(entry, target, user_options());

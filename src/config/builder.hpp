@@ -40,6 +40,8 @@ class Builder {
     void check_together();
     void check_listen();
     void check_tls();
+    void check_users();
+    void check_not_itself(const std::string& name, const DatabaseSettings& database);
     void check_protocols(const std::string& option, const std::string& value);
     void check_databases();
     void check_without_effect();

@@ -137,6 +137,7 @@ void Builder::check_together() {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
                fmt::format("query_event_ring must be a power of two, not {}", ring));
     }
+    check_users();
     for (const auto& network : settings.proxy_protocol_networks.names) {
         if (!parse_network(network)) {
             report(Severity::kError, origin_of("proxy_protocol_networks"),
@@ -198,6 +199,30 @@ void Builder::check_listen() {
     }
 }
 
+// The first thing that a new configuration lacks.
+void Builder::check_users() {
+    const Settings& settings = config_->settings;
+    const bool has_passwords = settings.auth_type == AuthType::kPlain ||
+                               settings.auth_type == AuthType::kMd5 ||
+                               settings.auth_type == AuthType::kScramSha256 ||
+                               settings.auth_type == AuthType::kScramSha256Plus;
+    const bool asks =
+        !settings.auth_user.empty() || (config_->autodb && config_->autodb->auth_user) ||
+        std::ranges::any_of(config_->databases,
+                            [](const auto& entry) { return entry.second.auth_user.has_value(); });
+    const bool reachable = !config_->databases.empty() || config_->autodb;
+    if (config_->pgbouncer || !has_passwords || asks || !reachable ||
+        !config_->userlist->all().empty()) {
+        return;
+    }
+    report(
+        Severity::kWarning, origin_of("auth_type"), "auth_type",
+        fmt::format("nobody can log in: auth_type {} needs passwords, and there is no user with "
+                    "one; give --upstream its password, or set auth_file, [users.NAME] password, "
+                    "or auth_user",
+                    format_value(settings.auth_type)));
+}
+
 void Builder::check_protocols(const std::string& option, const std::string& value) {
     static constexpr std::string_view kProtocols[] = {"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3",
                                                       "all",     "secure",  "legacy",  "default"};
@@ -241,13 +266,37 @@ void Builder::check_tls() {
     }
 }
 
+// A server that is howdah would ask itself for a server, and so on.
+void Builder::check_not_itself(const std::string& name, const DatabaseSettings& database) {
+    const Settings& settings = config_->settings;
+    for (const ServerAddress& server : database.addresses) {
+        const bool own = server.port == settings.listen_port &&
+                         std::ranges::any_of(settings.listen_addr.names, [&](const auto& listen) {
+                             return listen == server.host ||
+                                    (is_loopback(server.host) &&
+                                     (is_loopback(listen) || listen == "*" || listen == "0.0.0.0"));
+                         });
+        if (own) {
+            report(config_->pgbouncer ? Severity::kWarning : Severity::kError, database.origin,
+                   "port",
+                   fmt::format("database \"{}\" is at {}:{}, which is where howdah listens: give "
+                               "PostgreSQL's own port, or another listen_port ({})",
+                               name, server.host, server.port, database.origin.text()));
+        }
+    }
+}
+
 void Builder::check_databases() {
     const Settings& settings = config_->settings;
     if (config_->databases.empty() && !config_->autodb && diagnostics_.empty()) {
         report(Severity::kWarning, {}, "databases",
                "no databases are configured: only the console can be reached");
     }
+    if (config_->autodb) {
+        check_not_itself("*", *config_->autodb);
+    }
     for (const auto& [name, database] : config_->databases) {
+        check_not_itself(name, database);
         const int size = database.pool_size.value_or(settings.default_pool_size);
         if (database.min_pool_size && *database.min_pool_size > size) {
             report(Severity::kWarning, database.origin, "min_pool_size",

@@ -24,6 +24,14 @@ std::string environment_name(std::string_view option) {
     return name;
 }
 
+// Without a file there would be nobody who may ask what howdah sees.
+void show_to_own_user(std::vector<Entry>& entries) {
+    const auto user = std::ranges::find(entries, Scope::kUser, &Entry::scope);
+    if (user != entries.end()) {
+        entries.push_back({Scope::kGlobal, "", "stats_users", user->name, user->origin});
+    }
+}
+
 Parsed read_source(const LoadRequest& request) {
     Parsed parsed;
     if (request.file.ends_with(".toml")) {
@@ -33,6 +41,9 @@ Parsed read_source(const LoadRequest& request) {
     }
     if (request.upstream) {
         Parsed upstream = parse_upstream(*request.upstream);
+        if (request.file.empty()) {
+            show_to_own_user(upstream.entries);
+        }
         std::move(upstream.entries.begin(), upstream.entries.end(),
                   std::back_inserter(parsed.entries));
         std::move(upstream.diagnostics.begin(), upstream.diagnostics.end(),

@@ -332,10 +332,54 @@ TEST(Upstream, UriAndKeywords) {
     EXPECT_EQ(from("postgres://%2Frun%2Fpg/x")->autodb->host, "/run/pg");
 
     for (const char* bad :
-         {"postgres://h:x/db", "postgres://h?sslmod=require", "nonsense", "postgres://[::1/db",
-          "postgres://h/%zz", "host='open", "postgres://h:1,h2:2,h3:/x?port=1,2"}) {
-        EXPECT_EQ(load({.upstream = bad, .environment = empty_environment}).config, nullptr) << bad;
+         {"postgres://h:x/db", "postgres://ann:sec/ret@h/db", "postgres://h?sslmod=require",
+          "nonsense", "postgres://[::1/db", "postgres://h/%zz", "host='open",
+          "postgres://h:1,h2:2,h3:/x?port=1,2"}) {
+        const auto outcome = load({.upstream = bad, .environment = empty_environment});
+        EXPECT_EQ(outcome.config, nullptr) << bad;
+        EXPECT_EQ(all_texts(outcome).find("sec"), std::string::npos) << all_texts(outcome);
     }
+}
+
+TEST(Upstream, ItsUserLogsInWithItsPassword) {
+    const auto outcome =
+        load({.upstream = "postgres://ann:secret@h/shop", .environment = empty_environment});
+    ASSERT_NE(outcome.config, nullptr) << all_texts(outcome);
+    EXPECT_TRUE(outcome.diagnostics.empty()) << all_texts(outcome);
+    EXPECT_EQ(outcome.config->users.at("ann").name, "ann");
+    EXPECT_TRUE(outcome.config->userlist->all().contains("ann"));
+    EXPECT_EQ(outcome.config->settings.stats_users.names, std::vector<std::string>{"ann"});
+
+    const auto nobody = load({.upstream = "postgres://ann@h", .environment = empty_environment});
+    ASSERT_NE(nobody.config, nullptr);
+    EXPECT_CONTAINS(all_texts(nobody),
+                    "nobody can log in: auth_type scram-sha-256 needs passwords");
+    for (const auto& [option, value] :
+         {std::pair{"auth_type", "trust"}, std::pair{"auth_user", "pooler"}}) {
+        const auto open = load({.upstream = "postgres://ann@h",
+                                .overrides = {{option, value}},
+                                .environment = empty_environment});
+        EXPECT_TRUE(open.diagnostics.empty()) << option << ": " << all_texts(open);
+    }
+}
+
+TEST(Upstream, IsNotHowdahItself) {
+    const auto outcome = [](std::string upstream) {
+        return load({.upstream = std::move(upstream), .environment = empty_environment});
+    };
+    for (const char* own : {"postgres://u:p@127.0.0.1:6432/x", "postgres://u:p@localhost:6432"}) {
+        EXPECT_EQ(outcome(own).config, nullptr) << own;
+        EXPECT_CONTAINS(all_texts(outcome(own)), "which is where howdah listens");
+    }
+    for (const char* other : {"postgres://u:p@127.0.0.1/x", "postgres://u:p@db:6432/x"}) {
+        EXPECT_NE(outcome(other).config, nullptr) << all_texts(outcome(other));
+    }
+}
+
+TEST(Toml, TablesOfOtherCommandsAreTheirs) {
+    good("h.toml", "[databases.shop]\nhost = 'x'\n[lint]\npath = 'a'\n[migrate]\n[deploy]\n");
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", "[lnit]\npath = 'a'\n")),
+                    "did you mean \"lint\"?");
 }
 
 TEST(Set, ChangesACopy) {

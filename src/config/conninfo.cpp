@@ -116,6 +116,11 @@ Result<> parse_authority(std::string_view text, std::vector<KeyValue>& pairs) {
             has_port = has_port || colon + 1 < part.size();
             port = colon + 1 < part.size() ? part.substr(colon + 1) : port;
             part = part.substr(0, colon);
+            // Without the text: it is a piece of the password when that holds a slash.
+            if (int number = 0; !parse_value(port, number)) {
+                return bad(
+                    "a port is no number; in a password, write / as %2F, @ as %40, : as %3A");
+            }
         }
         TRY(const std::string host,
             percent_decoded(bracket > 0 ? part.substr(1, bracket - 1) : part));
@@ -245,12 +250,16 @@ Parsed parse_upstream(std::string_view text) {
         return parsed;
     }
     std::string dbname;
+    std::string user;
+    std::string password;
     parsed.entries.push_back({Scope::kDatabase, "*", "", "", origin});
     for (auto& [key, value] : *pairs) {
         if (key == "dbname") {
             dbname = value;
         } else if (contains(kTaken, key)) {
             parsed.entries.push_back({Scope::kDatabase, "*", key, value, origin});
+            user = key == "user" ? value : user;
+            password = key == "password" ? value : password;
         } else if (contains(kDropped, key)) {
             parsed.diagnostics.push_back(
                 diagnose(Diagnostic::Severity::kWarning, origin, key,
@@ -267,6 +276,10 @@ Parsed parse_upstream(std::string_view text) {
         }
         parsed.entries.insert(parsed.entries.end(), entries.begin(), entries.end());
         parsed.entries.push_back({Scope::kDatabase, dbname, "dbname", dbname, origin});
+    }
+    if (!user.empty() &&
+        !password.empty()) {  // clients log in with what they logged in with before
+        parsed.entries.push_back({Scope::kUser, user, "password", password, origin});
     }
     return parsed;
 }

@@ -69,10 +69,16 @@ howdah reads a TOML file, PgBouncer's ini file as it is, or no file at all:
 ```sh
 howdah serve --config howdah.toml
 howdah serve pgbouncer.ini
-howdah serve --upstream postgres://app@db.example.com/shop
+howdah serve --upstream postgres://app:secret@db.example.com/shop
+howdah serve                         # what PGHOST, PGUSER and the others say
 ```
 
-`howdah config check FILE` names file, line, key and the nearest valid key of every mistake;
+`--upstream` is completed as psql would: by the `PG*` variables, the service file and `~/.pgpass`. Its
+user can log in with its password, and may look at the console (`stats_users`) where no file says who
+may.
+
+`howdah config check FILE` names file, line, key and the nearest valid key of every mistake, in a
+howdah.toml also in `[lint]`, `[migrate]` and `[deploy]`, which those commands read;
 `howdah config show --config FILE` prints the effective values and where each came from. A later
 source wins: defaults, the file or `--upstream`, the environment (`HOWDAH_` and the option's name in
 capitals, `HOWDAH_POOL_MODE=session`), the command line. A wrong configuration never starts, and

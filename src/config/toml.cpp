@@ -1,5 +1,5 @@
 // howdah.toml: [proxy] option = value, [databases.NAME], [users.NAME], [peers.N]; hba = [..] with
-// lines of pg_hba.conf.
+// lines of pg_hba.conf. [lint], [migrate] and [deploy] are those commands' own.
 //
 // Strings may hold ${NAME} of the environment ($${ writes it literally); key_file = "path" takes a
 // secret from a file.
@@ -16,7 +16,13 @@
 namespace howdah::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"proxy", "databases", "users", "peers", "hba"};
+constexpr std::string_view kTables[] = {"proxy", "databases", "users",   "peers",
+                                        "hba",   "lint",      "migrate", "deploy"};
+
+// Tables of the same file that other commands read.
+bool is_of_others(std::string_view key) {
+    return key == "lint" || key == "migrate" || key == "deploy";
+}
 
 class TomlReader {
   public:
@@ -59,6 +65,8 @@ class TomlReader {
                 named(*node.as_table(), Scope::kUser, key);
             } else if (key == "peers" && node.is_table()) {
                 named(*node.as_table(), Scope::kPeer, key);
+            } else if (is_of_others(key) && node.is_table()) {
+                continue;
             } else if (!node.is_table() && !node.is_array_of_tables() &&
                        find_option(global_options(), key) != nullptr) {
                 value(Scope::kGlobal, "", key, node);

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace howdah::config {
 namespace {
@@ -261,30 +260,6 @@ std::string Origin::text() const {
             break;
     }
     return "default";
-}
-
-std::string nearest(std::string_view wrong, std::span<const std::string_view> names) {
-    std::string_view best;
-    std::size_t best_distance = std::max<std::size_t>(2, wrong.size() / 3) + 1;
-    std::vector<std::size_t> row;
-    for (const std::string_view name : names) {
-        row.resize(name.size() + 1);
-        std::iota(row.begin(), row.end(), std::size_t{0});
-        for (std::size_t i = 0; i < wrong.size(); ++i) {
-            std::size_t diagonal = row[0];
-            row[0] = i + 1;
-            for (std::size_t k = 0; k < name.size(); ++k) {
-                const std::size_t replace = diagonal + (lower(wrong[i]) == name[k] ? 0 : 1);
-                diagonal = row[k + 1];
-                row[k + 1] = std::min({replace, row[k] + 1, row[k + 1] + 1});
-            }
-        }
-        if (row.back() < best_distance) {
-            best_distance = row.back();
-            best = name;
-        }
-    }
-    return std::string(best);
 }
 
 std::string_view trimmed(std::string_view text) {

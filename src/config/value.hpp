@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/nearest.hpp"
 #include "base/result.hpp"
 #include "config/settings.hpp"
 
@@ -126,9 +127,6 @@ struct TypeName<NameList> {
 };
 template <typename T>
 struct TypeName<std::optional<T>> : TypeName<T> {};
-
-// The name nearest to `wrong` by edit distance; empty when none is near.
-[[nodiscard]] std::string nearest(std::string_view wrong, std::span<const std::string_view> names);
 
 [[nodiscard]] std::string_view trimmed(std::string_view text);
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);

@@ -55,7 +55,7 @@ Result<> read_into(const fs::path& path, std::vector<InputFile>& files,
     }
     std::ifstream stream(path, std::ios::binary);
     if (!stream) {
-        return fail(ErrorCode::kIo, path.string() + ": cannot be read");
+        return fail(ErrorCode::kInvalidInput, path.string() + ": cannot be read");
     }
     std::string text{std::istreambuf_iterator<char>(stream), {}};
     if (text.substr(0, kBinaryProbe).find('\0') != std::string::npos) {
@@ -112,7 +112,7 @@ Result<> walk(const fs::path& folder, std::vector<InputFile>& files,
     fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied,
                                         error);
     if (error) {
-        return fail(ErrorCode::kIo, folder.string() + ": " + error.message());
+        return fail(ErrorCode::kInvalidInput, folder.string() + ": " + error.message());
     }
     std::vector<fs::path> found;
     for (const fs::recursive_directory_iterator end; at != end; at.increment(error)) {

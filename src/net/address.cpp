@@ -197,6 +197,25 @@ Result<> clear_unix(const Address& address) {
     return {};
 }
 
+// About the errors of bind() that beginners meet.
+std::string what_to_do(int error, const Address& address) {
+    switch (error) {
+        case EADDRINUSE:
+            return address.is_unix()
+                       ? ""
+                       : fmt::format(
+                             "another process listens there (ss -ltnp 'sport = :{0}' names "
+                             "it): stop it, or choose another port than {0}",
+                             address.port());
+        case EADDRNOTAVAIL:
+            return "no network interface of this machine has that address";
+        case EACCES:
+            return "this user may not listen there";
+        default:
+            return "";
+    }
+}
+
 }  // namespace
 
 Result<int> listen_on(const Address& address, const ListenOptions& options) {
@@ -219,8 +238,11 @@ Result<int> listen_on(const Address& address, const ListenOptions& options) {
         }
     }
     if (::bind(fd, address.data(), address.size()) != 0 || ::listen(fd, options.backlog) != 0) {
-        auto error = fail(ErrorCode::kIo, fmt::format("could not listen on {}: {}",
-                                                      address.to_string(), std::strerror(errno)));
+        const int why = errno;
+        auto error = fail(Error(
+            ErrorCode::kIo, "",
+            fmt::format("could not listen on {}: {}", address.to_string(), std::strerror(why)),
+            what_to_do(why, address)));
         ::close(fd);
         return error;
     }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "pg/conninfo.hpp"
 #include "pg/libpq.hpp"
 
 namespace howdah::pg {
@@ -188,6 +189,7 @@ Result<> finish_connecting(PGconn* conn, const Deadline& deadline) {
 
 Result<Connection> Connection::connect(const Target& target) {
     TRY_VOID(load_libpq());
+    TRY_VOID(check_conninfo(target.conninfo));
     const char* const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
                                     nullptr};
     const char* const values[] = {target.conninfo.c_str(), target.application_name.c_str(), "UTF8",
@@ -516,64 +518,6 @@ std::string quoted_literal(std::string_view value) {
         quoted.append(c == '\'' || c == '\\' ? 2 : 1, c);
     }
     return quoted += '\'';
-}
-
-Result<std::vector<std::pair<std::string, std::string>>> as_environment(
-    const std::string& conninfo) {
-    std::vector<std::pair<std::string, std::string>> variables;
-    const bool keywords =
-        conninfo.find('=') != std::string::npos || conninfo.find("://") != std::string::npos;
-    if (!keywords) {
-        if (!conninfo.empty()) {
-            variables.emplace_back("PGDATABASE", conninfo);
-        }
-        return variables;
-    }
-    TRY_VOID(load_libpq());
-    char* message = nullptr;
-    PQconninfoOption* options = libpq().PQconninfoParse(conninfo.c_str(), &message);
-    if (options == nullptr) {
-        const std::string why = trimmed(message);
-        libpq().PQfreemem(message);
-        return fail(ErrorCode::kInvalidInput, "connection: " + why);
-    }
-    for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
-        if (option->val != nullptr && option->envvar != nullptr) {
-            variables.emplace_back(option->envvar, option->val);
-        }
-    }
-    libpq().PQconninfoFree(options);
-    return variables;
-}
-
-std::string without_password(std::string_view conninfo) {
-    std::string text(conninfo);
-    if (const std::size_t scheme = text.find("://"); scheme != std::string::npos) {
-        const std::size_t host = text.find('@', scheme + 3);
-        const std::size_t colon = text.find(':', scheme + 3);
-        if (host != std::string::npos && colon < host) {
-            text.replace(colon + 1, host - colon - 1, "***");
-        }
-    }
-    for (std::size_t at = text.find("password"); at != std::string::npos;
-         at = text.find("password", at + 1)) {
-        const std::size_t equals = text.find_first_not_of(' ', at + 8);
-        if (equals == std::string::npos || text[equals] != '=') {
-            continue;
-        }
-        const std::size_t value = text.find_first_not_of(' ', equals + 1);
-        if (value == std::string::npos) {
-            break;
-        }
-        const bool quoted = text[value] == '\'';
-        std::size_t end = value + (quoted ? 1 : 0);
-        while (end < text.size() &&
-               (quoted ? text[end] != '\'' : text[end] != ' ' && text[end] != '&')) {
-            end += text[end] == '\\' ? 2 : 1;
-        }
-        text.replace(value, std::min(end + (quoted ? 1 : 0), text.size()) - value, "***");
-    }
-    return text;
 }
 
 }  // namespace howdah::pg

@@ -71,24 +71,24 @@ Result<> Proxy::listen_tcp(const std::string& host) {
     net::ListenOptions options;
     options.backlog = config->settings.listen_backlog;
     options.reuse_port = config->settings.so_reuseport;
-    Error last(ErrorCode::kIo, "");
-    std::size_t opened = 0;
+    std::vector<Error> failures;
     for (const net::Address& address : addresses) {
         auto fd = net::listen_on(address, options);
         if (!fd) {
-            last = std::move(fd).error();
-            log::warning("{}", last.message);
+            failures.push_back(std::move(fd).error());
             continue;
         }
-        ++opened;
         net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
         net::apply_tcp_options(*fd, tcp_options(config->settings));  // the accepted inherit them
         listeners_.push_back({*fd, false});
         listening_on_.push_back(address.to_string());
         log::info("listening on {}", address.to_string());
     }
-    if (opened == 0) {
-        return fail(std::move(last));
+    if (!failures.empty() && failures.size() == addresses.size()) {
+        return fail(std::move(failures.front()));
+    }
+    for (const Error& failure : failures) {
+        log::warning("{}", failure.message);
     }
     return {};
 }

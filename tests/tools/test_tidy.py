@@ -1,8 +1,11 @@
 """tools/tidy.py: the tree is clean, and each rule catches what it is for."""
 
+import re
+
 import pytest
 
 from tools import cpp_text, tidy
+from tools.shell import ROOT
 
 CMAKE = {"src/pool/CMakeLists.txt": "howdah_module(pool DEPS base wire)\n",
          "src/wire/CMakeLists.txt": "howdah_module(wire DEPS base)\n",
@@ -131,3 +134,11 @@ def test_paths_in_the_prose_exist():
     files = {"ARCHITECTURE.md": "see `tools/tidy.py` and\n`src/no_such/x.hpp`\n"}
     found = tidy.check_paths(files)
     assert [(p.line, p.message) for p in found] == [(2, "src/no_such/x.hpp does not exist")]
+
+
+def test_the_table_of_modules_is_the_tree():
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert {name for _, name in rows} == {p.parent.name for p in ROOT.glob("src/*/CMakeLists.txt")}
+    assert [int(level) for level, _ in rows] == sorted(tidy.LEVEL[name] for _, name in rows)
+    for level, name in rows:
+        assert tidy.LEVEL[name] == int(level), name

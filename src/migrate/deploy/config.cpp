@@ -8,6 +8,8 @@
 #include <map>
 #include <utility>
 
+#include "base/nearest.hpp"
+
 namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
 namespace {
@@ -17,14 +19,18 @@ std::unexpected<Error> refuse(const fs::path& file, const toml::node& node, std:
                 fmt::format("{}:{}: {}", file.string(), node.source().begin.line, message));
 }
 
-using Read = std::function<bool(const toml::node&)>;
+// Takes a node's value; "" when it is one, else what is expected.
+using Read = std::function<std::string(const toml::node&)>;
 using Keys = std::map<std::string_view, Read>;
+
+std::string unless(bool good, std::string_view expected) {
+    return good ? "" : std::string(expected);
+}
 
 Read text(std::string& into) {
     return [&into](const toml::node& node) {
-        const auto value = node.value<std::string>();
-        into = value.value_or("");
-        return value.has_value() && node.is_string();
+        into = node.value<std::string>().value_or("");
+        return unless(node.is_string(), "a text");
     };
 }
 
@@ -33,35 +39,36 @@ Read integer(T& into, std::int64_t least) {
     return [&into, least](const toml::node& node) {
         const auto value = node.value<std::int64_t>();
         into = static_cast<T>(value.value_or(0));
-        return node.is_integer() && *value >= least && *value <= 1'000'000'000;
+        return unless(node.is_integer() && *value >= least && *value <= 1'000'000'000,
+                      fmt::format("a whole number, {} or more", least));
     };
 }
 
 Read number(double& into) {
     return [&into](const toml::node& node) {
         into = node.value<double>().value_or(0);
-        return node.is_number() && into >= 0;
+        return unless(node.is_number() && into >= 0, "a number, 0 or more");
     };
 }
 
 Read boolean(bool& into) {
     return [&into](const toml::node& node) {
         into = node.value<bool>().value_or(false);
-        return node.is_boolean();
+        return unless(node.is_boolean(), "true or false");
     };
 }
 
 Read milliseconds(pg::Milliseconds& into) {
     return [&into](const toml::node& node) {
         into = pg::Milliseconds(node.value<std::int64_t>().value_or(0));
-        return node.is_integer() && into.count() >= 0;
+        return unless(node.is_integer() && into.count() >= 0, "whole milliseconds, 0 or more");
     };
 }
 
 Read path(fs::path& into, const fs::path& base) {
     return [&into, base](const toml::node& node) {
         into = base / node.value<std::string>().value_or("");
-        return node.is_string();
+        return unless(node.is_string(), "a path");
     };
 }
 
@@ -69,29 +76,44 @@ template <typename T>
 Read choice(T& into, std::vector<std::pair<std::string_view, T>> names) {
     return [&into, names = std::move(names)](const toml::node& node) {
         const std::string value = node.value<std::string>().value_or("");
+        std::string all;
         for (const auto& [name, meaning] : names) {
             if (name == value) {
                 into = meaning;
-                return true;
+                return std::string();
             }
+            all += fmt::format("{}\"{}\"", all.empty() ? "" : ", ", name);
         }
-        return false;
+        return "one of " + all;
     };
 }
 
+// Every mistake, one a line.
 Result<> read_table(const fs::path& file, const toml::table& table, const Keys& keys,
                     std::string_view where) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, read] : keys) {
+        names.push_back(name);
+    }
+    std::map<std::uint32_t, std::string> wrong;  // by line: toml++ sorts keys
     for (const auto& [key, node] : table) {
         const auto known = keys.find(key.str());
+        std::string& message = wrong[node.source().begin.line];
         if (known == keys.end()) {
-            return refuse(file, node, fmt::format("[{}] has no key '{}'", where, key.str()));
-        }
-        if (!known->second(node)) {
-            return refuse(file, node,
-                          fmt::format("[{}] {}: not a value it can have", where, key.str()));
+            message = fmt::format("[{}] has no key '{}'{}", where, key.str(),
+                                  did_you_mean(key.str(), names));
+        } else if (const std::string expected = known->second(node); !expected.empty()) {
+            message = fmt::format("[{}] {} is {}", where, key.str(), expected);
         }
     }
-    return {};
+    std::string messages;
+    for (const auto& [line, message] : wrong) {
+        if (!message.empty()) {
+            messages += fmt::format("{}{}:{}: {}", messages.empty() ? "" : "\n", file.string(),
+                                    line, message);
+        }
+    }
+    return messages.empty() ? Result<>() : fail(ErrorCode::kInvalidInput, std::move(messages));
 }
 
 Keys migrate_keys(RunnerSettings& settings, const fs::path& base) {
@@ -103,7 +125,7 @@ Keys migrate_keys(RunnerSettings& settings, const fs::path& base) {
          [&settings](const toml::node& node) {
              const auto tool = tool_from_name(node.value<std::string>().value_or(""));
              settings.tool = tool ? std::optional(*tool) : std::nullopt;
-             return tool.has_value();
+             return tool ? std::string() : "a tool: " + tool.error().message;
          }},
         {"table_schema", text(settings.names.schema)},
         {"table", text(settings.names.table)},
@@ -161,7 +183,10 @@ Keys deploy_keys(DeployConfig& deploy, const fs::path& base) {
                                           {"never", SchemaRollback::kNever}})},
         {"records", path(deploy.records, base)},
         {"command_timeout_s", integer(deploy.command_timeout_s, 1)},
-        {"smoke", [](const toml::node& node) { return node.is_array_of_tables(); }},
+        {"smoke",
+         [](const toml::node& node) {
+             return unless(node.is_array_of_tables(), "tables: [[deploy.smoke]]");
+         }},
     };
 }
 
@@ -215,13 +240,18 @@ Result<> read_project_config(const fs::path& file, ProjectConfig& config) {
     }
     config.file = file;
     const fs::path base = file.parent_path();
+    Result<> done;
     if (const toml::table* table = parsed["migrate"].as_table()) {
-        TRY_VOID(read_table(file, *table, migrate_keys(config.migrate, base), "migrate"));
+        done = read_table(file, *table, migrate_keys(config.migrate, base), "migrate");
     }
     if (const toml::table* table = parsed["deploy"].as_table()) {
-        TRY_VOID(read_deploy(file, *table, config.deploy));
+        auto deploy = read_deploy(file, *table, config.deploy);
+        if (!deploy && !done) {
+            deploy.error().message = done.error().message + "\n" + deploy.error().message;
+        }
+        done = deploy ? std::move(done) : std::move(deploy);
     }
-    return {};
+    return done;
 }
 
 fs::path find_project_config(const fs::path& from) {

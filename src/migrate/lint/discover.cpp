@@ -173,7 +173,7 @@ Result<std::string> read_whole(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
-        return fail(ErrorCode::kIo, fmt::format("{}: cannot be read", path.string()));
+        return fail(ErrorCode::kInvalidInput, fmt::format("{}: cannot be read", path.string()));
     }
     return std::move(text).str();
 }

@@ -6,20 +6,46 @@
 #include <algorithm>
 #include <array>
 
+#include "base/fail_on.hpp"
+#include "base/nearest.hpp"
+
 namespace howdah::migrate::lint {
 namespace {
+
+constexpr std::string_view kKeys[] = {"path",           "postgres", "transaction", "lock_timeout",
+                                      "require_reason", "fail_on",  "enable",      "disable",
+                                      "ignore_paths",   "severity"};
+
+// "there is no rule X; did you mean Y?"
+std::string no_rule(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Rule* rule : all_rules()) {
+        names.push_back(rule->name);
+    }
+    return fmt::format("there is no rule {}{}", name, did_you_mean(name, names));
+}
 
 class Reader {
   public:
     Reader(std::string_view file, Settings& settings) : file_(file), settings_(settings) {}
 
+    // Every mistake, one a line.
     Result<> read(const toml::table& table) {
+        std::vector<std::pair<std::uint32_t, std::string>> wrong;
         for (const auto& [key, node] : table) {
             if (auto read = read_key(key.str(), node); !read) {
-                return read;
+                wrong.emplace_back(node.source().begin.line, read.error().message);
             }
         }
-        return {};
+        if (wrong.empty()) {
+            return {};
+        }
+        std::ranges::sort(wrong);  // toml++ sorts keys
+        std::string messages;
+        for (const auto& [line, message] : wrong) {
+            messages += (messages.empty() ? "" : "\n") + message;
+        }
+        return fail(ErrorCode::kInvalidInput, std::move(messages));
     }
 
   private:
@@ -45,21 +71,30 @@ class Reader {
             return {};
         }
         if (key == "require_reason") {
-            lint.require_reason = node.value_or(false);
-            return {};
+            const auto flag = node.value_exact<bool>();
+            lint.require_reason = flag.value_or(false);
+            return flag ? Result<>() : wrong(node, "require_reason is true or false");
+        }
+        if (std::ranges::find(kKeys, key) == std::end(kKeys)) {
+            return wrong(node,
+                         fmt::format("[lint] has no key {}{}", key, did_you_mean(key, kKeys)));
         }
         const auto text = node.value<std::string>();
         if (!text) {
-            return wrong(node, fmt::format("[lint] knows no key {}, or it is no text", key));
+            return wrong(node, fmt::format("{} is a text", key));
         }
         if (key == "path") {
             settings_.path = *text;
         } else if (key == "fail_on") {
             settings_.fail_on = *text;
+            if (!is_fail_on(*text)) {
+                return wrong(node, fmt::format("fail_on is {}", kFailOnWords));
+            }
         } else if (key == "lock_timeout") {
             lint.lock_timeout_by_runner = *text == "runner";
-        } else if (key != "transaction") {
-            return wrong(node, fmt::format("[lint] knows no key {}", key));
+            if (*text != "runner") {
+                return wrong(node, "lock_timeout is \"runner\", or not there");
+            }
         } else if (!scope_from_name(*text, lint.scope)) {
             return wrong(node, "transaction is auto, statement, file, query or all");
         }
@@ -81,7 +116,7 @@ class Reader {
                 continue;
             }
             if (find_rule(*name) == nullptr) {
-                return wrong(item, fmt::format("there is no rule {}", *name));
+                return wrong(item, no_rule(*name));
             }
             (key == "enable" ? settings_.lint.enabled : settings_.lint.disabled).insert(*name);
         }
@@ -96,7 +131,7 @@ class Reader {
         for (const auto& [rule, value] : *table) {
             const std::string name(rule.str());
             if (find_rule(name) == nullptr) {
-                return wrong(value, fmt::format("there is no rule {}", name));
+                return wrong(value, no_rule(name));
             }
             if (!set_severity(settings_.lint, name, value.value_or(std::string()))) {
                 return wrong(value, "a severity is error, warning, info or off");
