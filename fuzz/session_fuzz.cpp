@@ -403,6 +403,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 1 || size > 4096) {
         return 0;
     }
+    static const bool kQuiet =
+        howdah::log::configure({.level = howdah::log::Level::kError}).has_value();
+    ASSERT(kQuiet);
     const howdah::sim::Input input({data, size});
     howdah::sim::World(input).run();
     return 0;

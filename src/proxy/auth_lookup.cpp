@@ -148,6 +148,16 @@ std::shared_ptr<AuthLookup> AuthLookups::find(const AuthRequest& request) {
     return lookup;
 }
 
+// The client hears of its failure after this: when it comes back, the others have heard, too.
+void AuthLookups::forget_everywhere(const AuthRequest& request) {
+    recent_.erase(request);
+    for (Worker* other : worker_.shared().workers) {
+        if (other != &worker_) {
+            other->loop().post([other, request] { other->auth_lookups().recent_.erase(request); });
+        }
+    }
+}
+
 void AuthLookups::sweep() {
     const net::TimePoint now = worker_.loop().now();
     const net::Duration kept = worker_.settings().auth_query_cache_time;

@@ -51,8 +51,8 @@ class AuthLookups {
     explicit AuthLookups(Worker& worker) : worker_(worker) {}
 
     std::shared_ptr<AuthLookup> find(const AuthRequest& request);
-    // The answer was not right any more: the next one asks again.
-    void forget(const AuthRequest& request) { recent_.erase(request); }
+    // The answer was not right any more: the next one asks again, on whatever loop.
+    void forget_everywhere(const AuthRequest& request);
     // Drops what is too old; several times a second.
     void sweep();
     // Wakes what waits, so that it can see that the worker stops.

@@ -31,7 +31,7 @@ net::Task<bool> Session::authenticate() {
     login_ = std::make_unique<Login>();
     auto result = co_await prove();
     if (!result && login_->lookup) {
-        worker_.auth_lookups().forget(*login_->lookup);
+        worker_.auth_lookups().forget_everywhere(*login_->lookup);
     }
     if (result) {
         result = finish_login();

@@ -84,9 +84,10 @@ def test_own_query_cannot_be_led_astray(make_proxy, roles):
         roles.sql("drop schema evil cascade; drop function public.find_user")
 
 
-def test_answers_are_kept_for_a_while(make_proxy, roles):
+@pytest.mark.parametrize("loops", ["1", "2"])
+def test_answers_are_kept_for_a_while(make_proxy, roles, loops):
     roles.sql("create extension if not exists pg_stat_statements")
-    proxy = make_proxy(auth_user=LOOKUP[0], auth_query_cache_time="600")
+    proxy = make_proxy(auth_user=LOOKUP[0], auth_query_cache_time="600", loops=loops)
     before = int(roles.sql(COUNT))
     for _ in range(5):
         proxy.whoami("scram_user", "scram-canary-51")
@@ -95,10 +96,12 @@ def test_answers_are_kept_for_a_while(make_proxy, roles):
     # A login that fails asks anew: the password may have been changed.
     roles.sql("create role changing login password 'old'")
     try:
-        assert proxy.whoami("changing", "old") == "changing"
+        for _ in range(2):  # each loop has its answer
+            assert proxy.whoami("changing", "old") == "changing"
         roles.sql("alter role changing password 'new'")
         proxy.refusal("changing", "new")
-        assert proxy.whoami("changing", "new") == "changing"
+        for _ in range(2):
+            assert proxy.whoami("changing", "new") == "changing"
     finally:
         roles.sql("drop role changing")
 
