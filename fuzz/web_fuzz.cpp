@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/assert.hpp"
+#include "sql/statement_cache.hpp"
 #include "web/guard.hpp"
 #include "web/insight_json.hpp"
 #include "web/json.hpp"
@@ -16,7 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto page = parse_query_page(text)) {
         ASSERT(page->limit <= QueryPage::kLimitMax);
-        const std::vector<howdah::proxy::FingerprintEntry> rows(3);
+        static howdah::sql::StatementCache cache(8, 8192, 1);
+        std::vector<howdah::proxy::FingerprintEntry> rows(2);
+        rows[0].statement = howdah::sql::StatementRef(cache.analyze("select a from t"));
+        rows[1].statement = howdah::sql::StatementRef(cache.analyze("delete from t"));
         ASSERT(!queries_json(rows, {}, *page, nullptr).empty());
     }
     if (const auto page = parse_finding_page(text)) {
