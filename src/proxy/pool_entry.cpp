@@ -53,7 +53,7 @@ bool PoolEntry::unused_for(net::Duration limit) {
     const net::TimePoint now = worker_.loop().now();
     const pool::Counts counts = pool_->counts();
     const bool kept = pool_->options().size_min > 0 && settings_.user;
-    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept ||
+    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept || following_dns_ ||
         last_used_ == net::TimePoint{}) {
         last_used_ = now;
     }
@@ -344,9 +344,17 @@ void PoolEntry::send_over(std::size_t seat, std::unique_ptr<ServerConnection> co
         }
         connection->reported_set = nullptr;
         connection->stream = net::attach(there->loop(), std::move(detached));
-        if (PoolEntry* entry = there->pool_for(database, user); entry != nullptr) {
+        // Not pool_for(): a database may force another user on its clients than the one who is
+        // logged in here to look up their passwords.
+        PoolEntry* entry = there->stopping ? nullptr : there->pool_as(database, user);
+        if (entry != nullptr) {
             entry->pool().adopt(std::move(connection));
+            return;
         }
+        // Its database was removed meanwhile: its place under the limits ends with it.
+        there->shared().commons(database, user)->give_up();
+        there->shared().database_quota(database).used.fetch_sub(1, std::memory_order_relaxed);
+        there->shared().user_quota(user).used.fetch_sub(1, std::memory_order_relaxed);
     });
 }
 
