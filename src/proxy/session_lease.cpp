@@ -179,7 +179,7 @@ void Session::follow_parameters() {
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
-        inject_query(Purpose::kParameters, server::reset_and_set_sql(*connection.applied, *vars_));
+        inject_query(Purpose::kParameters, server::reset_and_set_sql(*vars_));
         return;
     }
     if (connection.applied == vars_) {

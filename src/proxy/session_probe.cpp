@@ -70,7 +70,7 @@ void Session::start_probe() {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     for (const std::string& name : names) {
-        const std::string literal = server::quote_literal(name);
+        const std::string literal = server::expression_of(name);
         sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
                ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
     }
