@@ -137,6 +137,10 @@ class RequestQueue {
             if (requests_.capacity() > 8) {
                 requests_.shrink_to_fit();
             }
+        } else if (head_ >= kAnsweredMax && head_ * 2 >= requests_.size()) {
+            // A pipeline that never runs dry.
+            requests_.erase(requests_.begin(), begin());
+            head_ = 0;
         }
     }
     // Takes out all before the first Sync (or all), newest first.
@@ -165,6 +169,8 @@ class RequestQueue {
     std::size_t heap_bytes() const { return requests_.capacity() * sizeof(Request); }
 
   private:
+    static constexpr std::size_t kAnsweredMax = 64;
+
     std::vector<Request> requests_;
     std::size_t head_ = 0;
 };

@@ -226,6 +226,8 @@ class Session {
 
     // --- session_client.cpp: what the client says ---
     void pump_client();
+    void read_ahead(std::size_t wanted);
+    bool too_many_requests();
     std::size_t max_packet_size() const;
     bool asks_sequences(const sql::Statement& facts);
     bool take_client_frame(wire::Frame frame);
@@ -439,6 +441,7 @@ class Session {
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;
+    bool flush_sent_ = false;         // by us, for there are too many requests under way
     bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way
     // In a pipeline: which stretch between two Syncs this is, and in which names last changed.
     std::uint32_t segment_ = 1;

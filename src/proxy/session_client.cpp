@@ -10,6 +10,9 @@ namespace {
 
 // Waiting clients may send this much ahead.
 constexpr std::size_t kAheadMax = 64 * 1024;
+// Requests under way for one client: some 2 MB of what is remembered of them. PostgreSQL reads on
+// while it holds back the answers to thousands.
+constexpr std::size_t kOutstandingMax = 8192;
 
 // Large object functions touch nothing of the session that outlives the transaction.
 bool is_large_object_function(std::uint32_t oid) {
@@ -44,14 +47,10 @@ void Session::pump_client() {
             lease_->connection->stream->notify_when_drained();
             return;
         }
-        if (worker_.suspended() && client_body_left_ == 0) {
-            client_->pause();
-            return;
-        }
-        client_->resume();
         if (client_body_left_ > 0) {
             const std::size_t here = std::min(client_->buffered(), client_body_left_);
             if (here == 0) {
+                client_->resume();
                 return;
             }
             client_body_left_ -= here;
@@ -62,8 +61,13 @@ void Session::pump_client() {
             }
             continue;
         }
+        if (worker_.suspended() || too_many_requests()) {
+            client_->pause();
+            return;
+        }
         const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
         if (header == nullptr) {
+            client_->resume();
             return;
         }
         wire::Frame frame;
@@ -77,12 +81,37 @@ void Session::pump_client() {
             return;
         }
         if (!take_client_frame(frame)) {
-            break;
+            const std::size_t looked_at = frame.type == 'P' ? kParseMax : kInspectMax;
+            read_ahead(std::min(frame.total_bytes(), wire::kHeaderBytes + looked_at));
+            return;
         }
     }
-    if (waiter_.queued && client_->buffered() > kAheadMax) {
+    read_ahead(0);
+}
+
+// The client waits for something other than `wanted` bytes of its own: what it sends meanwhile is
+// taken up to a limit.
+void Session::read_ahead(std::size_t wanted) {
+    if (client_->buffered() < wanted || client_->buffered() <= kAheadMax) {
+        client_->resume();
+    } else {
         client_->pause();
     }
+}
+
+// Each request under way is remembered. Behind so many, the server is asked to say what it holds
+// back, and the next are read when half of them are answered.
+bool Session::too_many_requests() {
+    if (lease_ == nullptr ||
+        requests_.size() < (flush_sent_ ? kOutstandingMax / 2 : kOutstandingMax)) {
+        flush_sent_ = false;
+        return false;
+    }
+    if (!std::exchange(flush_sent_, true)) {
+        wire::Encoder flush;
+        lease_->connection->stream->write(flush.simple('H').view());
+    }
+    return true;
 }
 
 // Deals with one frame. False: not now (more bytes, a server, or an answer is waited for).
@@ -329,10 +358,15 @@ bool Session::on_sync(wire::Frame frame) {
 }
 
 bool Session::on_flush(wire::Frame frame) {
+    if (frame.body_bytes != 0) {
+        ++worker_.protocol_errors;
+        fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Flush message"));
+        return false;
+    }
     if (lease_ != nullptr && !in_copy_) {
         forward_client(frame);
     } else {
-        client_->drop(std::min(client_->buffered(), frame.total_bytes()));
+        client_->drop(frame.total_bytes());
     }
     return true;
 }

@@ -12,9 +12,6 @@
 namespace howdah::proxy {
 namespace {
 
-// A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
-constexpr std::size_t kParseMax = 16 * 1024 * 1024;
-
 // A PREPARE without parameter types, as the body of a Parse: what stands behind its AS. Empty where
 // types are given: SQL's names for them say nothing here.
 std::string untyped_statement(std::string_view prepare) {
@@ -463,6 +460,11 @@ bool Session::on_describe(wire::Frame frame) {
 }
 
 bool Session::on_execute(wire::Frame frame) {
+    if (frame.body_bytes > kInspectMax) {
+        ++worker_.protocol_errors;
+        fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Execute message"));
+        return false;
+    }
     if (!whole(frame) || !need_server()) {
         return false;
     }
