@@ -265,17 +265,30 @@ class Session {
     bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
-    const PreparedPtr* find_statement(std::string_view name) const;
-    void note_effects(std::uint32_t effects) { effects_ |= effects; }
-    void note_custom_names(std::string_view text);
+    const PreparedPtr* find_statement(std::string_view name);
     void begin_request();
+
+    // --- session_parameters.cpp: what the client's texts do to its parameters ---
+    // A text that runs now.
+    struct Running {
+        std::uint32_t effects = 0;
+        std::uint64_t text_id = 0;
+        std::string_view values;  // bound to it
+        std::uint64_t values_hash = 0;
+    };
+    void note_effects(std::uint32_t effects);
+    void note_parameters(std::string_view text, Running running);
+    void note_custom_names(std::string_view text);
+    void note_custom_name(std::string_view name);
+    void change_reading(std::uint64_t by);
+    const Reading& reading();
 
     // --- session_prepare.cpp: PREPARE, EXECUTE and DEALLOCATE in SQL ---
     enum class Rewrite : std::uint8_t { kNothing, kDone, kWait };
     Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
                           std::unique_ptr<SqlNames>& names);
     bool replay(const PreparedPtr& prepared);
-    const PreparedPtr* find_sql_statement(const std::string& name) const;
+    const PreparedPtr* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
@@ -374,6 +387,10 @@ class Session {
     // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
     // lists such parameters, so the probe asks for each.
     std::unique_ptr<std::vector<std::string>> custom_names_;
+    bool taints_ = false;  // some of them are not known, or there are too many
+    // How the client's texts are read now, and the set of parameters that this was made of.
+    Reading reading_;
+    server::ParameterSetPtr reading_of_;
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
     std::vector<Request> retried_;

@@ -224,40 +224,6 @@ void Session::begin_request() {
     }
 }
 
-// Parameters of extensions and applications ("app.user") are in no list of the server's. Whatever
-// looks like one in a text that sets parameters is asked for afterwards.
-void Session::note_custom_names(std::string_view text) {
-    constexpr std::size_t kNamesMax = 64;
-    const auto is_word = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-    };
-    std::size_t at = 0;
-    while (at < text.size()) {
-        if (!is_word(text[at])) {
-            ++at;
-            continue;
-        }
-        std::size_t end = at;
-        bool dot = false;
-        while (end < text.size() &&
-               (is_word(text[end]) ||
-                (text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1])))) {
-            dot = dot || text[end] == '.';
-            ++end;
-        }
-        const bool starts_well = std::isdigit(static_cast<unsigned char>(text[at])) == 0;
-        if (dot && starts_well && end - at < 128) {
-            if (custom_names_ == nullptr) {
-                custom_names_ = std::make_unique<std::vector<std::string>>();
-            }
-            if (custom_names_->size() < kNamesMax) {
-                custom_names_->emplace_back(text.substr(at, end - at));
-            }
-        }
-        at = end;
-    }
-}
-
 bool Session::asks_sequences(const sql::Statement& facts) {
     if (!facts.has(sql::kSequenceState)) {
         return false;
@@ -315,12 +281,11 @@ bool Session::on_query(wire::Frame frame) {
                 worker_.tap().open_text(as_text(body(frame)).substr(0, frame.body_bytes - 1));
         }
         note_effects(found.statement->effects);
-        if (found.statement->has(sql::kSetSession | sql::kUnknownCode)) {
-            const std::span<const std::uint8_t> bytes = body(frame);
-            note_custom_names(as_text(bytes));
-        }
+        note_parameters(as_text(body(frame)).substr(0, frame.body_bytes - 1),
+                        {found.statement->effects, found.text_id, {}, 0});
     } else {
         note_effects(kUnknownText);
+        reading_.own = worker_.next_stamp();
     }
     // A simple query ends the unnamed statement.
     request.replaced = std::move(unnamed_);

@@ -106,6 +106,9 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
 
 // The statement is there when the server gets to what comes next. False: look again later.
 bool Session::bring(const PreparedPtr& prepared) {
+    if (prepared == worker_.prepared().nobodys()) {
+        return true;
+    }
     if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
         return false;
     }
@@ -135,22 +138,33 @@ void Session::ensure_unnamed() {
     server.unnamed_stamp = 0;
 }
 
-const PreparedPtr* Session::find_statement(std::string_view name) const {
+// What the client calls by this name, as its text is read now.
+const PreparedPtr* Session::find_statement(std::string_view name) {
     // With tracking switched off, PgBouncer's clients are on their own from then on.
     const bool untracked =
         worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
     if (untracked) {
         return nullptr;
     }
-    for (const auto* statements : {statements_.get(), sql_statements_.get()}) {
+    for (auto* statements : {statements_.get(), sql_statements_.get()}) {
         if (statements == nullptr) {
             continue;
         }
-        if (const auto found = statements->find(std::string(name)); found != statements->end()) {
-            return &found->second;
+        const auto found = statements->find(std::string(name));
+        if (found == statements->end()) {
+            continue;
         }
+        PreparedPtr& prepared = found->second;
+        if (renames_ && !prepared->from_sql && prepared->reading != reading()) {
+            const Prepared& before = *prepared;
+            prepared = worker_.prepared().intern(
+                before.body, {before.facts.get(), before.text_id, before.tags}, reading());
+        }
+        return &prepared;
     }
-    return nullptr;
+    // One of ours that the client read somewhere is another client's.
+    const bool forbidden = renames_ && worker_.prepared().owns(name);
+    return forbidden ? &worker_.prepared().nobodys() : nullptr;
 }
 
 // Too large to keep: it goes to this server only, under the client's own name.
@@ -163,6 +177,7 @@ bool Session::stream_large(wire::Frame frame) {
     ++pool_->stats.pins;
     requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
     note_effects(kUnknownText);
+    reading_.own = worker_.next_stamp();
     unnamed_.reset();
     lease_->connection->unnamed_stamp = 0;
     lease_->connection->dirty = true;
@@ -263,11 +278,12 @@ bool Session::on_parse(wire::Frame frame) {
         return true;
     }
     ++pool_->stats.client_parses;
-    if (renames_ && find_statement(name) != nullptr) {
+    const PreparedPtr* taken = find_statement(name);
+    if (renames_ && taken != nullptr && *taken != worker_.prepared().nobodys()) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, text_known);
+    PreparedPtr prepared = worker_.prepared().intern(rest, text_known, reading());
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -303,13 +319,14 @@ void Session::bind_to(const KnownText& known, std::string_view text, std::string
     bound_ = sql::StatementRef(known.facts);
     bound_text_ = known.text_id;
     bound_tags_ = known.tags;
-    note_effects(known.from_sql ? bound_->deferred_effects : bound_->effects);
+    const std::uint32_t effects = known.from_sql ? bound_->deferred_effects : bound_->effects;
+    note_effects(effects);
+    note_parameters(text, {.effects = effects,
+                           .text_id = known.text_id,
+                           .values = values,
+                           .values_hash = bound_params_});
     if (tapped(bound_.get())) {
         bound_tap_ = worker_.tap().open_bind(values);
-    }
-    if (bound_->has(sql::kSetSession)) {
-        note_custom_names(text);
-        note_custom_names(values);
     }
 }
 
@@ -328,7 +345,8 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         return;
     }
     if (unnamed && unnamed_ != nullptr) {
-        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body, values);
+        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body.c_str(),
+                values);
     } else {
         bound_ = {};
         bound_text_ = 0;
@@ -359,6 +377,7 @@ bool Session::on_bind(wire::Frame frame) {
     }
     const PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
     const bool sequences = known != nullptr && (*known)->facts && asks_sequences(*(*known)->facts);
+    const bool nobodys = known != nullptr && *known == worker_.prepared().nobodys();
     if (!need_server() || (sequences && forget_sequences())) {
         return false;
     }
@@ -379,11 +398,15 @@ bool Session::on_bind(wire::Frame frame) {
     }
     ++pool_->stats.binds;
     const Prepared& statement = **prepared;
-    bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
-            statement.text(), values);
+    if (nobodys) {
+        bound_ = {};
+    } else {
+        bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
+                statement.text(), values);
+    }
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
-    if (name.size() < std::string().capacity()) {
+    if (nobodys || name.size() < std::string().capacity()) {
         request.name = name;  // for errors; needs no memory
     }
     request.bytes_in = frame.total_bytes();
@@ -450,7 +473,10 @@ bool Session::on_describe(wire::Frame frame) {
     if (!bring(*prepared)) {
         return false;
     }
-    requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kDescribe);
+    request.bytes_in = frame.total_bytes();
+    request.prepared = *prepared;
+    request.name = name;
     wire::Encoder describe;
     describe.begin('D').u8('S').text((*prepared)->server_name).end();
     batch_usable_ = false;
@@ -503,7 +529,9 @@ bool Session::on_close(wire::Frame frame) {
         // The server keeps a named one for others; this client's name is gone.
         (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
-        if (prepared != nullptr) {
+        if (prepared != nullptr && *prepared == worker_.prepared().nobodys()) {
+            request.name = name;
+        } else if (prepared != nullptr) {
             request.prepared = *prepared;
             request.name = name;
             auto& statements = (*prepared)->from_sql ? sql_statements_ : statements_;

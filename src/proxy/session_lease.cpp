@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proxy/session.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -10,9 +11,6 @@ namespace {
 
 using config::PoolMode;
 
-// What may have changed the session's parameters.
-constexpr std::uint32_t kTouchesParameters =
-    sql::kSetSession | sql::kDiscardAll | sql::kUnknownCode | sql::kUnparsed;
 // What may have left something behind that ties the client to its server.
 constexpr std::uint32_t kMayAdvanceSequences = sql::kWrite | sql::kUnknownCode | sql::kUnparsed;
 constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
@@ -302,9 +300,13 @@ void Session::transaction_ended() {
     }
     const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
     note_sequences(effects);
+    reading_.changes = 0;
+    if ((pins_ & kPinTempObject) == 0) {
+        reading_.own = 0;
+    }
     probed_effects_ = effects | ((pins_ & kPinUnknown) != 0 ? probed_effects_ : 0U);
     probe_failures_ = 0;
-    if ((effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+    if (std::exchange(taints_, false) || (effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         connection.tainted_by = id_;
     }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {

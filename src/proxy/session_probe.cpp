@@ -149,6 +149,11 @@ void Session::finish_probe(bool failed) {
     if (before == 0 && pins_ != 0) {
         ++pool_->stats.pins;
     }
+    if ((pins_ & kPinTempObject) == 0) {
+        reading_.own = 0;
+    } else if (reading_.own == 0) {
+        reading_.own = worker_.next_stamp();
+    }
     if (failed) {
         connection.dirty = true;
         return;
