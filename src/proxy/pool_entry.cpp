@@ -272,15 +272,17 @@ bool PoolEntry::may_retry_now() {
 // they are given back. Balancers that tell a part of their addresses at a time make an address
 // come and go: it has to be missing twice in a row.
 net::Task<void> PoolEntry::follow_dns() {
-    const config::Settings& global = worker_.settings();
+    // A RELOAD replaces both while names are being resolved.
+    const std::vector<config::ServerAddress> addresses = settings_.addresses;
+    const DnsTimes times = {worker_.settings().dns_max_ttl, worker_.settings().dns_nxdomain_ttl};
     std::set<std::string> gone;
-    for (const config::ServerAddress& address : settings_.addresses) {
+    for (const config::ServerAddress& address : addresses) {
         if (is_literal(address.host)) {
             continue;
         }
         Resolver::Question question;
         question.name = address.host;
-        question.times = {global.dns_max_ttl, global.dns_nxdomain_ttl};
+        question.times = times;
         question.deadline = worker_.loop().now() + 5s;
         const auto found =
             co_await worker_.shared().resolver.resolve(worker_.loop(), std::move(question));
