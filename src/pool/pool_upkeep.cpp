@@ -91,6 +91,9 @@ net::Task<void> Pool::reset(Pooled* server) {
     }
     if (co_await run_query(*server, options_.server_reset_query, kMaintenanceMax)) {
         connection.dirty = false;
+        if (!connection.connect_query.empty() && connection.applied == nullptr) {
+            connection.tainted_by = ServerConnection::kTaintedBySomebody;  // runs it again
+        }
         became_idle(server);
     } else {
         close(server, "server reset failed");

@@ -407,6 +407,7 @@ class Session {
     struct Probe {
         std::vector<std::pair<std::string, std::string>> parameters;
         std::uint32_t pins = 0;
+        std::optional<std::size_t> names;  // how many statements have names of ours
     };
     std::unique_ptr<Probe> probe_;
     std::uint32_t probed_effects_ = 0;  // of the transaction that the probe follows

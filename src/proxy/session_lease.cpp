@@ -177,7 +177,8 @@ void Session::follow_parameters() {
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
-        inject_query(Purpose::kParameters, server::reset_and_set_sql(*vars_));
+        inject_query(Purpose::kParameters,
+                     server::reset_and_set_sql(*vars_, connection.connect_query));
         return;
     }
     if (connection.applied == vars_) {
@@ -185,7 +186,8 @@ void Session::follow_parameters() {
         return;
     }
     log_parameters_set();
-    inject_query(Purpose::kParameters, server::transition_sql(*connection.applied, *vars_));
+    inject_query(Purpose::kParameters,
+                 server::transition_sql(*connection.applied, *vars_, connection.connect_query));
 }
 
 // Tells the client what differs between what it was told of the parameters and what they are.
@@ -309,7 +311,7 @@ void Session::transaction_ended() {
     if (std::exchange(taints_, false) || (effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         connection.tainted_by = id_;
     }
-    if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
+    if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare | sql::kSqlDeallocate)) != 0) {
         connection.dirty = connection.dirty || mode() == PoolMode::kSession;
         if (mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
             start_probe();

@@ -179,7 +179,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     }
     request.sql_names = std::move(names);
     // The names are followed from here on: they are no reason to look for leftovers.
-    effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare);
+    effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare | sql::kSqlDeallocate);
     note_effects(effects);
     wire::Encoder query;
     lease_->connection->stream->write(query.query(rewritten).view());

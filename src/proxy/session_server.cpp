@@ -251,6 +251,9 @@ void Session::on_command_complete(std::string_view tag) {
         }
         if (tag == "DISCARD ALL") {
             server.applied = nullptr;
+            if (!server.connect_query.empty()) {
+                server.tainted_by = ServerConnection::kTaintedBySomebody;
+            }
         }
     }
 }

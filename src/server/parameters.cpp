@@ -189,7 +189,14 @@ class Transition {
     void set(std::string_view name, std::string_view value) {
         call(name, in_any_encoding(value, encoding_));
     }
-    std::string take() { return resets_ + calls_; }
+    // `after_resets`: what is to run between.
+    std::string take(std::string_view after_resets) {
+        std::string sql = resets_;
+        if (!resets_.empty() && !after_resets.empty()) {
+            sql.append(after_resets).append("\n;");
+        }
+        return sql + calls_;
+    }
 
   private:
     void call(std::string_view name, std::string_view value) {
@@ -213,7 +220,8 @@ std::string expression_of(std::string_view value) {
     return in_any_encoding(value, std::string(kClientEncoding));
 }
 
-std::string transition_sql(const ParameterSet& from, const ParameterSet& to) {
+std::string transition_sql(const ParameterSet& from, const ParameterSet& to,
+                           std::string_view after_resets) {
     Transition transition(to);
     const std::string* role = from.find(kRole);
     const std::string* authorization = from.find(kAuthorization);
@@ -244,12 +252,16 @@ std::string transition_sql(const ParameterSet& from, const ParameterSet& to) {
     if (other_role && new_role != nullptr) {
         transition.set(kRole, *new_role);
     }
-    return transition.take();
+    return transition.take(after_resets);
 }
 
-std::string reset_and_set_sql(const ParameterSet& to) {
+std::string reset_and_set_sql(const ParameterSet& to, std::string_view after_resets) {
     // RESET ALL leaves who the session acts as.
-    return "RESET session_authorization;RESET role;RESET ALL;" + transition_sql(ParameterSet(), to);
+    std::string sql = "RESET session_authorization;RESET role;RESET ALL;";
+    if (!after_resets.empty()) {
+        sql.append(after_resets).append("\n;");
+    }
+    return sql + transition_sql(ParameterSet(), to);
 }
 
 }  // namespace howdah::server

@@ -42,6 +42,15 @@ TEST(Transition, TheRoleIsSetBehindTheSessionAuthorizationWhichTakesItAway) {
               "pg_catalog.set_config('role','r',false)");
 }
 
+TEST(Transition, WhatTheAdministratorSetsComesBackBehindAReset) {
+    EXPECT_EQ(transition_sql(set({{"a", "1"}}), set({{"b", "2"}}), "set a = 3 -- x"),
+              "RESET \"a\";set a = 3 -- x\n;SELECT pg_catalog.set_config('b','2',false)");
+    EXPECT_EQ(transition_sql(set({}), set({{"b", "2"}}), "set a = 3"),
+              "SELECT pg_catalog.set_config('b','2',false)");
+    EXPECT_EQ(reset_and_set_sql(set({}), "set a = 3"),
+              "RESET session_authorization;RESET role;RESET ALL;set a = 3\n;");
+}
+
 TEST(Transition, BeyondAsciiNoByteDependsOnTheEncodingInForce) {
     EXPECT_EQ(transition_sql(set({}), set({{"a.b", "\xe9"}, {"client_encoding", "LATIN1"}})),
               "SELECT pg_catalog.set_config('a.b',pg_catalog.convert_from("

@@ -75,6 +75,7 @@ struct ServerConnection {
     net::Address address;
     std::string host;
     std::uint64_t id = 0;
+    std::string connect_query;  // what it was told at login, and is told again after a reset
     std::optional<wire::ScramKeys> made_keys;  // from the password, for Target::known_keys
     std::uint32_t pid = 0;
     std::string cancel_key;

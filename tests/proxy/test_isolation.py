@@ -8,7 +8,8 @@ import pytest
 from tests.proxy import wire_client as wire
 from tests.proxy.wire_client import (FLUSH, SYNC, bind, close, describe, execute, message, parse,
                                      query, text)
-from tools import process
+from tests.conftest import PASSWORD, USER
+from tools import process, proxy
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,28 @@ def test_what_a_trigger_sets_is_noticed_where_the_server_reports_it(open_client)
     assert rows(client.ask(query("show timezone"))) == ["Asia/Tokyo"]
 
 
+def test_what_connect_query_sets_outlives_resets(cluster, run_folder, database):
+    folder = run_folder / "proxy-connect-query"
+    folder.mkdir()
+    process.give_to_server_user(folder)
+    pooler = proxy.Proxy(folder, {USER: PASSWORD}, settings={"default_pool_size": "1"}, databases={
+        "*": f"host=127.0.0.1 port={cluster.primary.port} "
+             "connect_query=SET/**/search_path=pg_catalog"})
+    pooler.start()
+    try:
+        path = query("show search_path")
+        first, second = wire.Client(pooler.uri(database)), wire.Client(pooler.uri(database))
+        for sql in ("do $$ begin null; end $$", "set work_mem = '5MB'", "discard all",
+                    "create temp table reset_later(i int)"):
+            assert errors(first.ask(query(sql))) == []
+            if sql.startswith("create"):
+                first.close()
+            assert rows(second.ask(path)) == ["pg_catalog"], sql
+        second.close()
+    finally:
+        pooler.stop()
+
+
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 def test_a_reset_query_of_the_administrators_cleans_what_it_says(start_howdah, database, mode):
     pooler = start_howdah(f"reset-{mode}", pool_mode=mode, default_pool_size="1",
@@ -250,6 +273,22 @@ def test_a_statement_of_somebody_elses_cannot_be_reached_by_guessing_its_name(op
     assert [one.type for one in answer] == ["3", "Z"]
     answer = owner.ask(bind("", "mine"), execute(), SYNC)
     assert errors(answer) == [] and rows(answer) == ["private"]
+
+
+def test_code_that_removes_or_takes_our_names(open_client):
+    client, other = open_client(), open_client()
+    assert prepared(client, "select 'stays'") == ["stays"]
+    removes = [(query("do $$ begin execute 'deallocate all'; end $$"),)]
+    ours = rows(client.ask(query("select name from pg_prepared_statements "
+                                 "where statement like '%stays%'")))[0]
+    for sql in (f'deallocate "{ours}"', 'prepare "HOWDAH_123456" as select 1'):
+        removes.append((parse("", sql), bind("", ""), execute(), SYNC))
+    for messages in removes:
+        assert errors(other.ask(*messages)) == []
+        answer = client.ask(bind("", "s"), execute(), SYNC)
+        assert errors(answer) == [] and rows(answer) == ["stays"], messages
+    assert rows(client.ask(query("select count(*) from pg_prepared_statements "
+                                 "where name = 'HOWDAH_123456'"))) == ["0"]
 
 
 def test_errors_speak_of_the_clients_names(open_client):
