@@ -40,7 +40,10 @@ net::TcpOptions tcp_options(const config::Settings& settings) {
 }
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
-    : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
+    : schema_changes(worker.shared().schema_changes(database)),
+      worker_(worker),
+      database_(std::move(database)),
+      user_(std::move(user)) {
     database_id = worker_.intern_name(database_);
     user_id = worker_.intern_name(user_);
     reconfigure();

@@ -2,6 +2,7 @@
 // it: limits and credentials from the configuration, addresses, counters.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -71,6 +72,7 @@ class PoolEntry final : public pool::Host {
     bool any_timeout = false;
     bool reads_sequences = false;  // currval() or lastval() was asked for: see note_sequences()
     bool database_disabled = false;
+    std::atomic<std::uint64_t>& schema_changes;  // of the database, on all loops
 
   private:
     pool::Options pool_options() const;

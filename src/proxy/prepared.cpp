@@ -33,19 +33,18 @@ PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Stateme
 }
 
 std::size_t PreparedRegistry::KeyHash::operator()(const Key& key) const {
-    const std::size_t rest = std::hash<const void*>()(key.parameters) ^ key.changes ^ key.own;
+    const std::size_t rest =
+        std::hash<const void*>()(key.parameters) ^ key.changes ^ key.own ^ key.schema;
     return std::hash<std::string_view>()(key.body) ^ rest * 0x9e3779b97f4a7c15ULL;
 }
 
-PreparedRegistry::Key PreparedRegistry::key_of(const Prepared& prepared) {
-    const Reading& reading = prepared.reading;
-    return {prepared.body, reading.parameters.get(), reading.changes, reading.own};
+PreparedRegistry::Key PreparedRegistry::key_of(std::string_view body, const Reading& reading) {
+    return {body, reading.parameters.get(), reading.changes, reading.own, reading.schema};
 }
 
 PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known,
                                      const Reading& reading) {
-    const Key key{body, reading.parameters.get(), reading.changes, reading.own};
-    if (const auto found = shared_.find(key); found != shared_.end()) {
+    if (const auto found = shared_.find(key_of(body, reading)); found != shared_.end()) {
         return found->second.lock();
     }
     auto prepared = std::make_shared<Prepared>();
@@ -57,12 +56,12 @@ PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& kno
     prepared->text_id = known.text_id;
     prepared->tags.tags_id = known.tags.tags_id;  // a trace is of one call only
     prepared->registry = this;
-    shared_.emplace(key_of(*prepared), prepared);
+    shared_.emplace(key_of(prepared->body, prepared->reading), prepared);
     return prepared;
 }
 
 void PreparedRegistry::forget(const Prepared& prepared) {
-    shared_.erase(key_of(prepared));
+    shared_.erase(key_of(prepared.body, prepared.reading));
 }
 
 }  // namespace howdah::proxy

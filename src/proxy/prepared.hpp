@@ -28,7 +28,11 @@ struct Reading {
     server::ParameterSetPtr parameters;  // those that count, interned
     std::uint64_t changes = 0;           // a hash of what the transaction has changed of them
     std::uint64_t own = 0;               // not 0: nobody else reads like this (temporary tables)
+    std::uint64_t schema = 0;            // how often clients had changed the schema by then
     bool operator==(const Reading&) const = default;
+    bool same_settings(const Reading& other) const {
+        return parameters == other.parameters && changes == other.changes && own == other.own;
+    }
 };
 
 struct Prepared {
@@ -81,7 +85,7 @@ class PreparedRegistry {
     // What a name of ours means that a client says without having it from us: nothing, on any
     // server.
     bool owns(std::string_view name) const { return name.starts_with(prefix_); }
-    const PreparedPtr& nobodys() const { return nobodys_; }
+    PreparedPtr& nobodys() { return nobodys_; }
     std::size_t size() const { return shared_.size(); }
     const std::string& prefix() const { return prefix_; }
 
@@ -93,18 +97,19 @@ class PreparedRegistry {
     std::uint64_t next_id_;
     const std::uint64_t id_step_;
     PreparedPtr nobodys_;
-    // A view of what the Prepared holds.
+    // Views of what the Prepared holds.
     struct Key {
         std::string_view body;
         const server::ParameterSet* parameters = nullptr;
         std::uint64_t changes = 0;
         std::uint64_t own = 0;
+        std::uint64_t schema = 0;
         bool operator==(const Key&) const = default;
     };
     struct KeyHash {
         std::size_t operator()(const Key& key) const;
     };
-    static Key key_of(const Prepared& prepared);
+    static Key key_of(std::string_view body, const Reading& reading);
     std::unordered_map<Key, std::weak_ptr<const Prepared>, KeyHash> shared_;
 };
 

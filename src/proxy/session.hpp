@@ -260,12 +260,13 @@ class Session {
     bool need_server();
     void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
                       bool recorded);
-    bool bring(const PreparedPtr& prepared);
+    bool bring(PreparedPtr& prepared);
     bool settled(std::string_view name);
     bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
-    const PreparedPtr* find_statement(std::string_view name);
+    PreparedPtr* find_statement(std::string_view name);
+    void share_as_read_now(PreparedPtr& prepared);
     void begin_request();
 
     // --- session_parameters.cpp: what the client's texts do to its parameters ---
@@ -277,6 +278,7 @@ class Session {
         std::uint64_t values_hash = 0;
     };
     void note_effects(std::uint32_t effects);
+    void note_schema_change(std::uint32_t effects);
     void note_parameters(std::string_view text, Running running);
     void note_custom_names(std::string_view text);
     void note_custom_name(std::string_view name);
@@ -288,7 +290,7 @@ class Session {
     Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
                           std::unique_ptr<SqlNames>& names);
     bool replay(const PreparedPtr& prepared);
-    const PreparedPtr* find_sql_statement(const std::string& name);
+    PreparedPtr* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);

@@ -105,10 +105,11 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
 }
 
 // The statement is there when the server gets to what comes next. False: look again later.
-bool Session::bring(const PreparedPtr& prepared) {
+bool Session::bring(PreparedPtr& prepared) {
     if (prepared == worker_.prepared().nobodys()) {
         return true;
     }
+    share_as_read_now(prepared);
     if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
         return false;
     }
@@ -138,8 +139,7 @@ void Session::ensure_unnamed() {
     server.unnamed_stamp = 0;
 }
 
-// What the client calls by this name, as its text is read now.
-const PreparedPtr* Session::find_statement(std::string_view name) {
+PreparedPtr* Session::find_statement(std::string_view name) {
     // With tracking switched off, PgBouncer's clients are on their own from then on.
     const bool untracked =
         worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
@@ -150,21 +150,27 @@ const PreparedPtr* Session::find_statement(std::string_view name) {
         if (statements == nullptr) {
             continue;
         }
-        const auto found = statements->find(std::string(name));
-        if (found == statements->end()) {
-            continue;
+        if (const auto found = statements->find(std::string(name)); found != statements->end()) {
+            return &found->second;
         }
-        PreparedPtr& prepared = found->second;
-        if (renames_ && !prepared->from_sql && prepared->reading != reading()) {
-            const Prepared& before = *prepared;
-            prepared = worker_.prepared().intern(
-                before.body, {before.facts.get(), before.text_id, before.tags}, reading());
-        }
-        return &prepared;
     }
     // One of ours that the client read somewhere is another client's.
     const bool forbidden = renames_ && worker_.prepared().owns(name);
     return forbidden ? &worker_.prepared().nobodys() : nullptr;
+}
+
+// A statement that this server lacks would be read there as this client reads now, and not as those
+// with whom it is shared: then it becomes another one. Where it is, PostgreSQL knows how it was
+// read.
+void Session::share_as_read_now(PreparedPtr& prepared) {
+    if (!renames_ || prepared->from_sql || prepared == worker_.prepared().nobodys() ||
+        prepared->reading.same_settings(reading()) ||
+        lease_->connection->prepared.contains(prepared->id)) {
+        return;
+    }
+    const Prepared& before = *prepared;
+    prepared = worker_.prepared().intern(
+        before.body, {before.facts.get(), before.text_id, before.tags}, reading());
 }
 
 // Too large to keep: it goes to this server only, under the client's own name.
@@ -375,7 +381,7 @@ bool Session::on_bind(wire::Frame frame) {
     if (!settled(name)) {
         return false;
     }
-    const PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
+    PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
     const bool sequences = known != nullptr && (*known)->facts && asks_sequences(*(*known)->facts);
     const bool nobodys = known != nullptr && *known == worker_.prepared().nobodys();
     if (!need_server() || (sequences && forget_sequences())) {
@@ -384,7 +390,7 @@ bool Session::on_bind(wire::Frame frame) {
     begin_request();
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
-    const PreparedPtr* prepared = known;
+    PreparedPtr* prepared = known;
     bound_tap_ = nullptr;
     if (prepared == nullptr || !renames_) {
         if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
@@ -456,7 +462,7 @@ bool Session::on_describe(wire::Frame frame) {
         return false;
     }
     begin_request();
-    const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
     if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
     }

@@ -302,6 +302,7 @@ void Session::transaction_ended() {
     }
     const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
     note_sequences(effects);
+    note_schema_change(effects);
     reading_.changes = 0;
     if ((pins_ & kPinTempObject) == 0) {
         reading_.own = 0;
@@ -374,6 +375,7 @@ void Session::abandon_server() {
     if ((effects_ & kMayAdvanceSequences) != 0) {
         connection.sequences_of = id_;
     }
+    note_schema_change(effects_);
     if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }

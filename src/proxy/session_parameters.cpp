@@ -29,6 +29,14 @@ void Session::note_effects(std::uint32_t effects) {
     }
 }
 
+// Who prepares a text from here on wants it read by the new schema.
+void Session::note_schema_change(std::uint32_t effects) {
+    if ((effects & sql::kDdl) != 0 &&
+        (effects & (sql::kTempObject | sql::kCreateOnCommitDrop)) == 0) {
+        pool_->schema_changes.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
 void Session::note_custom_name(std::string_view name) {
     if (custom_names_ == nullptr) {
         custom_names_ = std::make_unique<std::vector<std::string>>();
@@ -124,6 +132,9 @@ const Reading& Session::reading() {
             }
         }
         reading_.parameters = worker_.parameters().intern(std::move(deciding));
+    }
+    if (pool_ != nullptr) {
+        reading_.schema = pool_->schema_changes.load(std::memory_order_relaxed);
     }
     return reading_;
 }

@@ -36,7 +36,7 @@ void put_name(std::string& text, std::string_view ours, std::string_view theirs)
 
 }  // namespace
 
-const PreparedPtr* Session::find_sql_statement(const std::string& name) {
+PreparedPtr* Session::find_sql_statement(const std::string& name) {
     if (sql_statements_ != nullptr) {
         if (const auto found = sql_statements_->find(name); found != sql_statements_->end()) {
             return &found->second;
@@ -91,7 +91,8 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
         PreparedPtr prepared;
         if (const auto own = made.find(use.name); own != made.end()) {
             prepared = own->second;
-        } else if (const PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+        } else if (PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+            share_as_read_now(*known);
             prepared = *known;
         }
         const bool unknown = prepared == nullptr || prepared == worker_.prepared().nobodys();

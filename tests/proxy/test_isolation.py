@@ -155,6 +155,41 @@ def test_prepared_before_the_settings_changed(open_client):
     assert prepared(again, sql) == ["1672498800"]
 
 
+CHANGES = {
+    "another type of a parameter": (
+        "create table typed(id int, v text); insert into typed values (1, 'a')",
+        "select v from typed where id = $1", "1",
+        "alter table typed alter id type bigint; insert into typed values (5000000000, 'b')",
+        "5000000000", "b"),
+    "another type of that name": (
+        "create type mood as enum ('sad')", "select $1::mood::text", "sad",
+        "drop type mood; create type mood as enum ('happy')", "happy", "happy"),
+    "another column": (
+        "create table widened(id int); insert into widened values (7)",
+        "select * from widened where id::text = $1", "7", "alter table widened add more int",
+        "7", "7"),
+    "another table in front": (
+        "create schema front; create table behind as select 'public' as v",
+        "select v from behind where $1 <> ''", "x", "create table front.behind as select 'front' as v",
+        "x", "front"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(CHANGES))
+def test_what_is_prepared_after_ddl_is_read_by_the_new_schema(open_client, case):
+    setup, sql, before, change, after, expected = CHANGES[case]
+    ddl = open_client()
+    assert errors(ddl.ask(query(setup))) == []
+
+    def ask(value):
+        client = open_client(search_path="front, public")
+        return client.ask(parse("s", sql), bind("", "s", value), execute(), SYNC)
+    assert errors(ask(before)) == []
+    assert errors(ddl.ask(query(change))) == []
+    answer = ask(after)
+    assert errors(answer) == [] and rows(answer) == [expected]
+
+
 # --- Parameters that no server lists ---
 
 MANY = "; ".join(f"select a.b{i} from (select 1 as b{i}) as a" for i in range(70))
