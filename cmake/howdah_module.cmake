@@ -1,3 +1,13 @@
+# Tests under a sanitizer know what is not our fault, however ctest is called.
+function(howdah_test_environment name)
+    if(HOWDAH_SANITIZE)
+        set(folder ${CMAKE_SOURCE_DIR}/tools/sanitizers)
+        set(leaks LSAN_OPTIONS=suppressions=${folder}/lsan.txt:print_suppressions=0)
+        set(races TSAN_OPTIONS=suppressions=${folder}/tsan.txt:second_deadlock_stack=1)
+        set_tests_properties(${name} PROPERTIES ENVIRONMENT "${leaks};${races}")
+    endif()
+endfunction()
+
 # howdah_module(NAME DEPS a b LIBS x y): one folder, one library, one test program.
 #
 #   *.cpp            -> library howdah_NAME
@@ -37,6 +47,7 @@ function(howdah_module name)
         target_link_libraries(test_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)
         add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+        howdah_test_environment(${name})
     endif()
     if(pgtests)
         add_executable(pgtest_${name} ${pgtests})

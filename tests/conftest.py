@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tools import process, proxy
+from tools import process, proxy, sanitizer
 from tools.pgcluster import FAST, Cluster
 from tools.shell import BUILD, ROOT
 
 PANTRY = ROOT / "examples" / "pantrycrm"
 USER, PASSWORD = "app", "app-secret"
 TEMPLATE = "pantry_template"
+REPORTS = pytest.StashKey[Path]()
 
 
 def sweep(prefix: str) -> None:
@@ -22,6 +23,45 @@ def sweep(prefix: str) -> None:
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             shutil.rmtree(path.resolve(), ignore_errors=True)
             path.is_symlink() and path.unlink()
+
+
+def pytest_configure(config):
+    """Every howdah that a test starts, by whatever way, leaves a sanitizer's reports in one folder."""
+    sweep("test-reports")
+    reports = process.server_folder(f"test-reports-{os.getpid()}")
+    reports.chmod(0o777)  # some run as us, some as the server user
+    os.environ.update(sanitizer.environment(reports))
+    config.stash[REPORTS] = reports
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.stash[REPORTS], ignore_errors=True)
+    name = BUILD / f"test-reports-{os.getpid()}"
+    if name.is_symlink():
+        name.unlink()
+
+
+def report_fails(config) -> None:
+    """Fails with what was reported since the last time."""
+    found = sanitizer.reports(config.stash[REPORTS])
+    said = "\n".join(map(sanitizer.text, found))
+    for path in found:
+        path.unlink()
+    assert not found, said
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_report_at_the_end(pytestconfig):
+    """Set up first, so torn down last: poolers of the session have ended by then."""
+    yield
+    report_fails(pytestconfig)
+
+
+@pytest.fixture(autouse=True)
+def no_report(pytestconfig):
+    """A sanitizer's report fails the test, or the next one when a module's pooler left it."""
+    yield
+    report_fails(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,13 @@
 HOWDAH_BIN names the program, else it is build/<HOWDAH_PRESET>/howdah. howdah gets a howdah.toml, or
 with `ini` the same as an ini file and PgBouncer's command line, which give it PgBouncer's ways; a
 program called pgbouncer always gets the ini file, for comparison.
+
+HOWDAH_SETTINGS="loops=2 backend=epoll" is what howdah gets where a test does not say otherwise: the
+same tests on another configuration.
 """
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -13,6 +17,8 @@ from tools import build, process
 from tools.shell import Failed
 
 START_SECONDS_MAX = 20
+CRASHES = tuple(map(int, (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE,
+                          signal.SIGTRAP)))
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 
 
@@ -32,6 +38,10 @@ def toml_value(value: str) -> str:
     return value if value.isdigit() else '"' + value.replace('"', '\\"') + '"'
 
 
+def common_settings() -> dict[str, str]:
+    return dict(word.split("=", 1) for word in os.environ.get("HOWDAH_SETTINGS", "").split())
+
+
 class Proxy:
     """One pooler process: `settings` are [pgbouncer] keys, `users` are names and passwords."""
 
@@ -41,9 +51,9 @@ class Proxy:
         self.folder = Path(folder)
         self.users = users
         self.databases = databases
-        self.settings = settings or {}
         self.binary = binary or program()
         self.is_howdah = self.binary.name != "pgbouncer"
+        self.settings = {**(common_settings() if self.is_howdah else {}), **(settings or {})}
         self.has_toml = self.is_howdah and not ini
         self.port = 0
         self.log = self.folder / "proxy.log"
@@ -107,9 +117,12 @@ class Proxy:
             return ""
 
     def stop(self, how: int = 15) -> None:
+        """Failed when it had crashed, or does so now: nobody else may have noticed."""
         if self.process:
             process.stop(self.process, how, 10)
-            self.process = None
+            status, self.process = self.process.returncode, None
+            if -status in CRASHES:
+                raise Failed(f"{self.binary.name} ended with signal {-status}: {self.log_end(20)}")
 
     def uri(self, database: str, user: str = "") -> str:
         user = user or next(iter(self.users))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools import build, shell
+from tools import build, sanitizer, shell
 from tools.shell import BUILD, ROOT
 
 PRESET = os.environ.get("HOWDAH_PRESET", "release")
@@ -144,6 +144,7 @@ def main(arguments: list[str]) -> int:
     words = " ".join(arguments)
     started = time.monotonic()
     build.build(PRESET)
+    os.environ.update(sanitizer.environment())
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
     tally = Tally()

@@ -29,7 +29,7 @@ def sim(arguments) -> int:
 
 def fuzz(arguments) -> int:
     """Fuzzers are programs fuzz_NAME of the preset fuzz; corpora stand under fuzz/corpus/NAME."""
-    build.build("fuzz")
+    build.build("fuzz", ("fuzzers",))
     programs = {p.name.removeprefix("fuzz_"): p for p in executables("fuzz", "fuzz_*")}
     if not arguments:
         shell.say("\n".join(programs) or "no fuzzer in this build")

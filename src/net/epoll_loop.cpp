@@ -237,9 +237,8 @@ void EpollTransport::send_now() {
         msghdr message{};
         message.msg_iov = pieces;
         message.msg_iovlen = static_cast<std::size_t>(count);
-        const ssize_t n = count == 1
-                              ? ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
-                              : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+        const ssize_t n = count == 1 ? net::send_now(fd_, queue_[queue_head_].bytes())
+                                     : net::send_now(fd_, message);
         if (n >= 0) {
             consume_sent(static_cast<std::size_t>(n));
             continue;
@@ -277,7 +276,7 @@ void EpollTransport::send_now() {
 void EpollTransport::receive() {
     for (int i = 0; i < kReceivesMax && receiving_; ++i) {
         Block* block = loop_.blocks().allocate();
-        const ssize_t n = ::recv(fd_, block->data(), block->capacity, 0);
+        const ssize_t n = receive_now(fd_, {block->data(), block->capacity});
         const int error = n < 0 ? errno : 0;
         Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
         if (n > 0) {
@@ -437,7 +436,7 @@ void EpollLoop::wait_and_dispatch(TimePoint until) {
         timeout_ms = left.count() <= 0 ? 0 : static_cast<int>((left.count() + 999) / 1000);
     }
     epoll_event events[kEventsMax];
-    const int count = ::epoll_wait(epoll_fd_, events, kEventsMax, timeout_ms);
+    const int count = wait_for_events(epoll_fd_, events, timeout_ms);
     set_now(read_clock());
     for (int i = 0; i < count; ++i) {
         static_cast<Target*>(events[i].data.ptr)->on_events(events[i].events);

@@ -13,9 +13,13 @@ Loop::Loop() : now_(Loop::read_clock()) {}
 Loop::~Loop() = default;
 
 std::int64_t Loop::wall_us() const {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
+    if (now_ - clocks_compared_ >= kCompareClocks) {
+        clocks_compared_ = now_;
+        const auto wall = std::chrono::duration_cast<std::chrono::microseconds>(
+            std::chrono::system_clock::now().time_since_epoch());
+        wall_ahead_us_ = (wall - read_clock().time_since_epoch()).count();
+    }
+    return now_.time_since_epoch().count() + wall_ahead_us_;
 }
 
 TimePoint Loop::read_clock() const {

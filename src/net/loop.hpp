@@ -57,8 +57,10 @@ class Loop {
     void post(std::move_only_function<void()> work);
 
     TimePoint now() const { return now_; }
-    // Wall clock in microseconds since 1970, for what people read.
+    // Wall clock in microseconds since 1970, for what people read: now(), and how far the two
+    // clocks were apart when last compared, kCompareClocks ago at most.
     virtual std::int64_t wall_us() const;
+    static constexpr Duration kCompareClocks = std::chrono::seconds(1);
     void schedule(std::coroutine_handle<> ready) { ready_.push_back(ready); }
     BlockPool& blocks() { return blocks_; }
     TimerWheel& timers() { return timers_; }
@@ -114,6 +116,8 @@ class Loop {
     BlockPool blocks_;
     TimerWheel timers_;
     TimePoint now_{};
+    mutable TimePoint clocks_compared_{};
+    mutable std::int64_t wall_ahead_us_ = 0;
     std::vector<std::coroutine_handle<>> ready_;
     std::vector<std::coroutine_handle<>> running_;
     std::vector<Stream*> dirty_;

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -105,6 +106,24 @@ bool is_lost_connection(int accept_error) {
         default:
             return false;
     }
+}
+
+ssize_t receive_now(int fd, std::span<std::uint8_t> into) {
+    return ::syscall(SYS_recvfrom, fd, into.data(), into.size(), 0, nullptr, nullptr);
+}
+
+ssize_t send_now(int fd, std::span<const std::uint8_t> bytes) {
+    return ::syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
+}
+
+ssize_t send_now(int fd, const msghdr& message) {
+    return ::syscall(SYS_sendmsg, fd, &message, MSG_NOSIGNAL);
+}
+
+int wait_for_events(int epoll_fd, std::span<epoll_event> events, int timeout_ms) {
+    return static_cast<int>(::syscall(SYS_epoll_pwait, epoll_fd, events.data(),
+                                      static_cast<int>(events.size()), timeout_ms, nullptr,
+                                      std::size_t{8}));
 }
 
 }  // namespace howdah::net

@@ -1,6 +1,13 @@
 // Descriptor plumbing shared by the two real backends; private to this module.
 #pragma once
 
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+
 #include "net/address.hpp"
 #include "net/loop.hpp"
 
@@ -20,5 +27,13 @@ Result<> finish_connect(int fd, const Address& address);
 std::unexpected<Error> connect_timed_out(const Address& address);
 // accept(2): errors of one connection that is gone already; the listener is well.
 bool is_lost_connection(int accept_error);
+
+// recv(), send(), sendmsg() and epoll_wait() of glibc are cancellation points: in a process of
+// several threads each costs two locked instructions more than the call itself. Nobody cancels a
+// thread here. Results and errno as theirs.
+ssize_t receive_now(int fd, std::span<std::uint8_t> into);
+ssize_t send_now(int fd, std::span<const std::uint8_t> bytes);
+ssize_t send_now(int fd, const msghdr& message);
+int wait_for_events(int epoll_fd, std::span<epoll_event> events, int timeout_ms);
 
 }  // namespace howdah::net

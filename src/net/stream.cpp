@@ -31,12 +31,20 @@ void Transport::enqueue(Slice slice) {
     if (slice.empty()) {
         return;  // a send of nothing would never be done
     }
-    unsent_bytes_ += slice.size();
-    if (queue_head_ < queue_.size() && queue_.back().adjoins(slice)) {
-        queue_.back().extend(slice.size());  // frames forwarded one by one leave as one piece
-        return;
+    if (extend_queued(slice, slice.size())) {
+        return;  // frames forwarded one by one leave as one piece
     }
+    unsent_bytes_ += slice.size();
     queue_.push_back(std::move(slice));
+}
+
+bool Transport::extend_queued(const Slice& next, std::size_t n) {
+    if (queue_head_ == queue_.size() || !queue_.back().adjoins(next)) {
+        return false;
+    }
+    queue_.back().extend(n);
+    unsent_bytes_ += n;
+    return true;
 }
 
 void Transport::consume_sent(std::size_t bytes) {
@@ -116,17 +124,13 @@ void Stream::abort() {
     }
 }
 
-const std::uint8_t* Stream::peek(std::size_t n) {
+const std::uint8_t* Stream::peek_across(std::size_t n) {
     if (input_bytes_ < n) {
         return nullptr;
     }
     if (n == 0) {
         static constexpr std::uint8_t kNothing = 0;
         return &kNothing;
-    }
-    Slice& first = input_[input_head_];
-    if (first.size() >= n) {
-        return first.data();
     }
     Block* block = loop_.blocks().allocate(n);
     std::size_t copied = 0;
@@ -178,6 +182,14 @@ void Stream::drop(std::size_t n) {
 void Stream::forward(std::size_t n, Stream& to) {
     ASSERT(n <= input_bytes_);
     input_bytes_ -= n;
+    // The next frame of an answer, behind the one that is queued already: no slice of its own.
+    if (to.tail_ == nullptr && to.tls_ == nullptr && input_head_ < input_.size() &&
+        n < input_[input_head_].size() && to.transport_->extend_queued(input_[input_head_], n)) {
+        input_[input_head_].drop_front(n);
+        to.bytes_written_ += n;
+        to.mark_dirty();
+        return;
+    }
     while (n > 0) {
         Slice& slice = input_[input_head_];
         if (slice.size() <= n) {

@@ -58,7 +58,10 @@ class Stream {
     std::size_t buffered() const { return input_bytes_; }
     // The first `n` bytes in one piece, or null while fewer have come. Copies only where the piece
     // straddles two slices. The pointer is good until the next call on this stream.
-    const std::uint8_t* peek(std::size_t n);
+    const std::uint8_t* peek(std::size_t n) {
+        const bool in_one = input_head_ < input_.size() && input_[input_head_].size() >= n;
+        return in_one ? input_[input_head_].data() : peek_across(n);
+    }
     // The first slice's bytes: what can be looked at without a copy. Empty when nothing is there.
     std::span<const std::uint8_t> front() const;
     void drop(std::size_t n);
@@ -130,6 +133,7 @@ class Stream {
   private:
     friend class Transport;
     friend std::unique_ptr<Stream> attach(Loop& loop, Detached detached);
+    const std::uint8_t* peek_across(std::size_t n);
     void on_received(Slice slice);
     void on_end(int error);
     void on_sent();

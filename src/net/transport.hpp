@@ -35,6 +35,9 @@ class Transport {
     void close_gently() { gentle_ = true; }
 
     void enqueue(Slice slice);
+    // The first `n` bytes of `next` join the last queued slice; false when they are not its
+    // neighbours in one block.
+    bool extend_queued(const Slice& next, std::size_t n);
     std::size_t unsent_bytes() const { return unsent_bytes_; }
     std::size_t unsent_slices() const { return queue_.size() - queue_head_; }
 

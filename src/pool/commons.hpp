@@ -34,6 +34,15 @@ struct Commons {
 
     std::atomic<int> connections{0};
     std::array<Seat, kLoopsMax> seats;
+    // Seats from here on were never taken: nobody looks at their cache lines.
+    std::atomic<std::size_t> seats_taken{0};
+
+    // Before a pool publishes anything in its seat.
+    void take_seat(std::size_t seat) {
+        std::size_t now = seats_taken.load();
+        while (now <= seat && !seats_taken.compare_exchange_weak(now, seat + 1)) {
+        }
+    }
 
     // Takes a place under `limit`; false when there is none.
     bool reserve(int limit) {
@@ -51,7 +60,8 @@ struct Commons {
     int longest_waiting(std::size_t own_seat, std::int64_t mine_us) const {
         int found = -1;
         std::int64_t oldest = mine_us;
-        for (std::size_t seat = 0; seat < kLoopsMax; ++seat) {
+        const std::size_t end = seats_taken.load();
+        for (std::size_t seat = 0; seat < end; ++seat) {
             const std::int64_t since = seats[seat].waiting_since_us.load();
             if (seat != own_seat && since < oldest) {
                 oldest = since;
@@ -62,7 +72,8 @@ struct Commons {
     }
     // Another seat with an idle connection; -1: none.
     int idle_elsewhere(std::size_t own_seat) const {
-        for (std::size_t seat = 0; seat < kLoopsMax; ++seat) {
+        const std::size_t end = seats_taken.load();
+        for (std::size_t seat = 0; seat < end; ++seat) {
             if (seat != own_seat && seats[seat].idle.load() > 0) {
                 return static_cast<int>(seat);
             }

@@ -17,15 +17,12 @@ Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quo
       commons_(std::move(commons)),
       seat_(seat),
       idle_event_(loop) {
+    commons_->take_seat(seat_);
     tasks_.spawn(watch_idle());
 }
 
 Pool::~Pool() {
     ASSERT(leased_ == 0 && waiters_.empty());
-}
-
-int Pool::limit(bool reserve) const {
-    return options_.size + (reserve ? options_.reserve_size : 0);
 }
 
 void Pool::count_quota(int change) {
@@ -66,7 +63,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
         none_will_come()) {
-        waiter.refused = cached_failure();
+        waiter.refused = std::make_unique<Error>(cached_failure());
         waiter.event->notify();
         return nullptr;
     }
@@ -341,12 +338,12 @@ Error Pool::cached_failure() const {
 void Pool::refuse_waiters(const Error& error) {
     for (Waiter* waiter : std::exchange(waiters_, {})) {
         waiter->queued = false;
-        waiter->refused = error;
+        waiter->refused = std::make_unique<Error>(error);
         waiter->event->notify();
     }
     for (Waiter* waiter : std::exchange(dedicated_waiters_, {})) {
         waiter->queued = false;
-        waiter->refused = error;
+        waiter->refused = std::make_unique<Error>(error);
         waiter->event->notify();
     }
     publish();

@@ -139,7 +139,7 @@ class Pool {
     void drain_idle(Pooled& server);
     void forget(Pooled* server);
     void empty_graveyard();
-    int limit(bool reserve) const;
+    int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
     void count_quota(int change);
     // pool_neighbours.cpp
     void publish();

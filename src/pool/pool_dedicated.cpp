@@ -70,7 +70,7 @@ void Pool::refuse_dedicated(Pooled* server, Waiter* waiter, Error error) {
         return;
     }
     waiter->queued = false;
-    waiter->refused = std::move(error);
+    waiter->refused = std::make_unique<Error>(std::move(error));
     waiter->event->notify();
 }
 

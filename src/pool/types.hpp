@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,7 +59,7 @@ struct Waiter {
     explicit Waiter(net::Event& wake) : event(&wake) {}
     net::Event* event;
     Pooled* granted = nullptr;
-    std::optional<Error> refused;
+    std::unique_ptr<Error> refused;  // rare, and an Error is large: every client has a Waiter
     net::TimePoint since{};
     bool queued = false;
     // Waits even while logins fail (a client that is just logging in); others are refused at once.

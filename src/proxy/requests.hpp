@@ -9,10 +9,12 @@
 // takes those requests out, and gives them back so that what they would have done is undone.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
@@ -90,6 +92,30 @@ struct Request {
     std::array<char, 5> sqlstate{};
 
     bool ends_with_ready() const { return kind <= RequestKind::kSync; }
+    // As new. Most requests hold little: what is empty costs a look.
+    void reset() {
+        kind = RequestKind::kQuery;
+        action = RequestAction::kForward;
+        purpose = Purpose::kNone;
+        ends_copy = error = false;
+        prepared.reset();
+        facts = {};
+        forget(name);
+        replaced.reset();
+        sql_names.reset();
+        forget(failure);
+        text_id = params_hash = bytes_in = rows = 0;
+        tags = {};
+        tap.reset();
+        sent_at = {};
+        sqlstate = {};
+    }
+
+  private:
+    static void forget(std::string& text) {
+        constexpr std::size_t kKept = 64;
+        text.capacity() > kKept ? text = std::string() : (text.clear(), text);
+    }
 };
 
 // Whether what it runs may make or remove statements by name.
@@ -106,73 +132,90 @@ inline bool changes_names(const Request& request) {
 
 class RequestQueue {
   public:
-    bool empty() const { return head_ == requests_.size(); }
-    std::vector<Request>::iterator begin() {
-        return requests_.begin() + static_cast<std::ptrdiff_t>(head_);
+    bool empty() const { return head_ == tail_; }
+    std::vector<Request>::iterator begin() { return at(head_); }
+    std::vector<Request>::iterator end() { return at(tail_); }
+    void erase(std::vector<Request>::iterator it) {
+        std::move(it + 1, end(), it);
+        slots_[--tail_].reset();
     }
-    std::vector<Request>::iterator end() { return requests_.end(); }
-    void erase(std::vector<Request>::iterator it) { requests_.erase(it); }
-    std::size_t size() const { return requests_.size() - head_; }
+    std::size_t size() const { return tail_ - head_; }
     Request& front() {
         ASSERT(!empty());
-        return requests_[head_];
+        return slots_[head_];
     }
     Request& back() {
         ASSERT(!empty());
-        return requests_.back();
+        return slots_[tail_ - 1];
     }
+    // Good until the next push.
     Request& push(RequestKind kind, RequestAction action = RequestAction::kForward) {
-        requests_.emplace_back();
-        requests_.back().kind = kind;
-        requests_.back().action = action;
-        return requests_.back();
+        Request& request = take_slot();
+        request.kind = kind;
+        request.action = action;
+        return request;
     }
     void pop() {
         ASSERT(!empty());
-        requests_[head_++] = Request();
-        if (empty()) {
-            requests_.clear();
-            head_ = 0;
-            // An idle client keeps room for one batch of the usual size, no more.
-            if (requests_.capacity() > 8) {
-                requests_.shrink_to_fit();
-            }
-        } else if (head_ >= kAnsweredMax && head_ * 2 >= requests_.size()) {
-            // A pipeline that never runs dry.
-            requests_.erase(requests_.begin(), begin());
-            head_ = 0;
-        }
+        slots_[head_++].reset();
+        rest_if_empty();
     }
     // Takes out all before the first Sync (or all), newest first.
     std::vector<Request> fail_to_sync() {
         std::size_t end = head_;
-        while (end < requests_.size() && requests_[end].kind != RequestKind::kSync) {
+        while (end < tail_ && slots_[end].kind != RequestKind::kSync) {
             ++end;
         }
         std::vector<Request> skipped;
         for (std::size_t i = end; i > head_; --i) {
-            skipped.push_back(std::move(requests_[i - 1]));
+            skipped.push_back(std::move(slots_[i - 1]));
+            slots_[i - 1].reset();
         }
         head_ = end;
-        if (empty()) {
-            requests_.clear();
-            head_ = 0;
-        }
+        rest_if_empty();
         return skipped;
     }
-    void put(Request request) { requests_.push_back(std::move(request)); }
+    void put(Request request) { take_slot() = std::move(request); }
     void clear() {
-        requests_.clear();
-        requests_.shrink_to_fit();
-        head_ = 0;
+        std::vector<Request>().swap(slots_);
+        head_ = tail_ = 0;
     }
-    std::size_t heap_bytes() const { return requests_.capacity() * sizeof(Request); }
+    std::size_t heap_bytes() const { return slots_.capacity() * sizeof(Request); }
 
   private:
-    static constexpr std::size_t kAnsweredMax = 64;
+    // An idle client keeps room for one batch of the usual size, no more.
+    static constexpr std::size_t kIdleSlots = 8;
+    // A pipeline that never runs empty moves down when so many slots before it are spent.
+    static constexpr std::size_t kSpentMax = 32;
 
-    std::vector<Request> requests_;
+    std::vector<Request>::iterator at(std::size_t index) {
+        return slots_.begin() + static_cast<std::ptrdiff_t>(index);
+    }
+    Request& take_slot() {
+        if (tail_ == slots_.size()) {
+            if (head_ >= kSpentMax && head_ * 2 >= tail_) {
+                std::rotate(slots_.begin(), at(head_), slots_.end());
+                tail_ -= std::exchange(head_, 0);
+            } else {
+                slots_.emplace_back();
+            }
+        }
+        return slots_[tail_++];
+    }
+    void rest_if_empty() {
+        if (!empty()) {
+            return;
+        }
+        head_ = tail_ = 0;
+        if (slots_.size() > kIdleSlots) {
+            std::vector<Request>().swap(slots_);
+        }
+    }
+
+    // [head_, tail_) are waiting; those around are as new, for the next ones.
+    std::vector<Request> slots_;
     std::size_t head_ = 0;
+    std::size_t tail_ = 0;
 };
 
 }  // namespace howdah::proxy

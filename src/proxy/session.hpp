@@ -305,6 +305,7 @@ class Session {
     void pump_server();
     enum class Fate : std::uint8_t { kForward, kDrop, kNeedMore };
     bool relay_server_front();
+    bool relay_rows(wire::Frame frame);
     Fate take_server_frame(wire::Frame frame);
     Fate on_server_error(wire::Frame frame);
     Fate on_ready(wire::Frame frame);

@@ -277,8 +277,8 @@ bool Session::on_query(wire::Frame frame) {
                 as_text(body(frame)).substr(0, frame.body_bytes - 1), found.text_id);
         }
         if (tapped(found.statement)) {
-            request.tap =
-                worker_.tap().open_text(as_text(body(frame)).substr(0, frame.body_bytes - 1));
+            request.tap = worker_.tap().open_text(
+                as_text(body(frame)).substr(0, frame.body_bytes - 1), found.literals);
         }
         note_effects(found.statement->effects);
         note_parameters(as_text(body(frame)).substr(0, frame.body_bytes - 1),

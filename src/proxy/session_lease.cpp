@@ -110,10 +110,7 @@ void Session::note_sequences(std::uint32_t effects) {
 
 // With pg_temp first in search_path any CREATE makes a temporary object.
 std::uint32_t Session::lasting_effects() const {
-    const std::string* path = vars_->find("search_path");
-    return path != nullptr && path->find("pg_temp") != std::string::npos
-               ? std::uint32_t{sql::kTempObject}
-               : 0U;
+    return vars_->names_pg_temp ? std::uint32_t{sql::kTempObject} : 0U;
 }
 
 // PgBouncer's clients are let in before a server has seen their parameters: a wrong one is an error

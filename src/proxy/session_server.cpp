@@ -54,6 +54,42 @@ void Session::pump_server() {
     }
 }
 
+// Rows are only counted in bytes: as many whole ones as stand here go out in one piece, and with
+// them a description that stands whole before them. False: there is no row at the front.
+bool Session::relay_rows(wire::Frame frame) {
+    net::Stream& server = *lease_->connection->stream;
+    const std::span<const std::uint8_t> front = server.front();
+    const bool described = frame.type == 'T' && frame.total_bytes() <= front.size() &&
+                           (requests_.empty() || requests_.front().kind != RequestKind::kDescribe);
+    if (frame.type != 'D' && frame.type != 'd' && !described) {
+        return false;
+    }
+    const std::size_t rows_at = described ? frame.total_bytes() : 0;
+    const char rows = described ? 'D' : frame.type;
+    std::size_t run = rows_at;
+    while (front.size() - run >= wire::kHeaderBytes) {
+        wire::Frame next;
+        if (!wire::read_frame(front.data() + run, next) || next.type != rows ||
+            next.total_bytes() > front.size() - run) {
+            break;
+        }
+        run += next.total_bytes();
+    }
+    if (run == 0) {  // one that is not whole: what is there, and the rest as it comes
+        run = std::min(server.buffered(), frame.total_bytes());
+        server_body_left_ = frame.total_bytes() - run;
+        server_body_dropped_ = false;
+    }
+    if (rows == 'D' && !requests_.empty() && requests_.front().tap != nullptr) {
+        worker_.tap().rows(*requests_.front().tap,
+                           front.subspan(rows_at, std::min(run, front.size()) - rows_at));
+    }
+    server_bytes_ += run;
+    batch_answered_ = true;
+    server.forward(run, *client_);
+    return true;
+}
+
 // Deals with the frame at the front, or with a run of rows. False: more bytes are needed.
 bool Session::relay_server_front() {
     net::Stream& server = *lease_->connection->stream;
@@ -67,29 +103,7 @@ bool Session::relay_server_front() {
         return false;
     }
     const bool ours = !requests_.empty() && requests_.front().action == RequestAction::kSwallow;
-    if ((frame.type == 'D' || frame.type == 'd') && !ours) {
-        // Rows are only counted in bytes: as many whole ones as stand here go out in one piece.
-        const std::span<const std::uint8_t> front = server.front();
-        std::size_t run = 0;
-        while (front.size() - run >= wire::kHeaderBytes) {
-            wire::Frame next;
-            if (!wire::read_frame(front.data() + run, next) || next.type != frame.type ||
-                next.total_bytes() > front.size() - run) {
-                break;
-            }
-            run += next.total_bytes();
-        }
-        if (run == 0) {  // one that is not whole: what is there, and the rest as it comes
-            run = std::min(server.buffered(), frame.total_bytes());
-            server_body_left_ = frame.total_bytes() - run;
-            server_body_dropped_ = false;
-        }
-        if (frame.type == 'D' && !requests_.empty() && requests_.front().tap != nullptr) {
-            worker_.tap().rows(*requests_.front().tap, front.first(std::min(run, front.size())));
-        }
-        server_bytes_ += run;
-        batch_answered_ = true;
-        server.forward(run, *client_);
+    if (!ours && relay_rows(frame)) {
         return true;
     }
     const Fate fate = take_server_frame(frame);

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <chrono>
+#include <cstring>
 
 #include "proxy/salted_hash.hpp"
 #include "sql/tokens.hpp"
@@ -49,32 +50,43 @@ bool read_integer(std::string_view text, std::int64_t& value) {
     return true;
 }
 
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = static_cast<char>(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+// Eight hexadecimal digits, the first in the lowest byte, as four bytes in the same order; `good`
+// becomes false where there is anything else.
+std::uint32_t read_hex(std::uint64_t digits, bool& good) {
+    constexpr std::uint64_t kEach = 0x0101010101010101ULL;
+    constexpr std::uint64_t kTop = 0x80 * kEach;
+    // The top bit of each byte: whether it is at least `from`. Right for bytes below 0x80.
+    const auto at_least = [](std::uint64_t bytes, std::uint64_t from) {
+        return bytes + (0x80 - from) * kEach;
+    };
+    const std::uint64_t plain = digits & ~kTop;
+    const std::uint64_t lower = plain | 0x20 * kEach;
+    const std::uint64_t numbers = at_least(plain, '0') & ~at_least(plain, '9' + 1);
+    const std::uint64_t letters = at_least(lower, 'a') & ~at_least(lower, 'f' + 1) & kTop;
+    good = good && ((numbers | letters) & ~digits & kTop) == kTop;
+    std::uint64_t nibbles = (plain & 0x0f * kEach) + 9 * (letters >> 7U);
+    nibbles = (nibbles << 4U | nibbles >> 8U) & 0x00ff00ff00ff00ffULL;
+    nibbles = (nibbles | nibbles >> 8U) & 0x0000ffff0000ffffULL;
+    return static_cast<std::uint32_t>(nibbles | nibbles >> 16U);
 }
 
+// A uuid as PostgreSQL prints it, letters of either case. A word at a time: digit by digit it cost
+// 43 ns.
 bool read_uuid(std::string_view text, std::array<char, 16>& bytes) {
-    if (text.size() != kUuidText || text[8] != '-' || text[13] != '-') {
+    if (text.size() != kUuidText || text[8] != '-' || text[13] != '-' || text[18] != '-' ||
+        text[23] != '-') {
         return false;
     }
-    std::size_t digits = 0;
-    for (const char c : text) {
-        if (c == '-') {
-            continue;
-        }
-        const int digit = hex_digit(c);
-        if (digit < 0 || digits >= 32) {
-            return false;
-        }
-        char& byte = bytes[digits / 2];
-        byte = static_cast<char>(digits % 2 == 0 ? digit << 4 : byte | digit);
-        ++digits;
+    constexpr std::size_t kHalves[4][2] = {{0, 4}, {9, 14}, {19, 24}, {28, 32}};
+    bool good = true;
+    for (std::size_t i = 0; i < 4; ++i) {
+        std::uint32_t low = 0, high = 0;
+        std::memcpy(&low, text.data() + kHalves[i][0], 4);
+        std::memcpy(&high, text.data() + kHalves[i][1], 4);
+        const std::uint32_t four = read_hex(std::uint64_t{high} << 32U | low, good);
+        std::memcpy(bytes.data() + 4 * i, &four, 4);
     }
-    return digits == 32;
+    return good;
 }
 
 std::int64_t read_big_endian(std::string_view bytes) {
@@ -210,9 +222,32 @@ TapSlotPtr Tap::open_bind(std::string_view values) {
     return slot;
 }
 
-TapSlotPtr Tap::open_text(std::string_view text) {
+// literal: with its quotes.
+void Tap::add_literal(TapSlot& slot, std::string_view literal, sql::Literal::Kind what) const {
+    std::uint8_t kind = bind_class(BindClass::kOther, 0);
+    std::uint64_t hash = 0;
+    if (what != sql::Literal::Kind::kOther) {
+        const bool string = what == sql::Literal::Kind::kString;
+        hash = value_hash(string ? literal.substr(1, literal.size() - 2) : literal, false, salt_,
+                          &kind);
+    }
+    slot.head[3] |= std::uint64_t{kind} << (8 * slot.binds);
+    slot.head[TapRecord::kHeaderWords + slot.binds] = hash;
+    ++slot.binds;
+}
+
+TapSlotPtr Tap::open_text(std::string_view text, const sql::Literals* literals) {
+    static_assert(sql::Literals::kMax == TapRecord::kBindsMax);
     TapSlotPtr slot = take_slot();
     if (slot == nullptr) {
+        return slot;
+    }
+    if (literals != nullptr) {
+        for (std::size_t i = 0; i < literals->count; ++i) {
+            const sql::Literal& literal = literals->at[i];
+            add_literal(*slot, text.substr(literal.begin, literal.end - literal.begin),
+                        literal.kind);
+        }
         return slot;
     }
     const std::string_view look = text.substr(0, kLiteralTextMax);
@@ -220,21 +255,14 @@ TapSlotPtr Tap::open_text(std::string_view text) {
     for (sql::Token token = lexer.next_code();
          token.kind != sql::TokenKind::kEnd && slot->binds < TapRecord::kBindsMax;
          token = lexer.next_code()) {
-        const bool string = token.kind == sql::TokenKind::kString;
-        if (!string && token.kind != sql::TokenKind::kNumber) {
-            continue;
+        const std::string_view value = token.in(look);
+        if (token.kind == sql::TokenKind::kNumber) {
+            add_literal(*slot, value, sql::Literal::Kind::kNumber);
+        } else if (token.kind == sql::TokenKind::kString) {
+            const bool plain = value.front() == '\'' && value.size() >= 2 && !token.open;
+            add_literal(*slot, value,
+                        plain ? sql::Literal::Kind::kString : sql::Literal::Kind::kOther);
         }
-        std::string_view value = token.in(look);
-        std::uint8_t kind = bind_class(BindClass::kOther, 0);
-        std::uint64_t hash = 0;
-        const bool plain = !string || (value.front() == '\'' && value.size() >= 2 && !token.open);
-        if (plain) {
-            value = string ? value.substr(1, value.size() - 2) : value;
-            hash = value_hash(value, false, salt_, &kind);
-        }
-        slot->head[3] |= std::uint64_t{kind} << (8 * slot->binds);
-        slot->head[TapRecord::kHeaderWords + slot->binds] = hash;
-        ++slot->binds;
     }
     return slot;
 }

@@ -21,6 +21,7 @@
 
 #include "base/tap.hpp"
 #include "net/timer.hpp"
+#include "sql/literals.hpp"
 
 namespace howdah::proxy {
 
@@ -71,8 +72,8 @@ class Tap {
     }
     // `values`: a Bind's body behind its two names. Null: there was no room.
     TapSlotPtr open_bind(std::string_view values);
-    // The literals of a text are its values.
-    TapSlotPtr open_text(std::string_view text);
+    // The literals of a text are its values; null: they are looked for.
+    TapSlotPtr open_text(std::string_view text, const sql::Literals* literals = nullptr);
     // Whole DataRow messages.
     void rows(TapSlot& slot, std::span<const std::uint8_t> messages);
     // The record goes up; its id, 0 when there was nothing to tell or no room.
@@ -85,6 +86,7 @@ class Tap {
   private:
     friend struct CloseTapSlot;
     TapSlotPtr take_slot();
+    void add_literal(TapSlot& slot, std::string_view literal, sql::Literal::Kind kind) const;
     void give_back(TapSlot* slot);
     int begin_second(net::TimePoint now);
     bool in_sample(std::uint32_t group) const {

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <string>
+#include <vector>
+
+#include "sql/shape.hpp"
 #include "wire/message.hpp"
 
 namespace howdah::proxy {
@@ -43,6 +48,33 @@ TEST(ValueHash, TextAndBinaryOfOneValueMeet) {
     EXPECT_NE(hash("0042"), hash("42"));        // no number as PostgreSQL prints it
 }
 
+std::string bytes_of_uuid(std::string text) {
+    std::erase(text, '-');
+    std::string bytes;
+    for (std::size_t at = 0; at < text.size(); at += 2) {
+        bytes.push_back(static_cast<char>(std::stoi(text.substr(at, 2), nullptr, 16)));
+    }
+    return bytes;
+}
+
+// Each of the 36 places, with each byte that may stand there.
+TEST(ValueHash, AUuidIsReadDigitByDigit) {
+    const std::string text = "00112233-4455-6677-8899-aabbccddeeff";
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        for (int byte = 1; byte < 256; ++byte) {
+            std::string other = text;
+            other[at] = static_cast<char>(byte);
+            const bool uuid = other == text || (text[at] != '-' && std::isxdigit(byte) != 0);
+            std::uint8_t kind = 0;
+            const std::uint64_t made = value_hash(other, false, kSalt, &kind);
+            EXPECT_EQ(kind == bind_class(BindClass::kUuid, 16), uuid) << other;
+            if (uuid) {
+                EXPECT_EQ(made, hash(bytes_of_uuid(other), true)) << other;
+            }
+        }
+    }
+}
+
 TEST(Tap, ARecordHasTheParametersAndTheRows) {
     Tap tap(kSalt, 3);
     tap.configure(true, 1000);
@@ -77,6 +109,19 @@ TEST(Tap, LiteralsOfATextAreItsParameters) {
     ASSERT_EQ(slot->binds, 2U);
     EXPECT_EQ(slot->head[TapRecord::kHeaderWords], hash("xyz"));
     EXPECT_EQ(slot->head[TapRecord::kHeaderWords + 1], hash("12"));
+    const std::string_view text = "select a from t where b = 'xyz' and c = 12 and d = E'x'";
+    std::vector<char> buffer(256);
+    sql::Literals literals;
+    ASSERT_TRUE(sql::shape_of(text, buffer, &literals).foldable);
+    const TapSlotPtr known = tap.open_text(text, &literals);
+    const TapSlotPtr searched = tap.open_text(text);
+    EXPECT_EQ(known->binds, 3U);
+    EXPECT_EQ(known->binds, searched->binds);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(known->head[TapRecord::kHeaderWords + i],
+                  searched->head[TapRecord::kHeaderWords + i]);
+    }
+    EXPECT_EQ(known->head[3], searched->head[3]);
 }
 
 TEST(Tap, BrokenMessagesAreReadToTheirEndAndNoFurther) {

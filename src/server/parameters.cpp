@@ -68,7 +68,10 @@ ParameterSetPtr ParameterInterner::intern_exact(
     if (sets_.size() >= sweep_at_) {
         sweep();
     }
-    auto set = std::make_shared<const ParameterSet>(ParameterSet{std::move(unique)});
+    auto set = std::make_shared<ParameterSet>();
+    set->values = std::move(unique);
+    const std::string* path = set->find("search_path");
+    set->names_pg_temp = path != nullptr && path->find("pg_temp") != std::string::npos;
     sets_.emplace(hash, set);
     return set;
 }

@@ -17,6 +17,8 @@ namespace howdah::server {
 
 struct ParameterSet {
     std::vector<std::pair<std::string, std::string>> values;
+    // search_path names pg_temp: CREATE TABLE may make a temporary one.
+    bool names_pg_temp = false;
 
     // The value of `name` (any case), or null.
     const std::string* find(std::string_view name) const;

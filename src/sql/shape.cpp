@@ -3,46 +3,12 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
+
+#include "sql/byte_class.hpp"
 
 namespace howdah::sql {
 namespace {
-
-enum Class : std::uint8_t {
-    kOther,  // NUL, control characters, backslash, braces: not SQL
-    kSpace,
-    kLetter,  // a-z, A-Z, _ and bytes of 128 and more
-    kDigit,
-    kQuote,
-    kDoubleQuote,
-    kDollar,
-    kDot,
-    kColon,
-    kOperator,
-    kSelf,  // , ( ) [ ] ;
-};
-
-constexpr std::array<Class, 256> kClasses = [] {
-    std::array<Class, 256> classes{};
-    for (std::size_t c = 0; c < 256; ++c) {
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        classes[c] = letter || c >= 128 ? kLetter : c >= '0' && c <= '9' ? kDigit : kOther;
-    }
-    for (const char c : std::string_view(" \t\n\r\f")) {
-        classes[static_cast<unsigned char>(c)] = kSpace;
-    }
-    for (const char c : std::string_view("~!@#^&|`?+-*/%<>=")) {
-        classes[static_cast<unsigned char>(c)] = kOperator;
-    }
-    for (const char c : std::string_view(",()[];")) {
-        classes[static_cast<unsigned char>(c)] = kSelf;
-    }
-    classes['\''] = kQuote;
-    classes['"'] = kDoubleQuote;
-    classes['$'] = kDollar;
-    classes['.'] = kDot;
-    classes[':'] = kColon;
-    return classes;
-}();
 
 // What a byte of an identifier becomes in lower case; 0 = it ends the identifier.
 constexpr std::array<char, 256> kWordLower = [] {
@@ -55,36 +21,18 @@ constexpr std::array<char, 256> kWordLower = [] {
     return lower;
 }();
 
-Class class_of(char c) {
-    return kClasses[static_cast<unsigned char>(c)];
-}
-
-char lower_of(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-bool equals_lower(std::string_view text, std::string_view lower) {
-    if (text.size() != lower.size()) {
-        return false;
-    }
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (lower_of(text[i]) != lower[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // One pass over one text. `in_` runs from begin to end_, `out_` from out_begin_ to out_end_, which
 // leaves room for any token that is not copied from the text.
 class ShapeWriter {
   public:
-    ShapeWriter(std::string_view text, std::span<char> out)
-        : in_(text.data()),
+    ShapeWriter(std::string_view text, std::span<char> out, Literals* literals)
+        : begin_(text.data()),
+          in_(text.data()),
           end_(text.data() + text.size()),
           out_(out.data()),
           out_begin_(out.data()),
-          out_end_(out.data() + out.size() - kSlack) {}
+          out_end_(out.data() + out.size() - kSlack),
+          literals_(literals) {}
 
     Shape run();
 
@@ -123,11 +71,23 @@ class ShapeWriter {
     }
     bool string_literal(const char* begin, std::string_view value, std::string_view folded);
 
+    // The literal from `begin` to here.
+    void note_literal(const char* begin, Literal::Kind kind) {
+        if (literals_ != nullptr && literals_->count < Literals::kMax) {
+            literals_->at[literals_->count++] = {
+                .begin = static_cast<std::uint32_t>(begin - begin_),
+                .end = static_cast<std::uint32_t>(in_ - begin_),
+                .kind = kind};
+        }
+    }
+
+    const char* begin_;
     const char* in_;
     const char* end_;
     char* out_;
     char* out_begin_;
     char* out_end_;
+    Literals* literals_;
     Last last_ = Last::kNone;
     bool has_comments_ = false;
     char* list_ = nullptr;    // where an IN list begins, while only literals stand in it
@@ -221,6 +181,8 @@ bool ShapeWriter::word_or_prefixed() {
 bool ShapeWriter::string_literal(const char* begin, std::string_view value,
                                  std::string_view folded) {
     last_ = Last::kString;
+    const bool plain = *begin == '\'';
+    note_literal(begin, plain ? Literal::Kind::kString : Literal::Kind::kOther);
     if (literal_decides(value)) [[unlikely]] {
         end_list();
         return copy(begin, in_);
@@ -233,28 +195,17 @@ bool ShapeWriter::string_literal(const char* begin, std::string_view value,
 bool ShapeWriter::string(std::string_view folded) {
     const char* const open = in_;
     const char* const begin = folded == kShapeString ? open : open - 1;
-    for (const char* at = open + 1;;) {
-        if (end_ - at < 16) {
-            while (at < end_ && *at != '\'') {
-                ++at;
-            }
-        } else {
-            const void* found = std::memchr(at, '\'', static_cast<std::size_t>(end_ - at));
-            at = found == nullptr ? end_ : static_cast<const char*>(found);
-        }
-        if (at == end_) {
-            return false;
-        }
-        if (at + 1 < end_ && at[1] == '\'') {
-            if (folded == kShapeBits || folded == kShapeHex) {
-                return false;  // two literals to PostgreSQL
-            }
-            at += 2;
-            continue;
-        }
-        in_ = at + 1;
-        return string_literal(begin, {open + 1, static_cast<std::size_t>(at - open - 1)}, folded);
+    const char* const after = scan_string(open, end_);
+    if (after == nullptr) {
+        return false;
     }
+    const std::string_view value(open + 1, static_cast<std::size_t>(after - open - 2));
+    const bool digits = folded == kShapeBits || folded == kShapeHex;
+    if (digits && value.find('\'') != std::string_view::npos) {
+        return false;  // two literals to PostgreSQL
+    }
+    in_ = after;
+    return string_literal(begin, value, folded);
 }
 
 // E'...': escapes that could spell a letter are left to the parser.
@@ -297,44 +248,16 @@ bool ShapeWriter::quoted_word() {
 }
 
 bool ShapeWriter::number() {
-    const char* const begin = in_;
-    while (in_ < end_ && class_of(*in_) == kDigit) {
-        ++in_;
+    const NumberScan scan = scan_number(in_, end_);
+    if (scan.kind == NumberKind::kNone) {
+        return false;
     }
-    const char* const digits_end = in_;
-    bool decimal = false;
-    if (peek(0) == '.' && peek(1) != '.') {
-        decimal = true;
-        ++in_;
-        while (in_ < end_ && class_of(*in_) == kDigit) {
-            ++in_;
-        }
-    }
-    if (lower_of(peek(0)) == 'e') {
-        decimal = true;
-        in_ += peek(1) == '+' || peek(1) == '-' ? 2 : 1;
-        if (class_of(peek(0)) != kDigit) {
-            return false;
-        }
-        while (in_ < end_ && class_of(*in_) == kDigit) {
-            ++in_;
-        }
-    }
-    if (class_of(peek(0)) == kLetter) {
-        return false;  // 1a is "1 AS a" to old servers, 0x1f and 1_000 numbers to new ones
-    }
+    const char* const begin = std::exchange(in_, scan.end);
     last_ = Last::kOtherToken;
-    if (decimal) {
-        literal(kShapeDecimal);
-        return true;
-    }
-    const char* significant = begin;
-    while (significant < digits_end && *significant == '0') {
-        ++significant;
-    }
-    const std::string_view value(significant, static_cast<std::size_t>(digits_end - significant));
-    const bool fits = value.size() < 10 || (value.size() == 10 && value <= "2147483647");
-    literal(fits ? kShapeInteger : kShapeLarge);
+    note_literal(begin, Literal::Kind::kNumber);
+    literal(scan.kind == NumberKind::kDecimal ? kShapeDecimal
+            : scan.kind == NumberKind::kLarge ? kShapeLarge
+                                              : kShapeInteger);
     return true;
 }
 
@@ -530,63 +453,14 @@ Shape ShapeWriter::run() {
 
 }  // namespace
 
-bool names_pg_temp(std::string_view value) {
-    constexpr std::string_view kName = "pg_temp";
-    for (std::size_t at = value.find('_'); at != std::string_view::npos;
-         at = value.find('_', at + 1)) {
-        if (at >= 2 && at + 5 <= value.size() &&
-            equals_lower(value.substr(at - 2, kName.size()), kName)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool is_clock_literal(std::string_view value) {
-    constexpr std::size_t kBytesMax = 64;
-    if (value.size() < 3 || value.size() > kBytesMax) {
-        return false;
-    }
-    const auto is_word = [](char c) { return class_of(c) == kLetter || class_of(c) == kDigit; };
-    while (!value.empty() && !is_word(value.front())) {
-        value.remove_prefix(1);
-    }
-    while (!value.empty() && !is_word(value.back())) {
-        value.remove_suffix(1);
-    }
-    if (value.empty()) {
-        return false;
-    }
-    const char first = lower_of(value.front());
-    const char last = lower_of(value.back());
-    if (first != 'n' && first != 't' && first != 'y' && last != 'w' && last != 'y') {
-        return false;
-    }
-    for (const std::string_view word : {"now", "today", "tomorrow", "yesterday"}) {
-        const std::size_t rest = value.size() - word.size();
-        if (value.size() < word.size()) {
-            continue;
-        }
-        const bool at_begin = equals_lower(value.substr(0, word.size()), word) &&
-                              (rest == 0 || !is_word(value[word.size()]));
-        const bool at_end =
-            equals_lower(value.substr(rest), word) && (rest == 0 || !is_word(value[rest - 1]));
-        if (at_begin || at_end) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool literal_decides(std::string_view value) {
-    return is_clock_literal(value) || (value.size() >= 7 && names_pg_temp(value));
-}
-
-Shape shape_of(std::string_view text, std::span<char> out) {
+Shape shape_of(std::string_view text, std::span<char> out, Literals* literals) {
     if (out.size() <= ShapeWriter::kSlack) {
         return {};
     }
-    return ShapeWriter(text, out).run();
+    if (literals != nullptr) {
+        literals->count = 0;
+    }
+    return ShapeWriter(text, out, literals).run();
 }
 
 }  // namespace howdah::sql

@@ -26,6 +26,8 @@
 #include <span>
 #include <string_view>
 
+#include "sql/literals.hpp"
+
 namespace howdah::sql {
 
 struct Shape {
@@ -36,7 +38,8 @@ struct Shape {
 
 // text: any bytes, read with standard_conforming_strings on, in an encoding in which bytes below
 // 128 are ASCII. out: where the shape is written; a shape that does not fit is not foldable.
-Shape shape_of(std::string_view text, std::span<char> out);
+// literals: filled when the text is foldable.
+Shape shape_of(std::string_view text, std::span<char> out, Literals* literals = nullptr);
 
 // The literals that stand for all of their kind in a shape.
 inline constexpr std::string_view kShapeInteger = "1";
@@ -46,10 +49,5 @@ inline constexpr std::string_view kShapeString = "'x'";
 inline constexpr std::string_view kShapeNational = "n'x'";
 inline constexpr std::string_view kShapeBits = "b'1'";
 inline constexpr std::string_view kShapeHex = "x'1'";
-
-// Whether a literal's text decides facts (2. above). `value` without its quotes.
-bool literal_decides(std::string_view value);
-bool names_pg_temp(std::string_view value);
-bool is_clock_literal(std::string_view value);
 
 }  // namespace howdah::sql

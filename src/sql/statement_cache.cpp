@@ -9,6 +9,7 @@
 #include "sql/hash.hpp"
 #include "sql/redact.hpp"
 #include "sql/shape.hpp"
+#include "sql/text_memo.hpp"
 
 namespace howdah::sql {
 namespace {
@@ -105,6 +106,8 @@ struct StatementCache::State {
     std::vector<std::uint32_t> unused;  // entries; reserved for all of them
     std::size_t hand = 0;
     std::size_t victim_way = 0;
+    TextMemo memo;
+    Literals literals;  // of the text looked up last
     StatementRef refused;
     StatementRef last;  // keeps what was handed out alive when it was not kept here
 };
@@ -224,7 +227,15 @@ StatementCache::Lookup StatementCache::lookup(std::string_view text, TextRules r
         ++state.counters.refused;
         return {state.refused.get(), text_id, true};
     }
-    const Shape shape = shape_of(text, state.buffer);
+    if (const TextMemo::Known* known = state.memo.find(text, state.literals);
+        known != nullptr && state.entries[known->entry].generation == known->generation) {
+        ++state.counters.shape_hits;
+        State::Entry& entry = state.entries[known->entry];
+        entry.used = true;
+        return {entry.statement.get(), text_id, known->has_comments, &state.literals};
+    }
+    const Shape shape = shape_of(text, state.buffer, &state.literals);
+    const Literals* const literals = shape.foldable ? &state.literals : nullptr;
     const TextHash shape_key = shape.foldable ? state.hasher.hash(shape.canonical, kShapeDomain)
                                               : state.hasher.hash(text, kOwnTextDomain);
     std::uint32_t index = state.find(shape_key);
@@ -236,7 +247,13 @@ StatementCache::Lookup StatementCache::lookup(std::string_view text, TextRules r
     if (index != kNone) {
         ++state.counters.shape_hits;
         state.remember_text(text_key, index, shape.has_comments);
-        return {state.entries[index].statement.get(), text_id, shape.has_comments};
+        if (shape.foldable && own_key == shape_key) {  // the facts are those of the shape
+            state.memo.remember(text, state.literals,
+                                {.entry = index,
+                                 .generation = state.entries[index].generation,
+                                 .has_comments = shape.has_comments});
+        }
+        return {state.entries[index].statement.get(), text_id, shape.has_comments, literals};
     }
     Found found = find_facts(text, shape);
     ++state.counters.parses;
@@ -246,7 +263,7 @@ StatementCache::Lookup StatementCache::lookup(std::string_view text, TextRules r
     if (index != kNone) {
         state.remember_text(text_key, index, shape.has_comments);
     }
-    return {state.last.get(), text_id, shape.has_comments};
+    return {state.last.get(), text_id, shape.has_comments, literals};
 }
 
 StatementRef analyze(std::string_view text, TextRules rules) {

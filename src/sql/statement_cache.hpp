@@ -1,14 +1,17 @@
 // StatementCache: text -> facts, bounded, one per loop. Not thread-safe; never blocks.
 //
 //     text --hash--> text table --hit--> facts           (30 ns: same text again)
-//              \--miss--> shape lexer --hash--> facts    (130 ns: only literals differ)
-//                               \--miss--> libpg_query   (2 to 90 us: a new shape)
+//              \--miss--> memo of pieces --> facts       (60 ns: only literals differ, as before)
+//                   \--miss--> shape lexer --hash--> facts    (130 ns: only literals differ)
+//                                    \--miss--> libpg_query   (2 to 90 us: a new shape)
 //
 // 1. Memory: entries_max statements of together at most bytes_max bytes, the least recently used
 //    (by CLOCK) leave first; beside it 2 x entries_max x 32 bytes of text table and one 64 KiB
-//    lexer buffer, all allocated at construction. A hit allocates nothing.
-// 2. Keys are 128-bit universal hashes under a secret drawn at construction (hash.hpp): no text is
-//    kept, none compared, and nobody who does not know the secret can make two of them meet
+//    lexer buffer, all allocated at construction, and 1 MiB of memos at most (text_memo.hpp). A
+//    hit allocates nothing.
+// 2. Keys are 128-bit universal hashes under a secret drawn at construction (hash.hpp): no literal
+// is
+//    kept,  and nobody who does not know the secret can make two of them meet
 //    (probability below 2^-90 for the longest texts).
 // 3. Texts over kTextBytesMax are not even hashed: they get one constant Statement, kUnparsed |
 //    kUnknownCode | kWrite. The same goes for what cannot be read under the session's string rules,
@@ -22,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/literals.hpp"
 #include "sql/statement.hpp"
 #include "sql/text_rules.hpp"
 
@@ -47,6 +51,7 @@ class StatementCache {
         const Statement* statement = nullptr;  // as analyze()
         std::uint64_t text_id = 0;             // hash of the exact text under this cache's secret
         bool has_comments = false;             // worth a look for tags and hints
+        const Literals* literals = nullptr;    // null: not known. Borrowed as the statement is
     };
 
     // seed: 0 = draw the secret; other values make runs repeatable (simulation only).

@@ -85,7 +85,7 @@ Token Lexer::next() {
     if (is_operator(c)) {
         return take_operator(begin);
     }
-    const bool pair = c == ':' && (peek(1) == ':' || peek(1) == '=');
+    const bool pair = c == ':' ? peek(1) == ':' || peek(1) == '=' : c == '.' && peek(1) == '.';
     at_ += pair ? 2 : 1;
     return {.kind = pair ? TokenKind::kOperator : TokenKind::kPunct, .begin = begin, .end = at_};
 }

@@ -22,7 +22,7 @@ enum class TokenKind : std::uint8_t {
     kString,      // '...', E'', B'', X'', N'', U&'', $tag$...$tag$
     kNumber,
     kParam,     // $1
-    kOperator,  // a run of operator characters, and ::, :=, =>
+    kOperator,  // a run of operator characters, and ::, :=, =>, ..
     kPunct,     // one of ; , ( ) [ ] . : or a byte that SQL does not know
     kComment,   // -- to the line's end, or /* nested */
     kEnd,

@@ -42,7 +42,8 @@ def pooler(request, victim, network, run_folder):
     process.give_to_server_user(folder)
     one = proxy.Proxy(folder, {USER: PASSWORD}, databases={
         "*": f"host=127.0.0.1 port={network.port}"}, settings={
-            "backend": request.param, "pool_mode": "transaction", "default_pool_size": str(POOL),
+            "backend": request.param, "loops": "2", "pool_mode": "transaction",
+            "default_pool_size": str(POOL),
             "server_login_retry": "1", "query_timeout": "6", "query_wait_timeout": "20",
             "server_check_delay": "0", "server_connect_timeout": "3"})
     one.start()

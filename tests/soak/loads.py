@@ -7,6 +7,7 @@ that rounds succeed again and again, and that the pooler survives.
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -24,24 +25,33 @@ from tools import process
 from tools.pgcluster import BIN
 
 ROUND_SECONDS = 5
+TRANSACTIONS = re.compile(r"actually processed: (\d+)")
+UNITS = {**dict.fromkeys(("simple", "extended", "prepared", "tpcb", "reconnect"), "transactions"),
+         "cancels": "cancelled", "copies": "rows", "slow": "rows", "loops": "queries"}
 
 
 class Place:
-    """Where the loads run: addresses, and when to stop."""
+    """Where the loads run: the poolers, one a backend, and when to stop."""
 
-    def __init__(self, *, cluster, pooler, uri, session_uri, http_port: int, seconds: float):
-        self.cluster, self.pooler = cluster, pooler
-        self.uri, self.session_uri = uri, session_uri
-        self.http_port = http_port
+    def __init__(self, *, cluster, poolers, seconds: float):
+        self.cluster, self.poolers = cluster, poolers
         self.ends = time.monotonic() + seconds
         self.stopping = threading.Event()
 
     def over(self) -> bool:
         return self.stopping.is_set() or time.monotonic() >= self.ends
 
+    def pooler(self, chance: random.Random):
+        return chance.choice(self.poolers)
+
+    def uri(self, chance: random.Random) -> str:
+        return self.pooler(chance).uri("soak")
+
     def any_uri(self, chance: random.Random) -> str:
-        uri = chance.choice((self.uri, self.session_uri))
-        return uri + chance.choice(("", "?sslmode=require"))
+        return self.pooler(chance).uri(chance.choice(("soak", "soak_session")))
+
+    def driver_uri(self, chance: random.Random) -> str:
+        return self.any_uri(chance) + chance.choice(("", "?sslmode=require"))
 
 
 class Load:
@@ -51,13 +61,14 @@ class Load:
         self.name, self.place, self.round_of = name, place, round_of
         self.chance = random.Random(seed)
         self.done = self.failed = 0
+        self.amount = 0  # of what a round says it did: transactions, rows
         self.last_failure = ""
         self.thread = threading.Thread(target=self.run, name=name, daemon=True)
 
     def run(self) -> None:
         while not self.place.over():
             try:
-                self.round_of(self.place, self.chance)
+                self.amount += self.round_of(self.place, self.chance) or 0
                 self.done += 1
             except Exception as error:  # whatever a killed server does to a driver
                 self.failed += 1
@@ -66,25 +77,28 @@ class Load:
 
     def line(self) -> str:
         why = f" ({self.last_failure})" if self.failed else ""
-        return f"{self.name:12} {self.done:6} rounds, {self.failed} failed{why}"
+        much = f", {self.amount} {UNITS[self.name]}" if self.name in UNITS else ""
+        return f"{self.name:12} {self.done:6} rounds{much}, {self.failed} failed{why}"
 
 
 def pgbench(*options: str):
-    def round_of(place: Place, chance: random.Random) -> None:
+    def round_of(place: Place, chance: random.Random) -> int:
         command = [BIN / "pgbench", "-n", "-c", str(chance.randint(1, 12)), "-T",
-                   str(ROUND_SECONDS), *options, place.any_uri(chance)]
+                   str(ROUND_SECONDS), *options, place.driver_uri(chance)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=90,
                               env=process.clean_environment())
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip()[-150:])
+        return int(TRANSACTIONS.search(done.stdout)[1])
     return round_of
 
 
 def connect(place: Place, chance: random.Random) -> psycopg.Connection:
-    return psycopg.connect(place.any_uri(chance), autocommit=True, connect_timeout=20)
+    return psycopg.connect(place.driver_uri(chance), autocommit=True, connect_timeout=20)
 
 
-def cancels(place: Place, chance: random.Random) -> None:
+def cancels(place: Place, chance: random.Random) -> int:
+    cancelled = 0
     with connect(place, chance) as connection:
         for _ in range(10):
             timer = threading.Timer(chance.random() / 20, connection.cancel)
@@ -92,12 +106,14 @@ def cancels(place: Place, chance: random.Random) -> None:
             try:
                 connection.execute("select pg_sleep(0.03)")
             except psycopg.errors.QueryCanceled:
-                pass
+                cancelled += 1
             finally:
                 timer.join()
+    return cancelled
 
 
 def notifications(place: Place, chance: random.Random) -> None:
+    # Through different poolers now and then: NOTIFY is the server's.
     with connect(place, chance) as listener, connect(place, chance) as speaker:
         listener.execute("listen soak")
         for _ in range(5):
@@ -119,7 +135,7 @@ def arrived(listener: psycopg.Connection) -> list:
     return notes
 
 
-def copies(place: Place, chance: random.Random) -> None:
+def copies(place: Place, chance: random.Random) -> int:
     with connect(place, chance) as connection, connection.transaction():
         connection.execute("create temp table copied(i int, t text) on commit drop")
         rows = chance.randint(1, 20_000)
@@ -131,10 +147,11 @@ def copies(place: Place, chance: random.Random) -> None:
                 received = sum(bytes(block).count(b"\n") for block in copy)
         if received != rows:
             raise AssertionError(f"{rows} rows went in, {received} came out")
+    return 2 * rows
 
 
-def slow_reader(place: Place, chance: random.Random) -> None:
-    client = wire.Client(place.uri, timeout=60)
+def slow_reader(place: Place, chance: random.Random) -> int:
+    client = wire.Client(place.uri(chance), timeout=60)
     try:
         client.send(wire.query("select repeat('z', 1000) from generate_series(1, 20000)"))
         rows = 0
@@ -149,11 +166,28 @@ def slow_reader(place: Place, chance: random.Random) -> None:
             raise AssertionError(f"{rows} rows of 20000")
     finally:
         client.close()
+    return rows
+
+
+def loops(place: Place, chance: random.Random) -> int:
+    """What insight is there for: a query for each row of another, with tags."""
+    tags = f"/*route='/soak',action='{chance.randrange(50)}'*/"
+    with connect(place, chance) as connection:
+        rows = connection.execute(f"select aid, bid from pgbench_accounts where aid % 9973 = "
+                                  f"{chance.randrange(9973)} {tags}").fetchall()
+        for aid, _ in rows:
+            connection.execute(f"select abalance from pgbench_accounts where aid = %s {tags}",
+                               (aid,), prepare=chance.random() < 0.5)
+        for number in range(20):  # literals inlined, and an error
+            connection.execute(f"select {chance.randrange(10**9)}, 'x{number}' {tags}")
+        with contextlib.suppress(psycopg.errors.UndefinedColumn):
+            connection.execute("select no_such_column from pgbench_branches")
+    return 22 + len(rows)
 
 
 def vanish(place: Place, chance: random.Random) -> None:
     """Says half of something and is gone."""
-    client = wire.Client(chance.choice((place.uri, place.session_uri)), timeout=20)
+    client = wire.Client(place.any_uri(chance), timeout=20)
     said = b"".join(m for _ in range(3) for m in Generator(chance.getrandbits(30), 0).step().messages)
     client.send(said[:chance.randint(0, len(said))])
     place.stopping.wait(chance.random() / 20)
@@ -164,7 +198,7 @@ def vanish(place: Place, chance: random.Random) -> None:
 
 def chatter(place: Place, chance: random.Random) -> None:
     """Messages in any order; the answers are the differential test's business."""
-    client = wire.Client(chance.choice((place.uri, place.session_uri)), timeout=30)
+    client = wire.Client(place.any_uri(chance), timeout=30)
     generator = Generator(chance.getrandbits(30), chance.randrange(3))
     try:
         for _ in range(20):
@@ -178,32 +212,36 @@ def chatter(place: Place, chance: random.Random) -> None:
 
 
 def console(place: Place, chance: random.Random) -> None:
-    uri = place.uri.rsplit("/", 1)[0] + "/howdah"
+    undo = {"pause": "resume", "pause soak": "resume soak", "disable soak_session":
+            "enable soak_session", "suspend": "resume", "kill soak_session": "resume soak_session"}
+    uri = place.pooler(chance).uri("howdah")
     with contextlib.closing(wire.Client(uri, timeout=60)) as client:
         for word in ("show pools", "show clients", "show servers", "show stats", "show config",
-                     "show mem", "show sockets", "reload", "reconnect", "pause", "resume"):
+                     "show mem", "show sockets", "show queries", "show findings", "reload",
+                     "reconnect", chance.choice(tuple(undo))):
             try:
                 answer = client.ask(wire.query(word))
-                if answer[0].type == "E" and word not in ("pause", "resume"):
+                if answer[0].type == "E" and word not in undo:
                     raise RuntimeError(f"{word}: {wire.fields(answer[0])}")
             finally:
-                if word == "pause":
-                    client.ask(wire.query("resume"))
+                if word in undo:
+                    client.ask(wire.query(undo[word]))
             place.stopping.wait(0.05)
     place.stopping.wait(0.5)
 
 
 def hang_up(place: Place, chance: random.Random) -> None:
     """SIGHUP, as after a change of the configuration."""
-    place.pooler.process.send_signal(signal.SIGHUP)
+    place.pooler(chance).process.send_signal(signal.SIGHUP)
     place.stopping.wait(1)
 
 
 def scrape(place: Place, chance: random.Random) -> None:
-    for path in ("/metrics", "/healthz", "/readyz"):
+    port = place.pooler(chance).http_port
+    for path in ("/metrics", "/healthz", "/readyz", "/api/pools", "/api/findings",
+                 "/api/queries?limit=500&sort=calls", "/api/queries?tag=route%3D%2Fsoak"):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{place.http_port}{path}",
-                                        timeout=30) as page:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as page:
                 if not page.read():
                     raise AssertionError(f"{path} is empty")
         except urllib.error.HTTPError as refusal:
@@ -233,7 +271,8 @@ def all_loads(place: Place) -> list[Load]:
     kinds = {"simple": pgbench("-S"), "extended": pgbench("-S", "-M", "extended"),
              "prepared": pgbench("-S", "-M", "prepared"), "tpcb": pgbench("-M", "prepared"),
              "reconnect": pgbench("-S", "-C"), "cancels": cancels,
-             "notify": notifications, "copies": copies, "slow": slow_reader, "vanish": vanish,
+             "notify": notifications, "copies": copies, "slow": slow_reader, "loops": loops,
+             "vanish": vanish,
              "chatter": chatter, "console": console, "hangup": hang_up, "scrape": scrape,
              "kills": kills}
     return [Load(name, place, round_of, seed) for seed, (name, round_of) in enumerate(kinds.items())]

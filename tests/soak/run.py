@@ -1,7 +1,8 @@
 """The soak: howdah under a sanitizer and a mixed load, minutes long. ./dev soak [MINUTES] [PRESET]
 
-Passes when every load has come off again and again, no sanitizer has said anything, and howdah ends
-by itself when it is told to.
+Two poolers with two loops each, one on io_uring and one on epoll, one with TLS to its server, in
+front of one PostgreSQL. Passes when every load has come off again and again, no sanitizer has said
+anything, and both end by themselves when they are told to.
 """
 
 import contextlib
@@ -14,40 +15,40 @@ from pathlib import Path
 
 from tests.auth.harness import Authority
 from tests.soak.loads import Place, all_loads
-from tools import build, process, proxy
+from tools import build, process, proxy, sanitizer
 from tools.pgcluster import BIN, FAST, Cluster
-from tools.shell import BUILD, ROOT, say
+from tools.shell import BUILD, say
 
 USER, PASSWORD = "app", "app-secret"
 STOP_SECONDS_MAX = 60
 DONE_MIN = 2  # rounds of each load
+BACKENDS = {"io_uring": "require", "epoll": "disable"}  # and their server_tls_sslmode
 
 
 class SanitizedProxy(proxy.Proxy):
     """howdah with what the sanitizers are told; their reports go to files beside the log."""
 
     def start(self, *, port: int = 0) -> None:
-        suppressions = ROOT / "tools" / "sanitizers"
-        reports = self.folder / "report"
-        os.environ["ASAN_OPTIONS"] = f"detect_leaks=1:log_path={reports}"
-        os.environ["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={reports}"
-        os.environ["LSAN_OPTIONS"] = f"suppressions={suppressions}/lsan.txt:print_suppressions=0"
-        os.environ["TSAN_OPTIONS"] = (f"log_path={reports}:second_deadlock_stack=1:"
-                                      f"suppressions={suppressions}/tsan.txt")
+        os.environ.update(sanitizer.environment(self.folder))
         super().start(port=port)
 
     def reports(self) -> list[Path]:
-        return sorted(self.folder.glob("report*"))
+        return sanitizer.reports(self.folder)
 
 
 @contextlib.contextmanager
-def servers(preset: str, minutes: float):
+def servers(preset: str):
     name = f"soak-{preset}"
     shutil.rmtree((BUILD / name).resolve(), ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
         (BUILD / name).unlink()
     folder = process.server_folder(name)
-    with Cluster(folder, settings=FAST) as cluster:
+    certificates = folder / "certificates"
+    certificates.mkdir()
+    process.give_to_server_user(certificates)
+    pair = Authority(certificates, "soak").issue("localhost")
+    settings = {**FAST, "ssl": "on", "ssl_cert_file": str(pair[0]), "ssl_key_file": str(pair[1])}
+    with Cluster(folder, settings=settings) as cluster:
         primary = cluster.primary
         primary.sql(f"create role {USER} login password '{PASSWORD}'")
         primary.sql("create role other_role; grant other_role to app; grant pg_signal_backend to app")
@@ -57,22 +58,22 @@ def servers(preset: str, minutes: float):
         primary.sql(f"set role {USER}; create sequence counter; create table numbers as "
                     "select i from generate_series(1, 6) i; " + "; ".join(
                         f"create table mine{i}(i int)" for i in range(3)), "soak")
-        yield cluster, start_proxy(folder, preset, primary.port), minutes
+        yield cluster, [start_proxy(folder / backend, preset, primary.port, pair)
+                        for backend in BACKENDS]
 
 
-def start_proxy(folder: Path, preset: str, server_port: int) -> SanitizedProxy:
-    place = folder / "proxy"
+def start_proxy(place: Path, preset: str, server_port: int, pair) -> SanitizedProxy:
     place.mkdir()
     process.give_to_server_user(place)
-    certificate, key = Authority(place, "soak").issue("localhost")
     http_port = process.free_port()
     address = f"host=127.0.0.1 port={server_port} dbname=soak"
     one = SanitizedProxy(
         place, {USER: PASSWORD}, binary=build.binary(preset),
         databases={"soak": address, "soak_session": f"{address} pool_mode=session pool_size=60"},
         settings={"pool_mode": "transaction", "default_pool_size": "12", "loops": "2",
+                  "backend": place.name, "server_tls_sslmode": BACKENDS[place.name],
                   "http_listen": f"127.0.0.1:{http_port}", "client_tls_sslmode": "allow",
-                  "client_tls_cert_file": str(certificate), "client_tls_key_file": str(key),
+                  "client_tls_cert_file": str(pair[0]), "client_tls_key_file": str(pair[1]),
                   "max_prepared_statements": "20", "server_idle_timeout": "2",
                   "server_lifetime": "20", "query_wait_timeout": "30"})
     one.http_port = http_port
@@ -80,43 +81,46 @@ def start_proxy(folder: Path, preset: str, server_port: int) -> SanitizedProxy:
     return one
 
 
-def watch(place: Place, one: SanitizedProxy, loads: list) -> str:
-    """Until the time is over, or howdah is; what went wrong, if anything."""
+def watch(place: Place, loads: list) -> str:
+    """Until the time is over, or a pooler is; what went wrong, if anything."""
     said = time.monotonic()
     while not place.over():
         place.stopping.wait(0.5)
-        if one.process.poll() is not None:
-            return f"howdah ended with {one.process.returncode}: {one.log_end()}"
-        if one.reports():
-            return "a sanitizer has found something"
+        for one in place.poolers:
+            if one.process.poll() is not None:
+                return f"howdah ended with {one.process.returncode}: {one.log_end()}"
+            if one.reports():
+                return "a sanitizer has found something"
         if time.monotonic() - said > 60:
             said = time.monotonic()
             say(f"{place.ends - said:.0f} s left, {sum(load.done for load in loads)} rounds")
     return ""
 
 
+def run_loads(place: Place, loads: list) -> list[str]:
+    try:
+        for load in loads:
+            load.thread.start()
+        wrong = watch(place, loads)
+    finally:
+        place.stopping.set()
+        for load in loads:
+            load.thread.join(100)
+    problems = [wrong] if wrong else []
+    problems += [f"{load.line()}: too few" for load in loads if load.done < DONE_MIN]
+    return problems + [f"{load.name} hangs" for load in loads if load.thread.is_alive()]
+
+
 def soak(minutes: float, preset: str) -> int:
-    with servers(preset, minutes) as (cluster, one, _):
-        place = Place(cluster=cluster, pooler=one, uri=one.uri("soak"),
-                      session_uri=one.uri("soak_session"), http_port=one.http_port,
-                      seconds=minutes * 60)
+    with servers(preset) as (cluster, poolers):
+        place = Place(cluster=cluster, poolers=poolers, seconds=minutes * 60)
         loads = all_loads(place)
-        try:
-            for load in loads:
-                load.thread.start()
-            wrong = watch(place, one, loads)
-        finally:
-            place.stopping.set()
-            for load in loads:
-                load.thread.join(100)
-        problems = [wrong] if wrong else []
-        problems += [f"{load.line()}: too few" for load in loads if load.done < DONE_MIN]
-        problems += [f"{load.name} hangs" for load in loads if load.thread.is_alive()]
-        problems += end(one)
+        problems = run_loads(place, loads)
+        for one in poolers:
+            problems += end(one)
+            problems += [sanitizer.text(report) for report in one.reports()]
         for load in loads:
             say(load.line())
-        for report in one.reports():
-            problems.append(f"{report}:\n{report.read_text(errors='replace')[:6000]}")
         for problem in problems:
             say(f"FAILED {problem}")
         say(f"soak of {minutes:g} minutes under {preset}: "
@@ -131,7 +135,7 @@ def end(one: SanitizedProxy) -> list[str]:
         with contextlib.suppress(Exception):
             one.process.wait(STOP_SECONDS_MAX)
     status = one.process.poll()
-    one.stop(signal.SIGKILL)
+    process.stop(one.process, signal.SIGKILL)
     return [] if status == 0 else [f"howdah ended with {status}: {one.log_end(20)}"]
 
 

@@ -56,12 +56,16 @@ std::span<const Pattern> Flow::analyze(const Window& window) {
         return patterns_;
     }
     index_cells();
-    for (std::size_t level = 0; level < kDepthMax; ++level) {
+    // A deeper level hangs on loops found in the one above.
+    bool found = true;
+    for (std::size_t level = 0; level < kDepthMax && found; ++level) {
+        found = false;
         for (std::size_t i = 0; i < runs_used_; ++i) {
             Run& run = runs_[i];
             const bool select = is_select(window.executions[run.executions.front()]);
             if (!run.resolved && select && distinct_parameters(run) >= kRunMin) {
                 resolve(run, level > 0);
+                found = found || run.resolved;
             }
         }
     }

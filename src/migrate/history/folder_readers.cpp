@@ -6,6 +6,7 @@
 
 #include "migrate/history/digest.hpp"
 #include "migrate/history/readers.hpp"
+#include "migrate/json_number.hpp"
 
 namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
@@ -56,13 +57,11 @@ struct JournalEntry {
 std::optional<JournalEntry> journal_entry(const json::value& value) {
     const json::object* entry = value.if_object();
     const json::value* tag = entry != nullptr ? entry->if_contains("tag") : nullptr;
-    const json::value* when = entry != nullptr ? entry->if_contains("when") : nullptr;
-    if (tag == nullptr || !tag->is_string() || when == nullptr || !when->is_number()) {
+    const auto when = journal_number(entry != nullptr ? entry->if_contains("when") : nullptr);
+    if (tag == nullptr || !tag->is_string() || !when) {
         return std::nullopt;
     }
-    return JournalEntry{.tag = std::string(tag->get_string()),
-                        .when_ms = when->is_double() ? static_cast<std::int64_t>(when->get_double())
-                                                     : when->to_number<std::int64_t>()};
+    return JournalEntry{.tag = std::string(tag->get_string()), .when_ms = *when};
 }
 
 Result<std::vector<JournalEntry>> read_journal(const fs::path& path) {

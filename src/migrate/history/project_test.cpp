@@ -87,6 +87,20 @@ TEST(Project, DrizzleRunsInTheJournalsOrder) {
     EXPECT_EQ(project->scripts[0].hash, sha256_hex("select 2"));
 }
 
+TEST(Project, ATimeThatNoJournalHasIsAnErrorWithItsLine) {
+    for (const char* when : {"9223372036854775808", "1e300", "-1e300", "\"1\"", "null"}) {
+        const Folder folder;
+        folder.write(
+            "drizzle/meta/_journal.json",
+            std::string("{\"entries\": [\n{\"idx\": 0, \"tag\": \"a\", \"when\": ") + when + "}]}");
+        folder.write("drizzle/a.sql", "select 1");
+        const auto project = read_project(folder.path());
+        ASSERT_FALSE(project) << when;
+        EXPECT_NE(project.error().message.find("_journal.json:2: entry 0"), std::string::npos)
+            << project.error().message;
+    }
+}
+
 TEST(Project, VersionsOrderAsNumbers) {
     const Folder folder;
     folder.write("migrations/V1.9__a.sql", "");

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/prng.hpp"
+#include "migrate/json_number.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/fix.hpp"
 
@@ -215,11 +216,12 @@ class DrizzleJournal {
             return;
         }
         const json::value& last = root.at("entries").as_array().back();
-        if (const json::object* fields = last.if_object();
-            fields != nullptr && fields->contains("when") && fields->contains("idx")) {
-            boost::system::error_code ignored;
-            when_ = last.at("when").to_number<std::int64_t>(ignored);
-            idx_ = last.at("idx").to_number<std::int64_t>(ignored);
+        const json::object* fields = last.if_object();
+        const auto when = journal_number(fields == nullptr ? nullptr : fields->if_contains("when"));
+        const auto idx = journal_number(fields == nullptr ? nullptr : fields->if_contains("idx"));
+        if (when && idx) {
+            when_ = *when;
+            idx_ = *idx;
             close_ = text_.rfind(']');
         }
     }

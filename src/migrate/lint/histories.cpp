@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 
+#include "migrate/json_number.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/rules/rules.hpp"
 
@@ -112,18 +113,14 @@ bool read_journal(Project& project, const fs::path& path, const std::string& tex
     for (const json::value& item : list->as_array()) {
         const json::object* fields = item.if_object();
         const json::value* tag = fields == nullptr ? nullptr : fields->if_contains("tag");
-        const json::value* when = fields == nullptr ? nullptr : fields->if_contains("when");
-        if (tag == nullptr || !tag->is_string() || when == nullptr || !when->is_number()) {
+        const auto when = journal_number(fields == nullptr ? nullptr : fields->if_contains("when"));
+        if (tag == nullptr || !tag->is_string() || !when) {
             project.findings.push_back(history_finding(rule_history_broken_journal, path.string(),
                                                        line_of(text, "entries"),
                                                        "an entry has no tag or no when"));
             continue;
         }
-        boost::system::error_code ignored;
-        entries.push_back({std::string(tag->as_string()),
-                           when->is_int64()
-                               ? when->as_int64()
-                               : static_cast<std::int64_t>(when->to_number<double>(ignored))});
+        entries.push_back({std::string(tag->as_string()), *when});
     }
     return true;
 }

@@ -116,6 +116,18 @@ TEST(Discover, ABrokenJournalNamesFileAndLineAndHidesNothing) {
     EXPECT_TRUE(has(result, "drop-table"));
 }
 
+TEST(Discover, ATimeThatNoJournalHasIsABrokenEntry) {
+    for (const char* when : {"9223372036854775808", "1e300", "-1e300"}) {
+        Folder folder;
+        folder.write("meta/_journal.json",
+                     fmt::format(R"({{"entries":[{{"idx":0,"when":{},"tag":"0000_a"}}]}})", when));
+        folder.write("0000_a.sql", "DROP TABLE t;");
+        const LintResult result = lint_folder(folder.path());
+        EXPECT_EQ(only(result, "history-broken-journal").line, 1U) << when;
+        EXPECT_TRUE(has(result, "drop-table")) << when;
+    }
+}
+
 TEST(Discover, TwoHeadsAndTheWrongProvider) {
     Folder folder;
     folder.write("meta/_journal.json", R"({"dialect":"mysql","entries":[]})");
@@ -459,6 +471,16 @@ TEST(Fix, WritesTheJournalOfDrizzle) {
     EXPECT_NE(folder.read("meta/0001_snapshot.json").find("\"prevId\":\"one\""), std::string::npos);
     EXPECT_NE(folder.read("0001_a_index.sql").find("CREATE INDEX CONCURRENTLY i"),
               std::string::npos);
+}
+
+TEST(Fix, AJournalThatCannotGoOnStaysAsItIs) {
+    Folder folder;
+    folder.write("meta/_journal.json",
+                 R"({"entries":[{"idx":9223372036854775807,"when":1000,"tag":"0000_a"}]})");
+    folder.write("0000_a.sql", "CREATE INDEX i ON t (a);--> statement-breakpoint\nSELECT 1;");
+    const FixPlan plan = fixes(folder);
+    EXPECT_TRUE(plan.files.empty()) << show_plan(plan);
+    EXPECT_EQ(plan.left.size(), 1U);
 }
 
 TEST(Fix, FoldersAndTimes) {
