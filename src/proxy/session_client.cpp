@@ -81,8 +81,10 @@ void Session::pump_client() {
             return;
         }
         if (!take_client_frame(frame)) {
+            // Who waits for a server has sent what is looked at.
+            const bool waits = waiter_.queued || injected_ != Purpose::kNone;
             const std::size_t looked_at = frame.type == 'P' ? kParseMax : kInspectMax;
-            read_ahead(std::min(frame.total_bytes(), wire::kHeaderBytes + looked_at));
+            read_ahead(waits ? 0 : std::min(frame.total_bytes(), wire::kHeaderBytes + looked_at));
             return;
         }
     }
