@@ -402,6 +402,7 @@ std::optional<Detached> Stream::detach() {
     flush();
     const int fd = transport_->detach();
     if (fd < 0) {
+        paused_ = true;  // whoever thinks better of it says resume()
         return std::nullopt;
     }
     Detached detached;

@@ -112,7 +112,7 @@ class Stream {
 
     // Takes the connection off this loop, TLS state and unread input with it; the stream is ended
     // then. Nothing while output or a receive is under way, or after the end: the listener is told
-    // when to ask again.
+    // when to ask again, and nothing is received until then or until resume().
     std::optional<Detached> detach();
 
     const PeerInfo& peer() const { return peer_; }

@@ -358,6 +358,34 @@ TEST_P(StreamTest, PeekJoinsWhatStraddlesSlices) {
     EXPECT_TRUE(seen == pattern(30'000));
 }
 
+TEST_P(StreamTest, AStreamThatCouldNotBeDetachedGoesOn) {
+    std::promise<void> resumed;
+    std::size_t received = 0;
+    serve([&](std::unique_ptr<Stream> stream) -> Task<void> {
+        stream->write(std::string(20'000'000, 'x'));  // more than the peer's socket takes
+        EXPECT_FALSE(stream->detach().has_value());
+        co_await stream->loop().sleep(50ms);
+        EXPECT_FALSE(stream->detach().has_value());
+        co_await stream->loop().sleep(50ms);
+        stream->resume();
+        resumed.set_value();
+        for (int i = 0; i < 200 && stream->buffered() < 5; ++i) {
+            co_await stream->loop().sleep(10ms);
+        }
+        received = stream->buffered();
+        stream->abort();
+    });
+    std::thread peer([&] {
+        Peer client(address_);
+        resumed.get_future().wait();
+        client.send("hello");
+        client.receive(1);
+    });
+    run(1);
+    peer.join();
+    EXPECT_EQ(received, 5U);
+}
+
 TEST_P(StreamTest, DetachedConnectionGoesOnAtAnotherLoop) {
     // The other loop has its own thread, as in the server. What was received and not looked at
     // goes along.

@@ -2,19 +2,11 @@
 
 #include <algorithm>
 
-#include "wire/frame.hpp"
 #include "wire/message.hpp"
 
 namespace howdah::pool {
 
 using namespace std::chrono_literals;
-
-namespace {
-
-// A check or reset that takes longer than this is not worth waiting for.
-constexpr net::Duration kMaintenanceMax = 30s;
-
-}  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
            std::shared_ptr<Commons> commons, std::size_t seat)
@@ -357,122 +349,15 @@ void Pool::refuse_waiters(const Error& error) {
     publish();
 }
 
-net::Task<bool> Pool::run_query(Pooled& server, const std::string& sql, net::Duration time_max) {
-    ServerConnection& connection = *server.connection;
-    net::Stream& stream = *connection.stream;
-    net::Event event(loop_);
-    net::Deadline deadline(event);
-    deadline.arm(loop_.now() + time_max);
-    stream.set_listener(&event);
-    wire::Encoder query;
-    connection.unnamed_stamp = 0;  // a simple query ends it
-    stream.write(query.query(sql).view());
-    bool failed = false;
-    bool ready = false;
-    while (!ready && !stream.ended() && !deadline.expired()) {
-        const std::uint8_t* header = stream.peek(wire::kHeaderBytes);
-        wire::Frame frame;
-        if (header != nullptr && !wire::read_frame(header, frame)) {
-            break;
-        }
-        if (header == nullptr || stream.buffered() < frame.total_bytes()) {
-            if (header != nullptr && frame.total_bytes() > (1U << 20)) {
-                break;
-            }
-            co_await event.wait();
-            continue;
-        }
-        const std::uint8_t* bytes = stream.peek(frame.total_bytes());
-        wire::Reader reader({bytes + wire::kHeaderBytes, frame.body_bytes});
-        if (frame.type == 'Z') {
-            connection.status = static_cast<char>(reader.u8());
-            ready = true;
-        } else if (frame.type == 'E') {
-            failed = true;
-        } else if (frame.type == 'S') {
-            const std::string_view name = reader.text();
-            connection.note_parameter(name, reader.text());
-        }
-        stream.drop(frame.total_bytes());
-    }
-    stream.set_listener(&idle_event_);
-    co_return ready && !failed && connection.status == 'I';
-}
-
-net::Task<void> Pool::check(Pooled* server) {
-    const std::string sql =
-        options_.server_check_query == "<empty>" ? std::string() : options_.server_check_query;
-    if (co_await run_query(*server, sql, kMaintenanceMax)) {
-        server->connection->released_at = loop_.now();
-        became_idle(server);
-    } else {
-        close(server, "server check failed");
-    }
-}
-
-net::Task<void> Pool::reset(Pooled* server) {
-    if (co_await run_query(*server, options_.server_reset_query, kMaintenanceMax)) {
-        ServerConnection& connection = *server->connection;
-        connection.dirty = false;
-        // DISCARD ALL drops prepared statements and resets every parameter.
-        connection.prepared.clear();
-        connection.applied = nullptr;
-        became_idle(server);
-    } else {
-        close(server, "server reset failed");
-    }
-}
-
-// What an idle server says concerns no client: parameters are noted, notices are dropped, and a
-// FATAL or anything unexpected ends the connection.
-void Pool::drain_idle(Pooled& server) {
-    ServerConnection& connection = *server.connection;
-    net::Stream& stream = *connection.stream;
-    while (const std::uint8_t* header = stream.peek(wire::kHeaderBytes)) {
-        wire::Frame frame;
-        if (!wire::read_frame(header, frame) || frame.body_bytes > 65536 ||
-            (frame.type != 'S' && frame.type != 'N' && frame.type != 'A')) {
-            std::string reason = "unexpected message while idle";
-            if (frame.type == 'E' && stream.buffered() >= frame.total_bytes()) {
-                const std::uint8_t* bytes = stream.peek(frame.total_bytes());
-                reason = std::string(
-                    wire::read_error({bytes + wire::kHeaderBytes, frame.body_bytes}).message);
-            }
-            close(&server, reason);
-            return;
-        }
-        if (stream.buffered() < frame.total_bytes()) {
-            return;
-        }
-        const std::uint8_t* bytes = stream.peek(frame.total_bytes());
-        if (frame.type == 'S') {
-            wire::Reader reader({bytes + wire::kHeaderBytes, frame.body_bytes});
-            const std::string_view name = reader.text();
-            connection.note_parameter(name, reader.text());
-        }
-        stream.drop(frame.total_bytes());
-    }
-    if (stream.ended()) {
-        close(&server, "server closed the connection while idle");
-    }
-}
-
-net::Task<void> Pool::watch_idle() {
-    while (!closing_) {
-        co_await idle_event_.wait();
-        const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
-        for (Pooled* server : looked_at) {
-            if (server->state == ServerState::kIdle &&
-                (server->connection->stream->buffered() > 0 ||
-                 server->connection->stream->ended())) {
-                drain_idle(*server);
-            }
-        }
-    }
+// A cancel request on its way to a closed connection comes back to it.
+void Pool::empty_graveyard() {
+    std::erase_if(graveyard_, [](const std::unique_ptr<Pooled>& server) {
+        return server->connection == nullptr || server->connection->cancels_in_flight == 0;
+    });
 }
 
 void Pool::tick() {
-    graveyard_.clear();
+    empty_graveyard();
     launch_dedicated();
     const net::TimePoint now = loop_.now();
     const std::vector<Pooled*> looked_at(idle_.begin(), idle_.end());
@@ -489,6 +374,7 @@ void Pool::tick() {
         }
     }
     if (!waiters_.empty()) {
+        publish();  // who sent us a connection took our client for served
         launch_wanted();
         beg();
         if (options_.reserve_size > 0 &&
@@ -559,7 +445,9 @@ net::Task<void> Pool::shut_down() {
     }
     idle_event_.notify();
     co_await tasks_.close();
-    graveyard_.clear();
+    for (empty_graveyard(); !graveyard_.empty(); empty_graveyard()) {
+        co_await loop_.sleep(10ms);
+    }
 }
 
 Counts Pool::counts() const {

@@ -131,12 +131,14 @@ class Pool {
     bool needs_check(const Pooled& server) const;
     bool outlived(const Pooled& server) const;
     std::string why_closed(const Pooled& server) const;
+    // pool_upkeep.cpp
     net::Task<void> check(Pooled* server);
     net::Task<void> reset(Pooled* server);
     net::Task<bool> run_query(Pooled& server, const std::string& sql, net::Duration limit);
     net::Task<void> watch_idle();
     void drain_idle(Pooled& server);
     void forget(Pooled* server);
+    void empty_graveyard();
     int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
     void count_quota(int change);
     // pool_neighbours.cpp
@@ -152,7 +154,7 @@ class Pool {
     std::shared_ptr<Commons> commons_;
     std::size_t seat_;
     std::vector<std::unique_ptr<Pooled>> servers_;
-    std::vector<std::unique_ptr<Pooled>> graveyard_;  // emptied on the next tick
+    std::vector<std::unique_ptr<Pooled>> graveyard_;  // closed; emptied by tick()
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
     std::deque<Waiter*> dedicated_waiters_;

@@ -240,10 +240,12 @@ net::Task<Result<AuthAnswer>> AuthLookups::query(pool::Pooled& server, AuthReque
     if (connection.applied == nullptr) {
         connection.applied = worker_.parameters().empty();
     }
-    const bool transition = connection.applied != wanted;
+    const bool tainted = std::exchange(connection.tainted_by, 0) != 0;
+    const bool transition = tainted || connection.applied != wanted;
     wire::Encoder out;
     if (transition) {
-        out.query(server::transition_sql(*connection.applied, *wanted));
+        out.query(tainted ? server::reset_and_set_sql(*wanted)
+                          : server::transition_sql(*connection.applied, *wanted));
         connection.applied = wanted;
     }
     write_lookup(out, request);

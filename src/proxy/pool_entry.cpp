@@ -40,7 +40,10 @@ net::TcpOptions tcp_options(const config::Settings& settings) {
 }
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
-    : worker_(worker), database_(std::move(database)), user_(std::move(user)) {
+    : schema_changes(worker.shared().schema_changes(database)),
+      worker_(worker),
+      database_(std::move(database)),
+      user_(std::move(user)) {
     database_id = worker_.intern_name(database_);
     user_id = worker_.intern_name(user_);
     reconfigure();
@@ -53,7 +56,7 @@ bool PoolEntry::unused_for(net::Duration limit) {
     const net::TimePoint now = worker_.loop().now();
     const pool::Counts counts = pool_->counts();
     const bool kept = pool_->options().size_min > 0 && settings_.user;
-    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept ||
+    if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept || following_dns_ ||
         last_used_ == net::TimePoint{}) {
         last_used_ = now;
     }
@@ -273,15 +276,17 @@ bool PoolEntry::may_retry_now() {
 // they are given back. Balancers that tell a part of their addresses at a time make an address
 // come and go: it has to be missing twice in a row.
 net::Task<void> PoolEntry::follow_dns() {
-    const config::Settings& global = worker_.settings();
+    // A RELOAD replaces both while names are being resolved.
+    const std::vector<config::ServerAddress> addresses = settings_.addresses;
+    const DnsTimes times = {worker_.settings().dns_max_ttl, worker_.settings().dns_nxdomain_ttl};
     std::set<std::string> gone;
-    for (const config::ServerAddress& address : settings_.addresses) {
+    for (const config::ServerAddress& address : addresses) {
         if (is_literal(address.host)) {
             continue;
         }
         Resolver::Question question;
         question.name = address.host;
-        question.times = {global.dns_max_ttl, global.dns_nxdomain_ttl};
+        question.times = times;
         question.deadline = worker_.loop().now() + 5s;
         const auto found =
             co_await worker_.shared().resolver.resolve(worker_.loop(), std::move(question));
@@ -345,9 +350,17 @@ void PoolEntry::send_over(std::size_t seat, std::unique_ptr<ServerConnection> co
         }
         connection->reported_set = nullptr;
         connection->stream = net::attach(there->loop(), std::move(detached));
-        if (PoolEntry* entry = there->pool_for(database, user); entry != nullptr) {
+        // Not pool_for(): a database may force another user on its clients than the one who is
+        // logged in here to look up their passwords.
+        PoolEntry* entry = there->stopping ? nullptr : there->pool_as(database, user);
+        if (entry != nullptr) {
             entry->pool().adopt(std::move(connection));
+            return;
         }
+        // Its database was removed meanwhile: its place under the limits ends with it.
+        there->shared().commons(database, user)->give_up();
+        there->shared().database_quota(database).used.fetch_sub(1, std::memory_order_relaxed);
+        there->shared().user_quota(user).used.fetch_sub(1, std::memory_order_relaxed);
     });
 }
 

@@ -2,6 +2,7 @@
 // it: limits and credentials from the configuration, addresses, counters.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -75,6 +76,7 @@ class PoolEntry final : public pool::Host {
     net::Duration client_idle_timeout{};
     bool any_timeout = false;
     bool database_disabled = false;
+    std::atomic<std::uint64_t>& schema_changes;  // of the database, on all loops
 
   private:
     pool::Options pool_options() const;

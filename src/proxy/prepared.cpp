@@ -10,8 +10,16 @@ Prepared::~Prepared() {
     }
 }
 
+PreparedRegistry::PreparedRegistry(std::string prefix, std::uint64_t first_id,
+                                   std::uint64_t id_step)
+    : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {
+    auto nobodys = std::make_shared<Prepared>();
+    nobodys->server_name = prefix_ + "0";
+    nobodys_ = std::move(nobodys);
+}
+
 PreparedRegistry::~PreparedRegistry() {
-    ASSERT(by_body_.empty());
+    ASSERT(shared_.empty());
 }
 
 PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Statement* facts) {
@@ -24,24 +32,36 @@ PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Stateme
     return prepared;
 }
 
-PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known) {
-    if (const auto found = by_body_.find(body); found != by_body_.end()) {
+std::size_t PreparedRegistry::KeyHash::operator()(const Key& key) const {
+    const std::size_t rest =
+        std::hash<const void*>()(key.parameters) ^ key.changes ^ key.own ^ key.schema;
+    return std::hash<std::string_view>()(key.body) ^ rest * 0x9e3779b97f4a7c15ULL;
+}
+
+PreparedRegistry::Key PreparedRegistry::key_of(std::string_view body, const Reading& reading) {
+    return {body, reading.parameters.get(), reading.changes, reading.own, reading.schema};
+}
+
+PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known,
+                                     const Reading& reading) {
+    if (const auto found = shared_.find(key_of(body, reading)); found != shared_.end()) {
         return found->second.lock();
     }
     auto prepared = std::make_shared<Prepared>();
     prepared->id = std::exchange(next_id_, next_id_ + id_step_);
     prepared->server_name = prefix_ + std::to_string(prepared->id);
     prepared->body = body;
+    prepared->reading = reading;
     prepared->facts = sql::StatementRef(known.facts);
     prepared->text_id = known.text_id;
     prepared->tags.tags_id = known.tags.tags_id;  // a trace is of one call only
     prepared->registry = this;
-    by_body_.emplace(prepared->body, prepared);
+    shared_.emplace(key_of(prepared->body, prepared->reading), prepared);
     return prepared;
 }
 
 void PreparedRegistry::forget(const Prepared& prepared) {
-    by_body_.erase(prepared.body);
+    shared_.erase(key_of(prepared.body, prepared.reading));
 }
 
 }  // namespace howdah::proxy

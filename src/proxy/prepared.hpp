@@ -1,8 +1,8 @@
 // Prepared statements, shared: what clients call by names of their own is on the servers once, by a
-// name of ours. PreparedRegistry holds one Prepared for each different Parse (text and parameter
-// types), for as long as some client or request refers to it.
+// name of ours. PreparedRegistry holds one Prepared for each different Parse (text, parameter types
+// and how they are read), for as long as some client or request refers to it.
 //
-// 1. Two clients with equal text and types share one Prepared; its id never comes back.
+// 1. Two clients with equal text, types and reading share one Prepared; its id never comes back.
 // 2. The server's name is "HOWDAH_<id>", or "PGBOUNCER_<id>" under a pgbouncer.ini, where tools
 //    look for it.
 #pragma once
@@ -14,11 +14,26 @@
 #include <unordered_map>
 
 #include "proxy/tag_table.hpp"
+#include "server/parameters.hpp"
 #include "sql/statement.hpp"
 
 namespace howdah::proxy {
 
 class PreparedRegistry;
+
+// What decides, beside the text, what a text means: '2020-01-01 00:00' is another moment in another
+// time zone, a table's name another table under another search_path. PostgreSQL reads a prepared
+// statement once, with the settings of whoever prepared it; so only those who have the same share.
+struct Reading {
+    server::ParameterSetPtr parameters;  // those that count, interned
+    std::uint64_t changes = 0;           // a hash of what the transaction has changed of them
+    std::uint64_t own = 0;               // not 0: nobody else reads like this (temporary tables)
+    std::uint64_t schema = 0;            // how often clients had changed the schema by then
+    bool operator==(const Reading&) const = default;
+    bool same_settings(const Reading& other) const {
+        return parameters == other.parameters && changes == other.changes && own == other.own;
+    }
+};
 
 struct Prepared {
     std::uint64_t id = 0;
@@ -27,6 +42,7 @@ struct Prepared {
     // from the parameter list or AS on, and `from_sql`.
     std::string body;
     bool from_sql = false;
+    Reading reading;
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
@@ -56,18 +72,21 @@ struct KnownText {
 
 class PreparedRegistry {
   public:
-    // Ids are first_id, first_id + id_step, ...
-    PreparedRegistry(std::string prefix, std::uint64_t first_id, std::uint64_t id_step)
-        : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {}
+    // Ids are first_id, first_id + id_step, ...; never 0, which is nobody's.
+    PreparedRegistry(std::string prefix, std::uint64_t first_id, std::uint64_t id_step);
     PreparedRegistry(const PreparedRegistry&) = delete;
     PreparedRegistry& operator=(const PreparedRegistry&) = delete;
     ~PreparedRegistry();
 
-    // The shared statement for this body; made if nobody has it.
-    PreparedPtr intern(std::string_view body, const KnownText& known);
+    // The shared statement for this body, read like this; made if nobody has it.
+    PreparedPtr intern(std::string_view body, const KnownText& known, const Reading& reading);
     // A statement that SQL's PREPARE makes: never shared, for its name must be free.
     PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
-    std::size_t size() const { return by_body_.size(); }
+    // What a name of ours means that a client says without having it from us: nothing, on any
+    // server.
+    bool owns(std::string_view name) const { return name.starts_with(prefix_); }
+    PreparedPtr& nobodys() { return nobodys_; }
+    std::size_t size() const { return shared_.size(); }
     const std::string& prefix() const { return prefix_; }
 
   private:
@@ -77,7 +96,21 @@ class PreparedRegistry {
     std::string prefix_;
     std::uint64_t next_id_;
     const std::uint64_t id_step_;
-    std::unordered_map<std::string_view, std::weak_ptr<const Prepared>> by_body_;
+    PreparedPtr nobodys_;
+    // Views of what the Prepared holds.
+    struct Key {
+        std::string_view body;
+        const server::ParameterSet* parameters = nullptr;
+        std::uint64_t changes = 0;
+        std::uint64_t own = 0;
+        std::uint64_t schema = 0;
+        bool operator==(const Key&) const = default;
+    };
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const;
+    };
+    static Key key_of(std::string_view body, const Reading& reading);
+    std::unordered_map<Key, std::weak_ptr<const Prepared>, KeyHash> shared_;
 };
 
 }  // namespace howdah::proxy

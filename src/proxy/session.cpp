@@ -34,7 +34,9 @@ net::Task<void> Session::run() {
         login_due_ = worker_.loop().now() + login_max;
         deadline_.arm(login_due_);
     }
-    if (arrived_ || (co_await greet() && co_await authenticate() && co_await welcome())) {
+    const bool enters =
+        arrived_ ? !ending_ : co_await greet() && co_await authenticate() && co_await welcome();
+    if (enters) {
         logged_in_ = true;
         deadline_.disarm();
         if (console_) {

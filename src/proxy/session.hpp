@@ -226,6 +226,8 @@ class Session {
 
     // --- session_client.cpp: what the client says ---
     void pump_client();
+    void read_ahead(std::size_t wanted);
+    bool too_many_requests();
     std::size_t max_packet_size() const;
     bool asks_sequences(const sql::Statement& facts);
     bool take_client_frame(wire::Frame frame);
@@ -258,22 +260,37 @@ class Session {
     bool need_server();
     void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
                       bool recorded);
-    bool bring(const PreparedPtr& prepared);
+    bool bring(PreparedPtr& prepared);
     bool settled(std::string_view name);
     bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
     void ensure_unnamed();
-    const PreparedPtr* find_statement(std::string_view name) const;
-    void note_effects(std::uint32_t effects) { effects_ |= effects; }
-    void note_custom_names(std::string_view text);
+    PreparedPtr* find_statement(std::string_view name);
+    void share_as_read_now(PreparedPtr& prepared);
     void begin_request();
+
+    // --- session_parameters.cpp: what the client's texts do to its parameters ---
+    // A text that runs now.
+    struct Running {
+        std::uint32_t effects = 0;
+        std::uint64_t text_id = 0;
+        std::string_view values;  // bound to it
+        std::uint64_t values_hash = 0;
+    };
+    void note_effects(std::uint32_t effects);
+    void note_schema_change(std::uint32_t effects);
+    void note_parameters(std::string_view text, Running running);
+    void note_custom_names(std::string_view text);
+    void note_custom_name(std::string_view name);
+    void change_reading(std::uint64_t by);
+    const Reading& reading();
 
     // --- session_prepare.cpp: PREPARE, EXECUTE and DEALLOCATE in SQL ---
     enum class Rewrite : std::uint8_t { kNothing, kDone, kWait };
     Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
                           std::unique_ptr<SqlNames>& names);
     bool replay(const PreparedPtr& prepared);
-    const PreparedPtr* find_sql_statement(const std::string& name) const;
+    PreparedPtr* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
@@ -373,6 +390,10 @@ class Session {
     // Names with a dot that the transaction's texts mention beside SET or set_config(): no server
     // lists such parameters, so the probe asks for each.
     std::unique_ptr<std::vector<std::string>> custom_names_;
+    bool taints_ = false;  // some of them are not known, or there are too many
+    // How the client's texts are read now, and the set of parameters that this was made of.
+    Reading reading_;
+    server::ParameterSetPtr reading_of_;
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
     std::vector<Request> retried_;
@@ -389,6 +410,7 @@ class Session {
     struct Probe {
         std::vector<std::pair<std::string, std::string>> parameters;
         std::uint32_t pins = 0;
+        std::optional<std::size_t> names;  // how many statements have names of ours
     };
     std::unique_ptr<Probe> probe_;
     std::uint32_t probed_effects_ = 0;  // of the transaction that the probe follows
@@ -440,6 +462,7 @@ class Session {
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;
+    bool flush_sent_ = false;         // by us, for there are too many requests under way
     bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way
     // In a pipeline: which stretch between two Syncs this is, and in which names last changed.
     std::uint32_t segment_ = 1;

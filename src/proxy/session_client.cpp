@@ -10,6 +10,9 @@ namespace {
 
 // Waiting clients may send this much ahead.
 constexpr std::size_t kAheadMax = 64 * 1024;
+// Requests under way for one client: some 2 MB of what is remembered of them. PostgreSQL reads on
+// while it holds back the answers to thousands.
+constexpr std::size_t kOutstandingMax = 8192;
 
 // Large object functions touch nothing of the session that outlives the transaction.
 bool is_large_object_function(std::uint32_t oid) {
@@ -44,14 +47,10 @@ void Session::pump_client() {
             lease_->connection->stream->notify_when_drained();
             return;
         }
-        if (worker_.suspended() && client_body_left_ == 0) {
-            client_->pause();
-            return;
-        }
-        client_->resume();
         if (client_body_left_ > 0) {
             const std::size_t here = std::min(client_->buffered(), client_body_left_);
             if (here == 0) {
+                client_->resume();
                 return;
             }
             client_body_left_ -= here;
@@ -62,8 +61,13 @@ void Session::pump_client() {
             }
             continue;
         }
+        if (worker_.suspended() || too_many_requests()) {
+            client_->pause();
+            return;
+        }
         const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
         if (header == nullptr) {
+            client_->resume();
             return;
         }
         wire::Frame frame;
@@ -77,12 +81,39 @@ void Session::pump_client() {
             return;
         }
         if (!take_client_frame(frame)) {
-            break;
+            // Who waits for a server has sent what is looked at.
+            const bool waits = waiter_.queued || injected_ != Purpose::kNone;
+            const std::size_t looked_at = frame.type == 'P' ? kParseMax : kInspectMax;
+            read_ahead(waits ? 0 : std::min(frame.total_bytes(), wire::kHeaderBytes + looked_at));
+            return;
         }
     }
-    if (waiter_.queued && client_->buffered() > kAheadMax) {
+    read_ahead(0);
+}
+
+// The client waits for something other than `wanted` bytes of its own: what it sends meanwhile is
+// taken up to a limit.
+void Session::read_ahead(std::size_t wanted) {
+    if (client_->buffered() < wanted || client_->buffered() <= kAheadMax) {
+        client_->resume();
+    } else {
         client_->pause();
     }
+}
+
+// Each request under way is remembered. Behind so many, the server is asked to say what it holds
+// back, and the next are read when half of them are answered.
+bool Session::too_many_requests() {
+    if (lease_ == nullptr ||
+        requests_.size() < (flush_sent_ ? kOutstandingMax / 2 : kOutstandingMax)) {
+        flush_sent_ = false;
+        return false;
+    }
+    if (!std::exchange(flush_sent_, true)) {
+        wire::Encoder flush;
+        lease_->connection->stream->write(flush.simple('H').view());
+    }
+    return true;
 }
 
 // Deals with one frame. False: not now (more bytes, a server, or an answer is waited for).
@@ -195,40 +226,6 @@ void Session::begin_request() {
     }
 }
 
-// Parameters of extensions and applications ("app.user") are in no list of the server's. Whatever
-// looks like one in a text that sets parameters is asked for afterwards.
-void Session::note_custom_names(std::string_view text) {
-    constexpr std::size_t kNamesMax = 64;
-    const auto is_word = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-    };
-    std::size_t at = 0;
-    while (at < text.size()) {
-        if (!is_word(text[at])) {
-            ++at;
-            continue;
-        }
-        std::size_t end = at;
-        bool dot = false;
-        while (end < text.size() &&
-               (is_word(text[end]) ||
-                (text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1])))) {
-            dot = dot || text[end] == '.';
-            ++end;
-        }
-        const bool starts_well = std::isdigit(static_cast<unsigned char>(text[at])) == 0;
-        if (dot && starts_well && end - at < 128) {
-            if (custom_names_ == nullptr) {
-                custom_names_ = std::make_unique<std::vector<std::string>>();
-            }
-            if (custom_names_->size() < kNamesMax) {
-                custom_names_->emplace_back(text.substr(at, end - at));
-            }
-        }
-        at = end;
-    }
-}
-
 bool Session::asks_sequences(const sql::Statement& facts) {
     if (!facts.has(sql::kSequenceState)) {
         return false;
@@ -286,12 +283,11 @@ bool Session::on_query(wire::Frame frame) {
                 as_text(body(frame)).substr(0, frame.body_bytes - 1), found.literals);
         }
         note_effects(found.statement->effects);
-        if (found.statement->has(sql::kSetSession | sql::kUnknownCode)) {
-            const std::span<const std::uint8_t> bytes = body(frame);
-            note_custom_names(as_text(bytes));
-        }
+        note_parameters(as_text(body(frame)).substr(0, frame.body_bytes - 1),
+                        {found.statement->effects, found.text_id, {}, 0});
     } else {
         note_effects(kUnknownText);
+        reading_.own = worker_.next_stamp();
     }
     // A simple query ends the unnamed statement.
     request.replaced = std::move(unnamed_);
@@ -329,10 +325,15 @@ bool Session::on_sync(wire::Frame frame) {
 }
 
 bool Session::on_flush(wire::Frame frame) {
+    if (frame.body_bytes != 0) {
+        ++worker_.protocol_errors;
+        fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Flush message"));
+        return false;
+    }
     if (lease_ != nullptr && !in_copy_) {
         forward_client(frame);
     } else {
-        client_->drop(std::min(client_->buffered(), frame.total_bytes()));
+        client_->drop(frame.total_bytes());
     }
     return true;
 }

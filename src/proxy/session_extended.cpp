@@ -12,9 +12,6 @@
 namespace howdah::proxy {
 namespace {
 
-// A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
-constexpr std::size_t kParseMax = 16 * 1024 * 1024;
-
 // A PREPARE without parameter types, as the body of a Parse: what stands behind its AS. Empty where
 // types are given: SQL's names for them say nothing here.
 std::string untyped_statement(std::string_view prepare) {
@@ -108,7 +105,11 @@ bool Session::ensure_prepared(const PreparedPtr& prepared) {
 }
 
 // The statement is there when the server gets to what comes next. False: look again later.
-bool Session::bring(const PreparedPtr& prepared) {
+bool Session::bring(PreparedPtr& prepared) {
+    if (prepared == worker_.prepared().nobodys()) {
+        return true;
+    }
+    share_as_read_now(prepared);
     if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
         return false;
     }
@@ -138,14 +139,14 @@ void Session::ensure_unnamed() {
     server.unnamed_stamp = 0;
 }
 
-const PreparedPtr* Session::find_statement(std::string_view name) const {
+PreparedPtr* Session::find_statement(std::string_view name) {
     // With tracking switched off, PgBouncer's clients are on their own from then on.
     const bool untracked =
         worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
     if (untracked) {
         return nullptr;
     }
-    for (const auto* statements : {statements_.get(), sql_statements_.get()}) {
+    for (auto* statements : {statements_.get(), sql_statements_.get()}) {
         if (statements == nullptr) {
             continue;
         }
@@ -153,7 +154,23 @@ const PreparedPtr* Session::find_statement(std::string_view name) const {
             return &found->second;
         }
     }
-    return nullptr;
+    // One of ours that the client read somewhere is another client's.
+    const bool forbidden = renames_ && worker_.prepared().owns(name);
+    return forbidden ? &worker_.prepared().nobodys() : nullptr;
+}
+
+// A statement that this server lacks would be read there as this client reads now, and not as those
+// with whom it is shared: then it becomes another one. Where it is, PostgreSQL knows how it was
+// read.
+void Session::share_as_read_now(PreparedPtr& prepared) {
+    if (!renames_ || prepared->from_sql || prepared == worker_.prepared().nobodys() ||
+        prepared->reading.same_settings(reading()) ||
+        lease_->connection->prepared.contains(prepared->id)) {
+        return;
+    }
+    const Prepared& before = *prepared;
+    prepared = worker_.prepared().intern(
+        before.body, {before.facts.get(), before.text_id, before.tags}, reading());
 }
 
 // Too large to keep: it goes to this server only, under the client's own name.
@@ -166,6 +183,7 @@ bool Session::stream_large(wire::Frame frame) {
     ++pool_->stats.pins;
     requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
     note_effects(kUnknownText);
+    reading_.own = worker_.next_stamp();
     unnamed_.reset();
     lease_->connection->unnamed_stamp = 0;
     lease_->connection->dirty = true;
@@ -266,11 +284,12 @@ bool Session::on_parse(wire::Frame frame) {
         return true;
     }
     ++pool_->stats.client_parses;
-    if (renames_ && find_statement(name) != nullptr) {
+    const PreparedPtr* taken = find_statement(name);
+    if (renames_ && taken != nullptr && *taken != worker_.prepared().nobodys()) {
         duplicate_parse(name, frame);
         return true;
     }
-    PreparedPtr prepared = worker_.prepared().intern(rest, text_known);
+    PreparedPtr prepared = worker_.prepared().intern(rest, text_known, reading());
     if (!renames_) {
         parse_as_is(frame, name, prepared);
         return true;
@@ -306,13 +325,14 @@ void Session::bind_to(const KnownText& known, std::string_view text, std::string
     bound_ = sql::StatementRef(known.facts);
     bound_text_ = known.text_id;
     bound_tags_ = known.tags;
-    note_effects(known.from_sql ? bound_->deferred_effects : bound_->effects);
+    const std::uint32_t effects = known.from_sql ? bound_->deferred_effects : bound_->effects;
+    note_effects(effects);
+    note_parameters(text, {.effects = effects,
+                           .text_id = known.text_id,
+                           .values = values,
+                           .values_hash = bound_params_});
     if (tapped(bound_.get())) {
         bound_tap_ = worker_.tap().open_bind(values);
-    }
-    if (bound_->has(sql::kSetSession)) {
-        note_custom_names(text);
-        note_custom_names(values);
     }
 }
 
@@ -331,7 +351,8 @@ void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view value
         return;
     }
     if (unnamed && unnamed_ != nullptr) {
-        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body, values);
+        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body.c_str(),
+                values);
     } else {
         bound_ = {};
         bound_text_ = 0;
@@ -360,15 +381,16 @@ bool Session::on_bind(wire::Frame frame) {
     if (!settled(name)) {
         return false;
     }
-    const PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
+    PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
     const bool sequences = known != nullptr && (*known)->facts && asks_sequences(*(*known)->facts);
+    const bool nobodys = known != nullptr && *known == worker_.prepared().nobodys();
     if (!need_server() || (sequences && forget_sequences())) {
         return false;
     }
     begin_request();
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
-    const PreparedPtr* prepared = known;
+    PreparedPtr* prepared = known;
     bound_tap_ = nullptr;
     if (prepared == nullptr || !renames_) {
         if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
@@ -382,11 +404,15 @@ bool Session::on_bind(wire::Frame frame) {
     }
     ++pool_->stats.binds;
     const Prepared& statement = **prepared;
-    bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
-            statement.text(), values);
+    if (nobodys) {
+        bound_ = {};
+    } else {
+        bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
+                statement.text(), values);
+    }
     Request& request = requests_.push(RequestKind::kBind);
     request.prepared = *prepared;
-    if (name.size() < std::string().capacity()) {
+    if (nobodys || name.size() < std::string().capacity()) {
         request.name = name;  // for errors; needs no memory
     }
     request.bytes_in = frame.total_bytes();
@@ -436,7 +462,7 @@ bool Session::on_describe(wire::Frame frame) {
         return false;
     }
     begin_request();
-    const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
     if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
     }
@@ -453,7 +479,10 @@ bool Session::on_describe(wire::Frame frame) {
     if (!bring(*prepared)) {
         return false;
     }
-    requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kDescribe);
+    request.bytes_in = frame.total_bytes();
+    request.prepared = *prepared;
+    request.name = name;
     wire::Encoder describe;
     describe.begin('D').u8('S').text((*prepared)->server_name).end();
     batch_usable_ = false;
@@ -463,6 +492,11 @@ bool Session::on_describe(wire::Frame frame) {
 }
 
 bool Session::on_execute(wire::Frame frame) {
+    if (frame.body_bytes > kInspectMax) {
+        ++worker_.protocol_errors;
+        fatal(Error(ErrorCode::kProtocol, "08P01", "invalid Execute message"));
+        return false;
+    }
     if (!whole(frame) || !need_server()) {
         return false;
     }
@@ -501,7 +535,9 @@ bool Session::on_close(wire::Frame frame) {
         // The server keeps a named one for others; this client's name is gone.
         (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
-        if (prepared != nullptr) {
+        if (prepared != nullptr && *prepared == worker_.prepared().nobodys()) {
+            request.name = name;
+        } else if (prepared != nullptr) {
             request.prepared = *prepared;
             request.name = name;
             auto& statements = (*prepared)->from_sql ? sql_statements_ : statements_;

@@ -115,7 +115,7 @@ void Session::arrive_statements(const ClientState& state) {
         KnownText known;
         known.facts = found.statement;
         known.text_id = found.text_id;
-        statements_->emplace(from.name, worker_.prepared().intern(from.body, known));
+        statements_->emplace(from.name, worker_.prepared().intern(from.body, known, reading()));
     }
     for (const ClientState::Statement& from : state.sql_statements) {
         if (sql_statements_ == nullptr) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proxy/session.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -10,9 +11,6 @@ namespace {
 
 using config::PoolMode;
 
-// What may have changed the session's parameters.
-constexpr std::uint32_t kTouchesParameters =
-    sql::kSetSession | sql::kDiscardAll | sql::kUnknownCode | sql::kUnparsed;
 // What may have left something behind that ties the client to its server.
 constexpr std::uint32_t kMayAdvanceSequences = sql::kWrite | sql::kUnknownCode | sql::kUnparsed;
 constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
@@ -177,7 +175,8 @@ void Session::follow_parameters() {
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
-        inject_query(Purpose::kParameters, server::reset_and_set_sql(*connection.applied, *vars_));
+        inject_query(Purpose::kParameters,
+                     server::reset_and_set_sql(*vars_, connection.connect_query));
         return;
     }
     if (connection.applied == vars_) {
@@ -185,7 +184,8 @@ void Session::follow_parameters() {
         return;
     }
     log_parameters_set();
-    inject_query(Purpose::kParameters, server::transition_sql(*connection.applied, *vars_));
+    inject_query(Purpose::kParameters,
+                 server::transition_sql(*connection.applied, *vars_, connection.connect_query));
 }
 
 // Tells the client what differs between what it was told of the parameters and what they are.
@@ -300,12 +300,17 @@ void Session::transaction_ended() {
     }
     const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
     note_sequences(effects);
+    note_schema_change(effects);
+    reading_.changes = 0;
+    if ((pins_ & kPinTempObject) == 0) {
+        reading_.own = 0;
+    }
     probed_effects_ = effects | ((pins_ & kPinUnknown) != 0 ? probed_effects_ : 0U);
     probe_failures_ = 0;
-    if ((effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+    if (std::exchange(taints_, false) || (effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         connection.tainted_by = id_;
     }
-    if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare)) != 0) {
+    if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare | sql::kSqlDeallocate)) != 0) {
         connection.dirty = connection.dirty || mode() == PoolMode::kSession;
         if (mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
             start_probe();
@@ -368,6 +373,7 @@ void Session::abandon_server() {
     if ((effects_ & kMayAdvanceSequences) != 0) {
         connection.sequences_of = id_;
     }
+    note_schema_change(effects_);
     if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }

@@ -21,9 +21,22 @@ std::size_t count_characters(std::string_view text, const sql::TextRules& rules)
     }));
 }
 
+// Puts the client's name for ours; HOWDAH_1 does not stand in HOWDAH_12.
+void put_name(std::string& text, std::string_view ours, std::string_view theirs) {
+    for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at)) {
+        const std::size_t end = at + ours.size();
+        if (end < text.size() && text[end] >= '0' && text[end] <= '9') {
+            at = end;
+            continue;
+        }
+        text.replace(at, ours.size(), theirs);
+        at += theirs.size();
+    }
+}
+
 }  // namespace
 
-const PreparedPtr* Session::find_sql_statement(const std::string& name) const {
+PreparedPtr* Session::find_sql_statement(const std::string& name) {
     if (sql_statements_ != nullptr) {
         if (const auto found = sql_statements_->find(name); found != sql_statements_->end()) {
             return &found->second;
@@ -78,10 +91,12 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
         PreparedPtr prepared;
         if (const auto own = made.find(use.name); own != made.end()) {
             prepared = own->second;
-        } else if (const PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+        } else if (PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+            share_as_read_now(*known);
             prepared = *known;
         }
-        if (use.kind == sql::PreparedNameUse::Kind::kPrepare && prepared == nullptr) {
+        const bool unknown = prepared == nullptr || prepared == worker_.prepared().nobodys();
+        if (use.kind == sql::PreparedNameUse::Kind::kPrepare && unknown) {
             if (use.body_begin == use.body_end) {
                 continue;  // not a PREPARE that PostgreSQL will take
             }
@@ -91,7 +106,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
             names->changes.push_back({true, use.name, prepared});
         } else if (prepared == nullptr) {
             continue;  // nobody knows it: the server says so, with the client's own name
-        } else {
+        } else if (prepared != worker_.prepared().nobodys()) {
             if (!made.contains(use.name) && !replay(prepared)) {
                 return Rewrite::kWait;
             }
@@ -99,8 +114,11 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
                 names->changes.push_back({false, use.name, prepared});
                 made.erase(use.name);
             } else if (prepared->facts) {
-                note_effects(prepared->from_sql ? prepared->facts->deferred_effects
-                                                : prepared->facts->effects);
+                const std::uint32_t effects = prepared->from_sql ? prepared->facts->deferred_effects
+                                                                 : prepared->facts->effects;
+                note_effects(effects);
+                // The values stand in the text that executes it.
+                note_parameters(prepared->text(), {effects, 0, text, 0});
             }
         }
         const std::string_view before = text.substr(copied, use.begin - copied);
@@ -150,6 +168,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     }
     request.bytes_in = frame.total_bytes();
     std::uint32_t effects = facts->effects;
+    note_parameters(text, {effects, text_id, {}, 0});
     request.replaced = std::move(unnamed_);
     unnamed_changed_in_ = segment_;
     sql_changes_names_ = true;
@@ -161,7 +180,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     }
     request.sql_names = std::move(names);
     // The names are followed from here on: they are no reason to look for leftovers.
-    effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare);
+    effects &= ~static_cast<std::uint32_t>(sql::kSqlPrepare | sql::kSqlDeallocate);
     note_effects(effects);
     wire::Encoder query;
     lease_->connection->stream->write(query.query(rewritten).view());
@@ -256,10 +275,7 @@ bool Session::forward_renamed_error(wire::Frame frame, const SqlNames& names) {
             text = std::to_string(names.position_in_clients_text(position));
         }
         for (const auto& [ours, theirs] : names.renamed) {
-            for (std::size_t at = text.find(ours); at != std::string::npos;
-                 at = text.find(ours, at + theirs.size())) {
-                text.replace(at, ours.size(), theirs);
-            }
+            put_name(text, ours, theirs);
         }
         error.u8(static_cast<std::uint8_t>(field)).text(text);
     }

@@ -1,12 +1,17 @@
 // Asking a server about session state: which parameters are set, and what ties the client to it.
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
 namespace {
+
+// What may have made or removed statements under names of ours, behind our back.
+constexpr std::uint32_t kMayTouchNames =
+    sql::kUnknownCode | sql::kUnparsed | sql::kSqlPrepare | sql::kSqlDeallocate;
 
 // A probe that fails is repeated at once this often, and after each later transaction.
 constexpr int kProbeTries = 3;
@@ -70,12 +75,18 @@ void Session::start_probe() {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     for (const std::string& name : names) {
-        const std::string literal = server::quote_literal(name);
+        const std::string literal = server::expression_of(name);
         sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
                ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
     }
     if ((probed_effects_ & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         sql += kFunctionsSql;
+    }
+    if ((probed_effects_ & kMayTouchNames) != 0) {
+        sql +=
+            " UNION ALL SELECT 'n', pg_catalog.count(*)::pg_catalog.text, NULL FROM "
+            "pg_catalog.pg_prepared_statements WHERE pg_catalog.starts_with(name, '" +
+            worker_.prepared().prefix() + "')";
     }
     inject_query(Purpose::kProbe, sql);
 }
@@ -100,6 +111,10 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
             probe_->pins |= kPinAsked;
         }
         probe_->parameters.emplace_back(fields[1], fields[2]);
+    } else if (fields[0] == "n") {
+        std::size_t count = 0;
+        std::from_chars(fields[1].data(), fields[1].data() + fields[1].size(), count);
+        probe_->names = count;
     } else if (fields[0] == "a") {
         if (fields[2] != pool_->server_user()) {
             probe_->parameters.emplace_back(fields[1], fields[2]);
@@ -149,6 +164,11 @@ void Session::finish_probe(bool failed) {
     if (before == 0 && pins_ != 0) {
         ++pool_->stats.pins;
     }
+    if ((pins_ & kPinTempObject) == 0) {
+        reading_.own = 0;
+    } else if (reading_.own == 0) {
+        reading_.own = worker_.next_stamp();
+    }
     if (failed) {
         connection.dirty = true;
         return;
@@ -158,6 +178,13 @@ void Session::finish_probe(bool failed) {
     auto wanted = base_vars_->values;
     wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
     vars_ = worker_.parameters().intern(std::move(wanted));
+    if (probe->names && *probe->names != connection.prepared.size() &&
+        (pins_ & (kPinPrepared | kPinLargeParse)) == 0) {
+        // Somebody's function took them away, or made one: all of them are prepared again.
+        sync_view();
+        inject_query(Purpose::kPrepare, "DEALLOCATE ALL");
+        return;
+    }
     if (pins_ != 0 && connection.applied != vars_) {
         // It stays: a value of the connection string that a RESET took away comes back now.
         follow_parameters();

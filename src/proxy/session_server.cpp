@@ -2,6 +2,7 @@
 // as the bytes that came, or to nobody where we had asked.
 
 #include "proxy/session.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -268,6 +269,9 @@ void Session::on_command_complete(std::string_view tag) {
         }
         if (tag == "DISCARD ALL") {
             server.applied = nullptr;
+            if (!server.connect_query.empty()) {
+                server.tainted_by = ServerConnection::kTaintedBySomebody;
+            }
         }
     }
 }
@@ -394,6 +398,10 @@ Session::Fate Session::on_parameter_status(wire::Frame frame) {
     }
     if (injected_ == Purpose::kParameters) {
         return Fate::kDrop;  // the client's view is compared when all are set
+    }
+    // Nothing in the text said so: a trigger, a view, a default.
+    if ((effects_ & (kTouchesParameters | sql::kSetLocal)) == 0) {
+        note_effects(sql::kUnknownCode);
     }
     server.reported_set = worker_.parameters().intern_exact(server.reported);
     client_view_ = server.reported_set;

@@ -55,6 +55,8 @@ class Shared {
     std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
     pool::Quota& database_quota(const std::string& database);
     pool::Quota& user_quota(const std::string& user);
+    // How often clients have changed a database's schema.
+    std::atomic<std::uint64_t>& schema_changes(const std::string& database);
 
     // Never null; replaced whole on reload.
     std::shared_ptr<const TlsContexts> tls() const;
@@ -65,6 +67,7 @@ class Shared {
     std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
     std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
     std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
+    std::map<std::string, std::atomic<std::uint64_t>> schema_changes_;
     config::ConfigPtr config_;
     Control control_;
     HandoverQueue handover_;

@@ -344,6 +344,7 @@ net::Task<Result<std::unique_ptr<ServerConnection>>> Login::run() {
     }
     connection_->address = target_.address;
     connection_->host = target_.host;
+    connection_->connect_query = target_.connect_query;
     CO_TRY_VOID(co_await connect());
     CO_TRY_VOID(co_await authenticate());
     CO_TRY_VOID(co_await wait_until_ready());

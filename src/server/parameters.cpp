@@ -124,6 +124,26 @@ std::string quote_identifier(std::string_view name) {
 
 namespace {
 
+constexpr std::string_view kRole = "role";
+constexpr std::string_view kAuthorization = "session_authorization";
+// Evaluated when the text runs: what is reset before it is in force.
+constexpr std::string_view kClientEncoding = "pg_catalog.pg_client_encoding()";
+
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+std::string to_hex(std::string_view bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string hex;
+    for (const char c : bytes) {
+        hex.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+        hex.push_back(kDigits[static_cast<unsigned char>(c) & 0xf]);
+    }
+    return hex;
+}
+
 // Parameters with dots are named part by part: my.setting is "my"."setting".
 std::string quote_parameter(std::string_view name) {
     std::string result;
@@ -141,48 +161,110 @@ std::string quote_parameter(std::string_view name) {
 // Who the session acts as comes last when set and first when reset: the right to change other
 // parameters may hang on it.
 bool is_identity(std::string_view name) {
-    return name == "role" || name == "session_authorization";
+    return name == kRole || name == kAuthorization;
+}
+
+// A value or name for a text in which only ASCII is sure to be read as it was meant: the server may
+// still read with the encoding of its last client.
+std::string in_any_encoding(std::string_view value, const std::string& encoding) {
+    if (is_ascii(value)) {
+        return quote_literal(value);
+    }
+    return "pg_catalog.convert_from(pg_catalog.decode('" + to_hex(value) + "','hex')," + encoding +
+           ")";
+}
+
+// The statements of one transition, in the order in which they must run.
+class Transition {
+  public:
+    explicit Transition(const ParameterSet& to) {
+        const std::string* encoding = to.find("client_encoding");
+        encoding_ = encoding != nullptr && is_ascii(*encoding) ? quote_literal(*encoding)
+                                                               : std::string(kClientEncoding);
+    }
+    void reset(std::string_view name) {
+        if (is_ascii(name)) {
+            resets_ += "RESET " + quote_parameter(name) + ";";
+        } else {
+            call(name, "NULL");
+        }
+    }
+    void set(std::string_view name, std::string_view value) {
+        call(name, in_any_encoding(value, encoding_));
+    }
+    // `after_resets`: what is to run between.
+    std::string take(std::string_view after_resets) {
+        std::string sql = resets_;
+        if (!resets_.empty() && !after_resets.empty()) {
+            sql.append(after_resets).append("\n;");
+        }
+        return sql + calls_;
+    }
+
+  private:
+    void call(std::string_view name, std::string_view value) {
+        calls_ += calls_.empty() ? "SELECT " : ",";
+        calls_ += "pg_catalog.set_config(" + in_any_encoding(name, encoding_) + "," +
+                  std::string(value) + ",false)";
+    }
+
+    std::string encoding_;
+    std::string resets_;
+    std::string calls_;
+};
+
+bool differs(const std::string* a, const std::string* b) {
+    return (a == nullptr) != (b == nullptr) || (a != nullptr && *a != *b);
 }
 
 }  // namespace
 
-std::string transition_sql(const ParameterSet& from, const ParameterSet& to) {
-    std::string sql;
-    for (const bool identity : {true, false}) {
-        for (const auto& [name, value] : from.values) {
-            if (is_identity(name) == identity && to.find(name) == nullptr) {
-                sql += "RESET " + quote_parameter(name) + ";";
-            }
-        }
-    }
-    std::string calls;
-    for (const bool identity : {false, true}) {
-        for (const auto& [name, value] : to.values) {
-            const std::string* old = from.find(name);
-            if (is_identity(name) == identity && (old == nullptr || *old != value)) {
-                calls += calls.empty() ? "SELECT " : ",";
-                calls += "pg_catalog.set_config(" + quote_literal(name) + "," +
-                         quote_literal(value) + ",false)";
-            }
-        }
-    }
-    return sql + calls;
+std::string expression_of(std::string_view value) {
+    return in_any_encoding(value, std::string(kClientEncoding));
 }
 
-std::string reset_and_set_sql(const ParameterSet& known, const ParameterSet& to) {
-    // RESET ALL leaves who the session acts as; that is always known.
-    ParameterSet identity;
-    for (const auto& entry : known.values) {
-        if (is_identity(entry.first)) {
-            identity.values.push_back(entry);
+std::string transition_sql(const ParameterSet& from, const ParameterSet& to,
+                           std::string_view after_resets) {
+    Transition transition(to);
+    const std::string* role = from.find(kRole);
+    const std::string* authorization = from.find(kAuthorization);
+    const std::string* new_role = to.find(kRole);
+    const std::string* new_authorization = to.find(kAuthorization);
+    // Another session authorization takes the role away, whether it is set or reset.
+    const bool reauthorized = differs(authorization, new_authorization);
+    const bool other_role = reauthorized || differs(role, new_role);
+    if (reauthorized && authorization != nullptr) {
+        transition.reset(kAuthorization);
+    }
+    if (other_role && (role != nullptr || authorization != nullptr)) {
+        transition.reset(kRole);
+    }
+    for (const auto& [name, value] : from.values) {
+        if (!is_identity(name) && to.find(name) == nullptr) {
+            transition.reset(name);
         }
     }
-    // The role first: the right to reset may hang on it.
-    std::string resets;
-    for (const auto& [name, value] : identity.values) {
-        resets += "RESET " + quote_parameter(name) + ";";
+    for (const auto& [name, value] : to.values) {
+        if (!is_identity(name) && differs(from.find(name), &value)) {
+            transition.set(name, value);
+        }
     }
-    return resets + "RESET ALL;" + transition_sql(ParameterSet(), to);
+    if (reauthorized && new_authorization != nullptr) {
+        transition.set(kAuthorization, *new_authorization);
+    }
+    if (other_role && new_role != nullptr) {
+        transition.set(kRole, *new_role);
+    }
+    return transition.take(after_resets);
+}
+
+std::string reset_and_set_sql(const ParameterSet& to, std::string_view after_resets) {
+    // RESET ALL leaves who the session acts as.
+    std::string sql = "RESET session_authorization;RESET role;RESET ALL;";
+    if (!after_resets.empty()) {
+        sql.append(after_resets).append("\n;");
+    }
+    return sql + transition_sql(ParameterSet(), to);
 }
 
 }  // namespace howdah::server

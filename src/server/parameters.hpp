@@ -48,10 +48,15 @@ class ParameterInterner {
 bool same_name(std::string_view a, std::string_view b);
 
 // The statements that take a session from `from` to `to`: RESET of what is gone, set_config() of
-// what is new or different. Empty when they are equal.
-std::string transition_sql(const ParameterSet& from, const ParameterSet& to);
-// The same from a session of which only `known` is sure: everything else is reset as well.
-std::string reset_and_set_sql(const ParameterSet& known, const ParameterSet& to);
+// what is new or different, who the session acts as last. Empty when they are equal. Values are in
+// the client encoding of `to` (of the server's default where it names none); the text is ASCII.
+// after_resets: SQL that runs where something was reset, before the new values (connect_query).
+std::string transition_sql(const ParameterSet& from, const ParameterSet& to,
+                           std::string_view after_resets = {});
+// The same from a session of which nothing is sure.
+std::string reset_and_set_sql(const ParameterSet& to, std::string_view after_resets = {});
+// A text in the session's client encoding, as an expression that is ASCII.
+std::string expression_of(std::string_view value);
 
 // 'it''s' with E'' where a backslash is inside; safe whatever standard_conforming_strings is.
 std::string quote_literal(std::string_view value);

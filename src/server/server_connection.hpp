@@ -75,6 +75,7 @@ struct ServerConnection {
     net::Address address;
     std::string host;
     std::uint64_t id = 0;
+    std::string connect_query;  // what it was told at login, and is told again after a reset
     std::optional<wire::ScramKeys> made_keys;  // from the password, for Target::known_keys
     std::uint32_t pid = 0;
     std::string cancel_key;
@@ -89,6 +90,7 @@ struct ServerConnection {
     // Somebody's function may have set parameters that no server lists; 0 = nobody's. Before
     // another session has it everything is reset.
     std::uint64_t tainted_by = 0;
+    static constexpr std::uint64_t kTaintedBySomebody = ~std::uint64_t{0};
     PreparedNames prepared;
     std::uint64_t unnamed_stamp = 0;  // which unnamed statement is on it; 0: none known
     // The session that may have used sequences here last; 0 = none since DISCARD.

@@ -1,5 +1,8 @@
 """auth_query: users that only the database knows."""
 
+import concurrent.futures
+
+import psycopg
 import pytest
 
 from tests.auth.conftest import LOOKUP
@@ -133,3 +136,22 @@ def test_no_database_is_told_after_the_password(make_proxy):
     proxy = make_proxy(databases={"only": "host=127.0.0.1"})
     assert "SASL authentication failed" in proxy.refusal(LOOKUP[0], "wrong", "other")
     assert "no such database: other" in proxy.refusal(*LOOKUP, "other")
+
+
+def test_a_lookups_connection_never_serves_clients(make_proxy, roles):
+    """Connections move between loops, and stay connections of the user who logged in with them."""
+    proxy = make_proxy(users={LOOKUP[0]: LOOKUP[1], "forced": "forced-canary"}, loops="2",
+                       auth_user=LOOKUP[0], default_pool_size="1",
+                       auth_query="select rolname, rolpassword from pg_authid, pg_sleep(0.02) "
+                                  "where rolname = $1",
+                       databases={"shop": f"host=127.0.0.1 port={roles.port} dbname=postgres "
+                                          "user=forced"})
+
+    def log_in(_):
+        try:
+            with proxy.connect("scram_user", "scram-canary-51", "shop") as client:
+                return client.execute("select session_user").fetchone()[0]
+        except psycopg.OperationalError as error:
+            return str(error)
+    with concurrent.futures.ThreadPoolExecutor(8) as crowd:
+        assert set(crowd.map(log_in, range(80))) == {"forced"}

@@ -1,5 +1,7 @@
 """A client that is killed after each message of a session: nothing of it is left for the next."""
 
+import time
+
 import psycopg
 import pytest
 
@@ -7,6 +9,7 @@ from tests.chaos.network import reset
 from tests.proxy import wire_client as wire
 from tests.proxy.wire_client import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, execute,
                                      parse, query)
+from tools import process
 
 SCRIPT = [
     query("create table if not exists left_over(i int)"),
@@ -64,3 +67,26 @@ def test_killed_in_the_middle_of_a_message(pooler, healthy):
     healthy()
     with psycopg.connect(pooler.uri("chaos"), autocommit=True) as other:
         assert other.execute("select count(*) from left_over").fetchone() == (0,)
+
+
+def test_killed_while_its_cancel_request_is_under_way(pooler, network, healthy):
+    """Its server is closed at once; the cancel request comes back to it much later."""
+    client = wire.Client(pooler.uri("chaos"), timeout=20)
+    client.send(query("copy left_over from stdin"))
+    client.until("G")
+    try:
+        network.stall()
+        client.cancel()
+        network.waits_for_bytes()
+        reset(client.socket)
+        with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True) as console:
+            def server_is_gone():
+                return not [row for row in console.execute("SHOW SERVERS") if row[2] == "chaos"
+                            and row[3] == "active"]
+            process.wait_until(server_is_gone, 10, "the end of its server")
+            # A closed connection is kept until its pool is looked after, ten times a second.
+            kept_until = time.monotonic() + 0.4
+            process.wait_until(lambda: time.monotonic() > kept_until, 5, "the end of its memory")
+    finally:
+        network.flow()
+    healthy()

@@ -137,6 +137,27 @@ def test_a_second_process_on_the_same_socket_is_refused(start_howdah, run_folder
     assert process.accepts(first.port)
 
 
+def test_a_database_that_the_new_process_does_not_have(start_howdah, run_folder, new_database):
+    folder = run_folder / "proxy-lacking"
+    old = start_howdah("lacking", pool_mode="transaction", unix_socket_dir=str(folder))
+    kept, gone_one = new_database("lacking_kept"), new_database("lacking_gone")
+    with psycopg.connect(old.uri(kept), autocommit=True) as stays, \
+            psycopg.connect(old.uri(gone_one), autocommit=True) as leaves:
+        text = old.file.read_text()
+        assert '[databases."*"]' in text
+        old.file.write_text(text.replace('[databases."*"]', f'[databases."{kept}"]'))
+        new = process.spawn([*old.command()[:1], "-R", str(old.file)], folder / "new.log",
+                            keep_user=not process.can_reach(old.binary.parent))
+        try:
+            process.wait_until(lambda: gone(old), 20, "the old process's end")
+            with pytest.raises(psycopg.OperationalError, match="no such database"):
+                leaves.execute("select 1")
+            assert stays.execute("select 1").fetchone() == (1,)
+            assert new.poll() is None
+        finally:
+            process.stop(new, signal.SIGQUIT)
+
+
 def test_clients_move_to_the_new_process_with_what_they_have(start_howdah, run_folder,
                                                              new_database):
     folder = run_folder / "proxy-moving"
