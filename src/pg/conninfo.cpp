@@ -111,7 +111,7 @@ Result<std::string> completed(const std::string& conninfo) {
     const char* const names[] = {"dbname", nullptr};
     const char* const values[] = {conninfo.c_str(), nullptr};
     const std::unique_ptr<PGconn, void (*)(PGconn*)> conn(
-        libpq().PQconnectStartParams(names, values, 1), PQfinish);
+        libpq().PQconnectStartParams(names, values, 1), libpq().PQfinish);
     const Options all(conn == nullptr ? nullptr : libpq().PQconninfo(conn.get()));
     if (all == nullptr) {
         return fail(ErrorCode::kInternal, "libpq is out of memory");
