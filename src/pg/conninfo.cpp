@@ -33,9 +33,17 @@ std::string without_quotation(std::string_view message) {
     if (message.starts_with("missing \"=\" after")) {
         return "neither a URI (postgresql://user@host/database) nor KEY=VALUE words";
     }
-    const std::size_t quotation = message.rfind(": \"");
-    if (!message.starts_with("invalid URI query parameter")) {
-        message = message.substr(0, quotation);
+    if (message.starts_with("invalid connection option")) {
+        const std::size_t open = message.find('"');
+        const std::size_t close = message.rfind('"');
+        const std::string_view option = message.substr(open + 1, close - open - 1);
+        const bool word = std::ranges::all_of(
+            option, [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || c == '-'; });
+        if (!word) {  // of a URI that is none, most likely
+            return "what stands before the first \"=\" is no option of a connection";
+        }
+    } else if (!message.starts_with("invalid URI query parameter")) {
+        message = message.substr(0, message.rfind(": \""));
     }
     return std::string(message.substr(0, message.find_last_not_of(" \n") + 1));
 }
