@@ -10,6 +10,7 @@
 #include "cli/judging.hpp"
 #include "cli/lint_modes.hpp"
 #include "cli/lint_select.hpp"
+#include "cli/running_traffic.hpp"
 #include "migrate/deploy/config.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/live.hpp"
@@ -30,6 +31,7 @@ constexpr std::string_view kExamples =
     "  howdah lint --explain set-not-null-scans\n"
     "  howdah lint --diff migrations/0042_x.sql\n"
     "  howdah lint --database postgres://me@db/shop   with sizes, traffic and data checks\n"
+    "  howdah lint --stats http://127.0.0.1:6433      with what a running howdah has seen\n"
     "  howdah lint --trace                  proved on a throw-away server\n"
     "Exit status: 0 clean, 1 findings at or above --fail-on, 2 wrong usage or input, 3 could not "
     "run\n";
@@ -44,9 +46,12 @@ struct Options {
     int postgres = 0;
     bool changed = false;
     bool trace = false;
+    bool clone = false;
     bool diff = false;
     bool fix = false;
     std::string database;
+    std::string stats;
+    std::string stats_token_file;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -59,11 +64,17 @@ void declare(CLI::App& app, Options& options) {
     app.add_option("--postgres", options.postgres, "major version of the server (15)");
     app.add_option("--enable", options.enable, "rules to switch on")->delimiter(',');
     declare_judging(app, options.judging);
+    app.add_flag("--trace", options.trace,
+                 "run them on a throw-away PostgreSQL and compare with the prediction");
+    app.add_flag("--clone", options.clone,
+                 "with --trace and --database: only what is pending, on a copy of its schema");
     app.add_option(
         "--database", options.database,
         "look at this database too (with --trace: a database beside it is made for the run)");
-    app.add_flag("--trace", options.trace,
-                 "run them on a throw-away PostgreSQL and compare with the prediction");
+    app.add_option("--stats", options.stats,
+                   "http://... of a running howdah: what its queries read, and how often");
+    app.add_option("--stats-token-file", options.stats_token_file,
+                   "the token of its HTTP interface");
     app.add_flag("--fix", options.fix, "write split, safe migration files");
     app.add_flag("--diff", options.diff, "show what --fix would write");
     app.footer(std::string(kExamples));
@@ -199,32 +210,109 @@ Result<Lint::Prepared> Lint::prepare() const {
     return Prepared{std::move(settings), std::move(project)};
 }
 
+Result<std::string> read_token(const std::string& path) {
+    if (path.empty()) {
+        return std::string();
+    }
+    TRY(std::string token, ml::read_whole(path));
+    token.erase(token.find_last_not_of(" \t\r\n") + 1);
+    return token;
+}
+
+// What the running application does to the tables, where somebody can tell.
+struct Observed {
+    std::optional<ml::LiveDatabase> live;
+    std::optional<RunningTraffic> running;
+};
+
+// With --stats as asked for; through howdah's own port from its console, where that is allowed.
+Result<> observe_traffic(const Options& options, Observed& observed) {
+    const std::string database = observed.live ? observed.live->database() : std::string();
+    if (!options.stats.empty()) {
+        TRY(const std::string token, read_token(options.stats_token_file));
+        TRY(RunningTraffic running, RunningTraffic::over_http(options.stats, token, database));
+        if (!running.knows_database()) {
+            fmt::print(stderr, "howdah lint: {} knows no database {}: the queries of all count\n",
+                       options.stats, database);
+        }
+        observed.running.emplace(std::move(running));
+    } else if (observed.live) {
+        if (auto console = observed.live->console()) {
+            auto running = RunningTraffic::from_console(std::move(*console), database);
+            if (running) {
+                observed.running.emplace(std::move(*running));
+            }
+        }
+    }
+    return {};
+}
+
+Result<> judge_observed(const ml::Project& project, const ml::LintConfig& config,
+                        Observed& observed, ml::LintResult& result) {
+    if (observed.running && ml::stops_queries(result)) {
+        TRY_VOID(observed.running->sample());
+    }
+    if (observed.live) {
+        if (observed.running) {
+            observed.live->add_traffic(observed.running->traffic());
+        }
+        TRY_VOID(observed.live->judge(project, config, result));
+    } else if (observed.running) {
+        ml::judge_traffic(project, config, observed.running->traffic(), result);
+    }
+    return {};
+}
+
+Result<Observed> observe(const Options& options, ml::Project& project) {
+    Observed observed;
+    if (!options.database.empty()) {
+        TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options.database));
+        observed.live.emplace(std::move(connected));
+        if (const std::string note = observed.live->mark_pending(project); !note.empty()) {
+            fmt::print(stderr, "howdah lint: {}\n", note);
+        }
+    }
+    TRY_VOID(observe_traffic(options, observed));
+    return observed;
+}
+
+// A copy of the schema has what has run already.
+Result<> mark_for_clone(const Options& options, ml::Project& project) {
+    if (options.database.empty()) {
+        return fail(ErrorCode::kInvalidInput, "--clone needs --database: whose schema?");
+    }
+    for (ml::MigrationFile& file : project.files) {
+        file.pending = file.judged;
+    }
+    TRY(ml::LiveDatabase live, ml::LiveDatabase::connect(options.database));
+    const std::string note = live.mark_pending(project);
+    if (!note.empty()) {
+        return fail(ErrorCode::kUnavailable, note);
+    }
+    return {};
+}
+
 Result<int> Lint::once(findings::Format format) const {
     TRY(Prepared prepared, prepare());
     const auto read = [](const ml::MigrationFile& file) { return ml::read_whole(file.path); };
     ml::LintInput input{
         .project = prepared.project, .config = prepared.settings.lint, .read = read};
     if (options_.trace) {
+        if (options_.clone) {
+            TRY_VOID(mark_for_clone(options_, prepared.project));
+        }
         return run_trace(input, {.database = options_.database,
+                                 .clone = options_.clone,
                                  .json = format == findings::Format::kJson,
                                  .all = options_.judging.verbose});
     }
     if (options_.fix || options_.diff) {
         return run_fix(input, options_.diff);
     }
-    std::optional<ml::LiveDatabase> live;
-    if (!options_.database.empty()) {
-        TRY(ml::LiveDatabase connected, ml::LiveDatabase::connect(options_.database));
-        live.emplace(std::move(connected));
-        if (const std::string note = live->mark_pending(prepared.project); !note.empty()) {
-            fmt::print(stderr, "howdah lint: {}\n", note);
-        }
-        input.keep_actions = true;
-    }
+    TRY(Observed observed, observe(options_, prepared.project));
+    input.keep_actions = observed.live.has_value() || observed.running.has_value();
     TRY(ml::LintResult result, ml::judge_project(input));
-    if (live) {
-        TRY_VOID(live->judge(prepared.project, prepared.settings.lint, result));
-    }
+    TRY_VOID(judge_observed(prepared.project, prepared.settings.lint, observed, result));
     TRY(const bool written, apply_baselines(options_.judging, result.findings, result.suppressed));
     if (written) {
         return kFine;

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include "cli/exit_status.hpp"
+#include "migrate/deploy/command.hpp"
 #include "migrate/lint/fix.hpp"
 #include "migrate/lint/scratch_server.hpp"
 #include "migrate/lint/trace.hpp"
@@ -46,6 +49,40 @@ class ScratchDatabase {
     std::string name_;
 };
 
+// A program with the connection in its environment.
+Result<> run_program(std::vector<std::string> program, const std::string& conninfo) {
+    TRY(migrate::runner::Environment environment, pg::as_environment(conninfo));
+    const std::string name = program.front();
+    migrate::runner::CommandCall call;
+    call.program = std::move(program);
+    call.environment = std::move(environment);
+    TRY(const migrate::runner::CommandResult done, migrate::runner::run_command(call));
+    if (done.status != 0) {
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("{} ended with {}: {}", name, done.status, done.output));
+    }
+    return {};
+}
+
+// What pg_dump calls the schema, without owners and grants: this user need not be able to give
+// either.
+Result<> clone_schema(const std::string& from, const std::string& to) {
+    std::string file = (std::filesystem::temp_directory_path() / "howdah-schema-XXXXXX").string();
+    const int descriptor = ::mkstemp(file.data());
+    if (descriptor < 0) {
+        return fail(ErrorCode::kIo, file + " cannot be written");
+    }
+    ::close(descriptor);
+    Result<> done = run_program({"pg_dump", "--schema-only", "--no-owner", "--no-privileges",
+                                 "--no-publications", "--no-subscriptions", "--file", file},
+                                from);
+    if (done) {
+        done = run_program({"psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", file}, to);
+    }
+    ::unlink(file.c_str());
+    return done;
+}
+
 }  // namespace
 
 Result<int> run_trace(const ml::LintInput& input, const TraceOptions& options) {
@@ -60,19 +97,23 @@ Result<int> run_trace(const ml::LintInput& input, const TraceOptions& options) {
         database.emplace(std::move(created));
         TRY(conninfo, pg::with_database(options.database, database->name()));
     }
-    TRY(const ml::TraceResult result, ml::trace(input, conninfo));
+    if (options.clone) {
+        TRY_VOID(clone_schema(options.database, conninfo));
+    }
+    TRY(const ml::TraceResult result,
+        ml::trace(input, conninfo, options.clone ? ml::TraceWhat::kPending : ml::TraceWhat::kAll));
     fmt::print("{}", options.json ? ml::trace_json(result) : ml::trace_text(result, options.all));
     return result.differing > 0 || result.failed > 0 ? kFound : kFine;
 }
 
 Result<int> run_fix(const ml::LintInput& input, bool only_show) {
     TRY(const ml::FixPlan plan, ml::plan_fixes(input));
-    if (plan.files.empty()) {
+    if (plan.files.empty() && plan.left.empty()) {
         fmt::print("nothing to split: every statement is safe as it stands, or has no safe form\n");
         return kFine;
     }
     fmt::print("{}", ml::show_plan(plan));
-    if (!only_show) {
+    if (!only_show && !plan.files.empty()) {
         TRY_VOID(ml::write_plan(plan));
         fmt::print("{} files written\n", plan.files.size());
     }

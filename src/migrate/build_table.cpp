@@ -210,6 +210,27 @@ void note_columns(const sql::Node* expression, std::vector<std::string>& columns
     });
 }
 
+// "a IS NOT NULL AND b IS NOT NULL": the columns; false when it says anything else.
+bool only_not_null(const sql::Node* expression, std::vector<std::string>& columns) {
+    if (expression == nullptr) {
+        return false;
+    }
+    if (expression->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR) {
+        const PgQuery__BoolExpr& both = *expression->bool_expr;
+        return both.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR &&
+               std::all_of(both.args, both.args + both.n_args, [&](const sql::Node* argument) {
+                   return only_not_null(argument, columns);
+               });
+    }
+    if (expression->node_case != PG_QUERY__NODE__NODE_NULL_TEST ||
+        expression->null_test->nulltesttype != PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL ||
+        expression->null_test->arg->node_case != PG_QUERY__NODE__NODE_COLUMN_REF) {
+        return false;
+    }
+    note_columns(expression->null_test->arg, columns);
+    return true;
+}
+
 }  // namespace
 
 Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
@@ -231,6 +252,9 @@ Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
         note_columns(element.expr, index.reads);
     }
     note_columns(statement.where_clause, index.reads);
+    if (!only_not_null(statement.where_clause, index.where_not_null)) {
+        index.where_not_null.clear();
+    }
     if (index.name.empty()) {
         index.name = text_or(statement.relation->relname) + columns + "_idx";
     }

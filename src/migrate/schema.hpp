@@ -47,6 +47,7 @@ struct Index {
     std::vector<std::string> reads = {};    // columns of expressions and the predicate
     bool unique = false;
     bool partial = false;
+    std::vector<std::string> where_not_null = {};  // partial by IS NOT NULL of these, nothing else
     bool valid = true;  // false: ON ONLY a partitioned parent, nothing attached
     std::string method = {};
     std::uint32_t born = 0;

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 
@@ -157,6 +158,29 @@ def test_trace(folder, cluster):
     assert cluster.primary.sql("select count(*) from pg_database where datname like 'howdah_trace%'") == "0"
     folder.write("migrations/0003_c.sql", "DROP TABLE nobody;\n")
     assert "1 refused" in folder.lint("--trace", status=1).stdout
+
+
+def test_trace_on_a_copy_of_the_schema(folder, cluster):
+    """What is there without a migration, and what has run, is copied; only the rest runs."""
+    server, name = cluster.primary, "trace_clone"
+    server.sql(f"create database {name}")
+    uri = f"postgresql://{SUPERUSER}@/{name}?host={cluster.sockets}&port={server.port}"
+    server.sql("create table by_hand (id bigint primary key, note text)", name)
+    shutil.rmtree(folder.path / "migrations")
+    folder.write("migrations/0001_a.sql", "CREATE TABLE a (id bigint PRIMARY KEY, n int);\n")
+    subprocess.run([build.binary(PRESET), "migrate", "up", "--database", uri], cwd=folder.path, check=True,
+                   capture_output=True)
+    folder.write("migrations/0002_b.sql", "ALTER TABLE a ALTER n TYPE bigint;\n"
+                 "ALTER TABLE by_hand ADD COLUMN more text;\n")
+    assert "1 refused" in folder.lint("--trace", "--database", uri, status=1).stdout, "no by_hand"
+    done = folder.lint("--trace", "--clone", "--verbose", "--database", uri, status=0)
+    assert "2 statements run, 0 differ from the prediction, 0 refused" in done.stdout
+    assert "a: ACCESS EXCLUSIVE, rewrite" in done.stdout and "0001_a" not in done.stdout
+    assert "more" not in server.sql("select string_agg(column_name, ',') from "
+                                    "information_schema.columns where table_name = 'by_hand'", name)
+    assert server.sql("select count(*) from pg_database where datname like 'howdah_trace%'") == "0"
+    assert "whose schema" in folder.lint("--trace", "--clone", status=2).stderr
+    server.sql(f"drop database {name}")
 
 
 def test_trace_of_what_dumps_hold(folder):

@@ -191,3 +191,86 @@ def test_through_howdah(shop, start_howdah):
     findings = lint(shop, uri=pooler.uri(shop.name))
     assert [f["message"] for f in about(findings, "data-breaks-constraint")] == [
         "1 rows of t without b"]
+
+
+def busy_shop(box, start_howdah, name: str, **settings):
+    """howdah in front of the shop, and an application that reads column b all the time."""
+    pooler = start_howdah(f"{name}-{box.name}", pool_mode="transaction", **settings)
+    box.sql("grant all on t, p to public")
+    with psycopg.connect(pooler.uri(box.name), autocommit=True, application_name="shop-web") as one:
+        for number in range(40):
+            one.execute("select a from t where b = %s", (number,))
+    with psycopg.connect(pooler.uri("howdah"), autocommit=True) as console:
+        wait_until(lambda: any("where b =" in str(row) and "shop-web" in str(row)
+                               for row in console.execute("show queries").fetchall()), 20,
+                   "the application's statement among what howdah has seen")
+    box.write("migrations/0002_b.sql", "ALTER TABLE t DROP COLUMN b;\nALTER TABLE t DROP COLUMN s;\n"
+              "ALTER TABLE t ALTER id TYPE numeric;\n")
+    return pooler
+
+
+def lint_stats(box, *words, status=(0, 1)):
+    command = box.command("lint", *words)[:-2]  # without --database
+    done = subprocess.run(command, cwd=box.folder, capture_output=True, text=True, timeout=120,
+                          env=process.clean_environment())
+    assert done.returncode in status, done.stdout + done.stderr
+    return done
+
+
+def test_what_a_running_howdah_has_seen(shop, start_howdah):
+    """--stats alone: no database is asked, and what live queries read is known all the same."""
+    port = process.free_port()
+    pooler = busy_shop(shop, start_howdah, "stats", http_listen=f"127.0.0.1:{port}")
+    stop = threading.Event()
+
+    def load():
+        with psycopg.connect(pooler.uri(shop.name), autocommit=True) as one:
+            while not stop.is_set():
+                one.execute("select a from t where id = 17")
+
+    busy = threading.Thread(target=load)
+    busy.start()
+    try:
+        done = lint_stats(shop, "--stats", f"http://127.0.0.1:{port}", "--format", "json")
+    finally:
+        stop.set()
+        busy.join()
+    findings = held_to_schema(json.loads(done.stdout))["findings"]
+    read, = about(findings, "dropped-column-still-read")
+    assert read["message"].startswith("queries that name t.b ran 4") and read["line"] == 1
+    assert "howdah, the most frequent (by shop-web, last 2" in read["evidence"]
+    assert "select a from t where b = $1" in read["evidence"]
+    rewrite, = about(findings, "change-column-type-rewrites")
+    assert " queries a second all the while" in rewrite["impact"]
+    assert "t: " in rewrite["evidence"] and "reading queries/s" in rewrite["evidence"]
+
+
+def test_stats_that_cannot_be_had(shop, start_howdah, run_folder):
+    nobody = lint_stats(shop, "--stats", f"http://127.0.0.1:{process.free_port()}", status=(3,))
+    assert "127.0.0.1" in nobody.stderr and nobody.stdout == ""
+    token, port = run_folder / f"token-{shop.name}.txt", process.free_port()
+    token.write_text("x" * 20 + "\n")
+    process.give_to_server_user(token)
+    start_howdah(f"token-{shop.name}", http_listen=f"127.0.0.1:{port}", http_token_file=str(token))
+    wait_until(lambda: process.accepts(port), 20, "the HTTP port")
+    refused = lint_stats(shop, "--stats", f"http://127.0.0.1:{port}", status=(3,))
+    assert "not allowed (401)" in refused.stderr
+    lint_stats(shop, "--stats", f"http://127.0.0.1:{port}", "--stats-token-file", token)
+
+
+def test_through_howdahs_own_port(shop, start_howdah):
+    """No pg_stat_statements here: what the console knows is asked by itself."""
+    pooler = busy_shop(shop, start_howdah, "port")
+    read, = about(lint(shop, uri=pooler.uri(shop.name)), "dropped-column-still-read")
+    assert "t.b ran 40 times" in read["message"] and "(by shop-web" in read["evidence"]
+    assert about(lint(shop), "dropped-column-still-read") == [], "the server itself does not know"
+
+
+def test_live_findings_can_be_suppressed(shop, start_howdah):
+    pooler = busy_shop(shop, start_howdah, "ignore")
+    shop.write("migrations/0002_b.sql",
+               "-- howdah-ignore dropped-column-still-read -- its reader is switched off tonight\n"
+               "ALTER TABLE t\n  DROP COLUMN b;\n")
+    rules = [f["rule"] for f in lint(shop, uri=pooler.uri(shop.name))]
+    assert "drop-column" in rules
+    assert "dropped-column-still-read" not in rules and "unused-suppression" not in rules

@@ -42,15 +42,22 @@ std::string hex(std::span<const unsigned char> bytes) {
     return text;
 }
 
+std::string digest_hex(std::string_view bytes, const EVP_MD* kind) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    const int done = EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, kind, nullptr);
+    ASSERT(done == 1 && size == static_cast<unsigned>(EVP_MD_get_size(kind)));
+    return hex(std::span(digest).first(size));
+}
+
 }  // namespace
 
 std::string sha256_hex(std::string_view bytes) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    const int done =
-        EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-    ASSERT(done == 1 && size == 32);
-    return hex(std::span(digest).first(size));
+    return digest_hex(bytes, EVP_sha256());
+}
+
+std::string sha1_hex(std::string_view bytes) {
+    return digest_hex(bytes, EVP_sha1());
 }
 
 std::uint32_t crc32(std::string_view bytes) {

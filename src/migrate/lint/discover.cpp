@@ -114,6 +114,9 @@ Result<Project> read_project(const fs::path& folder, Tool tool) {
         case Tool::kSqitch:
             read_sqitch(project);
             break;
+        case Tool::kGraphile:
+            read_graphile(project);
+            break;
         default:
             read_plain(project);
             break;
@@ -210,6 +213,10 @@ std::optional<Tool> detect_tool(const fs::path& folder) {
     }
     if (has_folder_migrations(folder, "up.sql")) {
         return Tool::kDiesel;
+    }
+    // graphile-migrate's folder holds current.sql, which says nothing, and what was committed.
+    if (detect_by_files(folder / "committed") == Tool::kGraphile) {
+        return Tool::kGraphile;
     }
     return detect_by_files(folder);
 }

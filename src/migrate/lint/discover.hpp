@@ -31,6 +31,7 @@ void read_drizzle(Project& project);
 void read_folders(Project& project);
 void read_plain(Project& project);
 void read_sqitch(Project& project);
+void read_graphile(Project& project);
 // Major and minor of the `prisma` package nearest above the folder.
 void read_prisma_version(Project& project);
 

@@ -279,8 +279,10 @@ void Splitter::read_comments(std::size_t number) {
         std::string_view line = gap.substr(0, end);
         line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
         const bool mark = line.starts_with("-->") || line.starts_with("-- +goose") ||
-                          line.starts_with("-- migrate:") ||
-                          line.starts_with("-- howdah:no-transaction");
+                          line.starts_with("-- migrate:") || line.starts_with("--!") ||
+                          line.starts_with("-- howdah:no-transaction") ||
+                          (tool_ == Tool::kSqitch &&
+                           (line.starts_with("-- Deploy ") || line.starts_with("-- requires: ")));
         if (line.starts_with("--") && !mark && line.ends_with('\n')) {
             comment_ += line;
         }
@@ -502,9 +504,10 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
         }
         if (!last) {
             plan.left.push_back(file.path + ": other migrations follow it");
-        } else if (!place_steps(input.project, i, script, std::move(steps), plan)) {
-            plan.left.push_back(fmt::format("{}: {} has no place for files beside it", file.path,
-                                            tool_name(input.project.tool)));
+        } else if (const std::string reason =
+                       place_steps(input.project, i, script, std::move(steps), plan);
+                   !reason.empty()) {
+            plan.left.push_back(fmt::format("{}: {}", file.path, reason));
         }
     }
     return plan;

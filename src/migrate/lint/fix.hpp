@@ -52,8 +52,8 @@ std::string show_plan(const FixPlan& plan);
 // Each file whole or not at all (written beside and renamed).
 Result<> write_plan(const FixPlan& plan);
 
-// Names and contents of the files that hold `steps`; false when the tool's naming has no room.
-bool place_steps(const Project& project, std::size_t file, const Script& script,
-                 std::vector<FixStep> steps, FixPlan& plan);
+// Names and contents of the files that hold `steps`; "", or why there are none.
+std::string place_steps(const Project& project, std::size_t file, const Script& script,
+                        std::vector<FixStep> steps, FixPlan& plan);
 
 }  // namespace howdah::migrate::lint

@@ -10,21 +10,13 @@
 #include "base/prng.hpp"
 #include "migrate/json_number.hpp"
 #include "migrate/lint/discover.hpp"
-#include "migrate/lint/fix.hpp"
+#include "migrate/lint/fix_files.hpp"
 
 namespace howdah::migrate::lint {
 namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-
-struct Group {
-    int round = 0;
-    Phase phase = Phase::kExpand;
-    std::vector<std::string> statements;
-    bool transactional = true;
-    bool in_block = false;
-};
 
 // Statements that need no transaction of their own share a file; each index and backfill has one.
 std::vector<Group> group_steps(std::vector<FixStep> steps) {
@@ -49,6 +41,8 @@ bool sets_lock_timeout(const std::vector<std::string>& statements) {
         return statement.find("lock_timeout") != std::string::npos;
     });
 }
+
+}  // namespace
 
 std::string body_of(const Group& group, Tool tool) {
     const std::string_view separator =
@@ -86,6 +80,9 @@ std::string body_of(const Group& group, Tool tool) {
                        : "-- howdah:no-transaction\n-- Run it with howdah migrate: "
                          "drizzle-kit puts every file into one transaction.\n";
             break;
+        case Tool::kSqitch:
+        case Tool::kGraphile:
+            break;
         default:
             // CREATE INDEX CONCURRENTLY is known for what it is; a procedure that commits is not.
             head = group.phase == Phase::kBackfill && body.find("CALL ") != std::string::npos
@@ -95,6 +92,15 @@ std::string body_of(const Group& group, Tool tool) {
     }
     return head + body;
 }
+
+void plan_file(FixPlan& plan, const fs::path& path, std::string after) {
+    const auto before = read_whole(path);
+    plan.files.push_back({.path = path.string(),
+                          .before = before ? *before : std::string(),
+                          .after = std::move(after)});
+}
+
+namespace {
 
 // "0007" -> "0008"; fourteen digits are a time and count in seconds.
 std::string next_number(const std::string& digits, int step) {
@@ -186,20 +192,15 @@ std::string next_snapshot(const std::string& text) {
     if (error || object == nullptr || !object->contains("id")) {
         return {};
     }
+    // A copy: operator[] may move the elements, even when it finds the key.
+    const json::value id = object->at("id");
     if (object->contains("prevId")) {
-        (*object)["prevId"] = object->at("id");
+        (*object)["prevId"] = id;
     } else if (object->contains("prevIds")) {
-        (*object)["prevIds"] = json::array{object->at("id")};
+        (*object)["prevIds"] = json::array{id};
     }
     (*object)["id"] = uuid_after(text);
     return json::serialize(root) + "\n";
-}
-
-void plan_file(FixPlan& plan, const fs::path& path, std::string after) {
-    const auto before = read_whole(path);
-    plan.files.push_back({.path = path.string(),
-                          .before = before ? *before : std::string(),
-                          .after = std::move(after)});
 }
 
 // Journal entries behind the last one, each a millisecond later.
@@ -284,7 +285,7 @@ bool place_drizzle(const Project& project, const MigrationFile& file,
     return true;
 }
 
-bool place_folders(const Project& project, const MigrationFile& file,
+void place_folders(const Project& project, const MigrationFile& file,
                    const std::vector<Group>& groups, FixPlan& plan) {
     const Name name = take_apart(file.name);
     const std::string script = fs::path(file.path).filename().string();
@@ -307,10 +308,9 @@ bool place_folders(const Project& project, const MigrationFile& file,
             plan_file(plan, folder / "down.sql", "-- Undone by the migration that began it.\n");
         }
     }
-    return true;
 }
 
-bool place_flat(const Project& project, const MigrationFile& file, const std::vector<Group>& groups,
+void place_flat(const Project& project, const MigrationFile& file, const std::vector<Group>& groups,
                 FixPlan& plan) {
     const std::string file_name = fs::path(file.path).filename().string();
     const std::string suffix = file_name.ends_with(".up.sql") ? ".up.sql" : ".sql";
@@ -343,7 +343,6 @@ bool place_flat(const Project& project, const MigrationFile& file, const std::ve
                       "-- Undone by the migration that began it.\n");
         }
     }
-    return true;
 }
 
 void add_lines(std::string& out, std::string_view text, char sign) {
@@ -360,25 +359,33 @@ void add_lines(std::string& out, std::string_view text, char sign) {
 
 }  // namespace
 
-bool place_steps(const Project& project, std::size_t file, const Script& script,
-                 std::vector<FixStep> steps, FixPlan& plan) {
+std::string place_steps(const Project& project, std::size_t file, const Script& script,
+                        std::vector<FixStep> steps, FixPlan& plan) {
     const MigrationFile& own = project.files[file];
     if (script.text.find("howdah-ignore-file") != std::string::npos) {
-        return false;
+        return "howdah-ignore-file would not count for the new files";
+    }
+    if (script.rewritten) {
+        return "it holds placeholders, psql commands or COPY data";
     }
     const std::vector<Group> groups = group_steps(std::move(steps));
     switch (project.tool) {
         case Tool::kDrizzle:
-            return place_drizzle(project, own, groups, plan);
+            return place_drizzle(project, own, groups, plan)
+                       ? ""
+                       : "meta/_journal.json is not the journal that it should be";
         case Tool::kDrizzle1:
         case Tool::kPrisma:
         case Tool::kDiesel:
-            return place_folders(project, own, groups, plan);
+            place_folders(project, own, groups, plan);
+            return "";
         case Tool::kSqitch:
+            return place_sqitch(own, groups, plan);
         case Tool::kGraphile:
-            return false;  // a plan and a chain of hashes that only their own tools may write
+            return place_graphile(project, own, groups, plan);
         default:
-            return place_flat(project, own, groups, plan);
+            place_flat(project, own, groups, plan);
+            return "";
     }
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "migrate/json_number.hpp"
+#include "migrate/lint/chains.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/rules/rules.hpp"
 
@@ -257,22 +258,67 @@ void read_sqitch(Project& project) {
     }
     const fs::path plan = folder / "sqitch.plan";
     const auto text = read_whole(plan);
-    std::size_t begin = 0;
-    while (text && begin < text->size()) {
-        const std::size_t end = std::min(text->find('\n', begin), text->size());
-        const std::string line = text->substr(begin, end - begin);
-        const std::string name = line.substr(0, line.find_first_of(" \t\r"));
-        if (!name.empty() && name[0] != '%' && name[0] != '#' && name[0] != '@') {
-            const fs::path path = folder / "deploy" / (name + ".sql");
-            if (fs::exists(path)) {
-                project.files.push_back({.path = path.string(), .name = name});
-            } else {
-                project.findings.push_back(
-                    history_finding(rule_history_file_missing, plan.string(), line_at(*text, begin),
-                                    fmt::format("{} is not there", path.string())));
-            }
+    for (const SqitchChange& change : read_sqitch_plan(text ? *text : "").changes) {
+        const fs::path path = folder / "deploy" / (change.name + ".sql");
+        if (fs::exists(path)) {
+            project.files.push_back({.path = path.string(), .name = change.name});
+        } else {
+            project.findings.push_back(history_finding(rule_history_file_missing, plan.string(),
+                                                       change.line,
+                                                       path.string() + " is not there"));
         }
-        begin = end + 1;
+    }
+}
+
+namespace {
+
+// Each file names the hash of the one before it, and its own over that and its text.
+void check_chain(Project& project) {
+    std::string previous;
+    for (const MigrationFile& file : project.files) {
+        const auto text = read_whole(file.path);
+        if (!text) {
+            continue;
+        }
+        const GraphileFile head = read_graphile_file(*text);
+        if (head.previous_line == 0 || head.hash_line == 0) {
+            project.findings.push_back(history_finding(
+                rule_history_broken_journal, file.path, 1,
+                file.name + " has no \"--! Previous:\" or no \"--! Hash:\" at its head"));
+        } else if (head.previous != previous) {
+            project.findings.push_back(
+                history_finding(rule_history_broken_journal, file.path, head.previous_line,
+                                fmt::format("{} follows {}, but the one before it has {}",
+                                            file.name, head.previous.empty() ? "-" : head.previous,
+                                            previous.empty() ? "-" : previous)));
+        }
+        if (head.hash_line != 0 && !head.allows_invalid_hash &&
+            graphile_hash(head.body, head.previous) != head.hash) {
+            project.findings.push_back(history_finding(
+                rule_history_edited_file, file.path, head.hash_line,
+                file.name + " has another text than its hash says: graphile-migrate refuses it"));
+        }
+        previous = head.hash;
+    }
+}
+
+}  // namespace
+
+// migrations/committed/000001.sql, ..., and behind them what is being worked on.
+void read_graphile(Project& project) {
+    std::error_code ignored;
+    fs::path folder(project.folder);
+    if (fs::is_directory(folder / "committed", ignored)) {
+        folder /= "committed";
+        project.folder = folder.string();
+    }
+    read_plain(project);
+    check_chain(project);
+    const fs::path current = folder.parent_path() / "current.sql";
+    const auto text = read_whole(current);
+    if (folder.filename() == "committed" && text &&
+        !read_script(*text, project.tool).statements.empty()) {
+        project.files.push_back({.path = current.string(), .name = "current.sql"});
     }
 }
 

@@ -40,6 +40,7 @@ class FileJudge : public Sink {
     void keep_ledger(std::vector<const Action*> actions);
     void run_file_rules();
     void check_suppressions(LintResult& result);
+    bool keep_live(const Suppression& suppression, LintResult& result) const;
     bool suppress(const Finding& finding, std::size_t begin);
     void deliver(const Rule& rule, Report&& report);
     void verdict(LintResult& result);
@@ -272,10 +273,35 @@ void FileJudge::run_file_rules() {
     }
 }
 
+// Whether `suppression` names a rule whose findings come later, from a database.
+bool FileJudge::keep_live(const Suppression& suppression, LintResult& result) const {
+    bool live = false;
+    for (const std::string& name : suppression.rules) {
+        const Rule* rule = find_rule(name);
+        if (rule == nullptr || !rule->live) {
+            continue;
+        }
+        live = true;
+        const std::uint32_t line = script_->line_of(suppression.begin);
+        const auto next =
+            std::ranges::find_if(script_->statements, [&](const sql::ScriptStatement& statement) {
+                return statement.begin > suppression.end;
+            });
+        const bool covers_next = suppression.alone && next != script_->statements.end();
+        result.live_suppressions.push_back(
+            {.file = file_.path,
+             .rule = name,
+             .first_line = suppression.whole_file ? 0 : line,
+             .last_line = covers_next ? script_->line_of(next->end) : line});
+    }
+    return live;
+}
+
 void FileJudge::check_suppressions(LintResult& result) {
     for (const Suppression& suppression : script_->suppressions) {
         Report report{.begin = suppression.begin, .end = suppression.end};
-        if (!suppression.used) {
+        const bool live = keep_live(suppression, result);
+        if (!suppression.used && !live) {
             const auto unknown = std::ranges::find_if(
                 suppression.rules,
                 [](const std::string& name) { return find_rule(name) == nullptr; });

@@ -77,8 +77,17 @@ struct JudgedAction {
     std::vector<std::string> referenced = {};  // foreign keys: the other table's columns
 };
 
+// A suppression of a rule that only a database can find; it counts when its findings come.
+struct LiveSuppression {
+    std::string file;
+    std::string rule;
+    std::uint32_t first_line = 0;  // 0: the whole file
+    std::uint32_t last_line = 0;
+};
+
 struct LintResult {
     std::vector<Finding> findings;
+    std::vector<LiveSuppression> live_suppressions;
     std::vector<FileVerdict> files;     // judged ones
     std::vector<JudgedAction> actions;  // of judged files, when asked for
     std::size_t statements = 0;

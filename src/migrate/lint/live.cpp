@@ -13,7 +13,7 @@
 #include "migrate/lint/observe.hpp"
 #include "migrate/rules/rules.hpp"
 #include "migrate/runner/runner.hpp"
-#include "sql/statement_cache.hpp"
+#include "pg/conninfo.hpp"
 
 namespace howdah::migrate::lint {
 namespace {
@@ -23,15 +23,6 @@ constexpr std::chrono::milliseconds kSample{1000};
 bool is_local(const std::string& host) {
     return host.empty() || host.starts_with('/') || host == "localhost" || host == "127.0.0.1" ||
            host == "::1";
-}
-
-std::vector<std::string> canonical_names(const std::vector<sql::Name>& names) {
-    std::vector<std::string> list;
-    list.reserve(names.size());
-    for (const sql::Name& name : names) {
-        list.push_back(canonical_name(name.schema.empty() ? "public" : name.schema, name.name));
-    }
-    return list;
 }
 
 }  // namespace
@@ -46,6 +37,9 @@ Result<LiveDatabase> LiveDatabase::connect(const std::string& conninfo) {
                            "set lock_timeout = '1s'"));
     LiveDatabase live(std::move(connection));
     live.prisma_schema_ = schema;
+    live.conninfo_ = plain;
+    live.pooled_ =
+        live.one_value("select pg_backend_pid()") != std::to_string(live.connection_.backend_pid());
     TRY_VOID(live.read_tables());
     TRY_VOID(live.read_activity());
     live.read_holders();
@@ -120,80 +114,80 @@ void LiveDatabase::read_holders() {
     }
 }
 
-// Which tables each query of pg_stat_statements reads and writes: calls a second are what a lock
-// stops, where the counters of tables know scans only.
+// Calls a second are what a lock stops, where the counters of tables know scans only.
 void LiveDatabase::read_queries() {
     if (!has_statements_) {
         return;
     }
-    const auto rows = connection_.query(
-        "select queryid::text, min(query) from pg_stat_statements where dbid = (select oid from "
-        "pg_database where datname = current_database()) group by 1 order by sum(calls) desc limit "
-        "5000");
-    if (!rows) {
+    const std::vector<SeenQuery> queries = read_calls(true);
+    if (queries.empty()) {
         has_statements_ = false;
         return;
     }
-    for (std::size_t i = 0; i < rows->size(); ++i) {
-        const sql::StatementRef facts = sql::analyze(rows->text(i, 1));
-        if (facts->kind == sql::StatementKind::kDdl) {
-            continue;
-        }
-        queries_[rows->string(i, 0)] = {.read = canonical_names(facts->tables_read),
-                                        .written = canonical_names(facts->tables_written)};
-    }
-    const std::string since = one_value(
-        connection_.server_version() >= 140000
-            ? "select extract(epoch from now() - stats_reset) from pg_stat_statements_info"
-            : "select extract(epoch from now() - pg_postmaster_start_time())");
-    read_calls(std::max(1.0, std::strtod(since.c_str(), nullptr)), true);
+    statements_.read(queries);
+    take_rates(statements_);
 }
 
-// Calls since they were last read become rates; the greater of both readings counts.
-void LiveDatabase::read_calls(double seconds, bool since_reset) {
-    const auto rows = connection_.query(
-        "select queryid::text, sum(calls) from pg_stat_statements where dbid = (select oid from "
-        "pg_database where datname = current_database()) group by 1");
+// Without texts for those that are known.
+std::vector<SeenQuery> LiveDatabase::read_calls(bool with_text) {
+    constexpr std::string_view kQuery =
+        "select queryid::text, sum(calls), {}, {} from pg_stat_statements where dbid = (select oid "
+        "from pg_database where datname = current_database()) group by 1 order by 2 desc limit "
+        "10000";
+    const std::string since =
+        connection_.server_version() >= 140000
+            ? "(select extract(epoch from now() - stats_reset) from pg_stat_statements_info)"
+            : "extract(epoch from now() - pg_postmaster_start_time())";
+    const auto rows =
+        connection_.query(fmt::format(kQuery, with_text ? "min(query)" : "''", since));
     queries_read_ = steady_now();
-    std::map<std::string, std::pair<double, double>> rates;
+    std::vector<SeenQuery> queries;
     for (std::size_t i = 0; rows && i < rows->size(); ++i) {
-        const auto query = queries_.find(rows->string(i, 0));
-        if (query == queries_.end()) {
-            continue;
-        }
-        const std::int64_t calls = rows->integer(i, 1);
-        const double rate =
-            static_cast<double>(std::max<std::int64_t>(0, calls - query->second.calls)) / seconds;
-        query->second.calls = calls;
-        for (const std::string& table : query->second.read) {
-            rates[table].first += rate;
-        }
-        for (const std::string& table : query->second.written) {
-            rates[table].second += rate;
-        }
+        queries.push_back({.id = rows->string(i, 0),
+                           .text = rows->string(i, 2),
+                           .calls = rows->number(i, 1),
+                           .seconds = rows->number(i, 3, 1)});
     }
+    return queries;
+}
+
+// Scans give way to queries; of two that count queries, the greater is nearer the truth.
+void LiveDatabase::take_rates(const Traffic& traffic) {
     for (auto& [name, table] : tables_) {
-        const auto& [reads, writes] = rates[name];
-        table.reads_per_s = since_reset ? reads : std::max(table.reads_per_s, reads);
-        table.writes_per_s = since_reset ? writes : std::max(table.writes_per_s, writes);
+        const Traffic::Rate rate = traffic.rate(name);
+        table.reads_per_s = counts_queries_ ? std::max(table.reads_per_s, rate.reads) : rate.reads;
+        table.writes_per_s =
+            counts_queries_ ? std::max(table.writes_per_s, rate.writes) : rate.writes;
     }
+    counts_queries_ = true;
 }
 
 // The average since the counters began says little on a database that was idle all night: a second
 // of now, where something would be blocked.
 void LiveDatabase::sample_traffic(const LintResult& result) {
-    const bool blocks = std::ranges::any_of(result.actions, [&](const JudgedAction& judged) {
-        return std::ranges::any_of(judged.action.effects, [&](const TableEffect& effect) {
-            return !effect.fresh && blocks_writes(effect.lock) && tables_.contains(effect.table);
-        });
-    });
-    if (!blocks || !has_statements_) {
+    if (seen_ != nullptr) {
+        take_rates(*seen_);
+    }
+    if (!has_statements_ || !stops_queries(result)) {
         return;
     }
     const auto passed = steady_now() - queries_read_;
     std::this_thread::sleep_for(kSample - std::min<std::chrono::nanoseconds>(kSample, passed));
-    const std::chrono::duration<double> seconds = steady_now() - queries_read_;
-    read_calls(seconds.count(), false);
+    const auto before = queries_read_;
+    const std::vector<SeenQuery> queries = read_calls(false);
+    statements_.read_again(queries, std::chrono::duration<double>(queries_read_ - before).count());
+    take_rates(statements_);
+}
+
+// A pooler tells a process of its own at the start. howdah's console is its database "howdah".
+std::optional<pg::Connection> LiveDatabase::console() const {
+    const auto conninfo = pg::with_database(conninfo_, "howdah");
+    if (!pooled_ || !conninfo) {
+        return std::nullopt;
+    }
+    auto connection =
+        pg::Connection::connect({.conninfo = *conninfo, .application_name = "howdah lint"});
+    return connection ? std::optional(std::move(*connection)) : std::nullopt;
 }
 
 // The first column of the first row; "" when there is none, it is NULL, or the query failed.
@@ -268,16 +262,7 @@ Result<> LiveDatabase::judge(const Project& project, const LintConfig& config, L
         check_use(project, judged, result);
         check_disk(project, judged, result);
     }
-    std::erase_if(result.findings,
-                  [&](const Finding& finding) { return config.disabled.contains(finding.rule); });
-    for (FileVerdict& verdict : result.files) {
-        verdict.risk = Risk::kNone;
-        for (const Finding& finding : result.findings) {
-            verdict.risk =
-                finding.file == verdict.file ? std::max(verdict.risk, finding.risk) : verdict.risk;
-        }
-    }
-    sort_findings(result.findings);
+    settle(config, result);
     return {};
 }
 

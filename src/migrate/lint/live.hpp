@@ -10,11 +10,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "migrate/lint/lint.hpp"
+#include "migrate/lint/traffic.hpp"
 #include "pg/connection.hpp"
 
 namespace howdah::migrate::lint {
@@ -36,16 +38,16 @@ class LiveDatabase {
     // Sets `pending` from the tool's history table, and `judged` false for what has run. Edited,
     // skipped and vanished migrations become findings. What to tell when it cannot be read, or "".
     std::string mark_pending(Project& project);
+    // What a running howdah has seen, for judge(). It is kept by reference.
+    void add_traffic(const Traffic& traffic) { seen_ = &traffic; }
+    std::string database() const { return connection_.database(); }
+    // Through howdah's own port: a connection to its console, where this user may have one.
+    std::optional<pg::Connection> console() const;
     // Adds evidence and findings, and moves risks by size: one level down below 10,000 rows and
     // 16 MB, one up from 1 GB. Never for lost data.
     Result<> judge(const Project& project, const LintConfig& config, LintResult& result);
 
   private:
-    struct Query {  // of pg_stat_statements
-        std::int64_t calls = 0;
-        std::vector<std::string> read;
-        std::vector<std::string> written;
-    };
     struct Check {
         std::string what;               // "duplicates of (a) in t"
         std::string sql;                // its first value: "" or "0" = nothing found
@@ -58,8 +60,9 @@ class LiveDatabase {
     Result<> read_activity();
     void read_holders();
     void read_queries();
-    void read_calls(double seconds, bool since_reset);
+    std::vector<SeenQuery> read_calls(bool with_text);
     void sample_traffic(const LintResult& result);
+    void take_rates(const Traffic& traffic);
     void weigh(const Project& project, const JudgedAction& judged, LintResult& result) const;
     void check_data(const Project& project, const JudgedAction& judged, LintResult& result);
     void check_unique(const JudgedAction& judged, std::vector<Check>& checks) const;
@@ -79,7 +82,9 @@ class LiveDatabase {
     pg::Connection connection_;
     std::string prisma_schema_;
     std::map<std::string, LiveTable> tables_;
-    std::map<std::string, Query> queries_;  // by queryid
+    Traffic statements_{"pg_stat_statements"};
+    const Traffic* seen_ = nullptr;
+    std::string conninfo_;
     std::chrono::steady_clock::time_point queries_read_;
     std::set<std::string> changed_;  // tables whose rows an earlier pending statement changes
     std::string data_directory_;     // empty: the server is elsewhere, or does not say
@@ -87,6 +92,8 @@ class LiveDatabase {
     std::int64_t replica_lag_bytes_ = -1;
     double replica_lag_s_ = 0;
     bool has_statements_ = false;
+    bool pooled_ = false;
+    bool counts_queries_ = false;  // reads_per_s and writes_per_s are queries
 };
 
 std::string human_bytes(std::int64_t bytes);

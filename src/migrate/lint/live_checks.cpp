@@ -265,9 +265,6 @@ void LiveDatabase::check_data(const Project& project, const JudgedAction& judged
 void LiveDatabase::check_use(const Project& project, const JudgedAction& judged,
                              LintResult& result) {
     const Action& action = judged.action;
-    const bool gone =
-        action.kind == ActionKind::kDropColumn || action.kind == ActionKind::kRenameColumn ||
-        action.kind == ActionKind::kDropTable || action.kind == ActionKind::kRenameTable;
     if (action.kind == ActionKind::kDropIndex && !action.fresh) {
         const std::string scans = one_value(
             "select idx_scan from pg_stat_user_indexes where indexrelid = to_regclass($1)",
@@ -277,30 +274,11 @@ void LiveDatabase::check_use(const Project& project, const JudgedAction& judged,
                    fmt::format("{} was scanned {} times", action.name, scans), result);
         }
     }
-    if (!gone || action.fresh || !has_statements_) {
-        return;
+    if (has_statements_) {
+        report_uses(project, judged, statements_, result);
     }
-    // Whole words, so that "id" is not found in "paid".
-    const bool column =
-        action.kind == ActionKind::kDropColumn || action.kind == ActionKind::kRenameColumn;
-    const auto word = [](std::string_view name) {
-        const std::size_t dot = name.rfind('.');
-        return "\\m" + std::string(dot == std::string_view::npos ? name : name.substr(dot + 1)) +
-               "\\M";
-    };
-    const auto rows = connection_.query(
-        "select sum(sum(calls)) over (), min(query) from pg_stat_statements where query ~* $1 and "
-        "query ~* $2 and query !~* '^\\s*(alter|drop|create|comment|explain|copy|set)' and dbid = "
-        "(select oid from pg_database where datname = current_database()) group by queryid order "
-        "by sum(calls) desc limit 1",
-        {word(action.table), column ? word(action.name) : word(action.table)});
-    if (rows && rows->size() == 1) {
-        Finding& used = report(
-            rule_dropped_column_still_read, project, judged,
-            fmt::format("queries that name {} ran {} times",
-                        column ? action.table + "." + action.name : action.table, rows->text(0, 0)),
-            result);
-        used.evidence = "the most frequent: " + rows->string(0, 1).substr(0, 200);
+    if (seen_ != nullptr) {
+        report_uses(project, judged, *seen_, result);
     }
 }
 

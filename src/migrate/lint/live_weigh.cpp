@@ -102,8 +102,8 @@ std::int64_t LiveDatabase::free_bytes(const LiveTable& table) const {
 std::string LiveDatabase::evidence(const LiveTable& table, const std::string& name) const {
     std::string text = fmt::format(
         "{}: {}, about {} rows, {:.1f} {}/s, {:.1f} {}/s", name, human_bytes(table.bytes),
-        table.rows, table.reads_per_s, has_statements_ ? "reading queries" : "scans",
-        table.writes_per_s, has_statements_ ? "writing queries" : "rows written");
+        table.rows, table.reads_per_s, counts_queries_ ? "reading queries" : "scans",
+        table.writes_per_s, counts_queries_ ? "writing queries" : "rows written");
     if (longest_transaction_s_ > 5) {
         text +=
             fmt::format("; the longest open transaction is {:.0f} s old", longest_transaction_s_);
@@ -127,7 +127,7 @@ void LiveDatabase::weigh(const Project& project, const JudgedAction& judged,
     const std::string& file = project.files[judged.file].path;
     const Action& action = judged.action;
     const TableEffect* worst = nullptr;
-    Estimate estimate{.queries = has_statements_};
+    Estimate estimate{.queries = counts_queries_};
     for (const TableEffect& effect : action.effects) {
         const auto known = tables_.find(effect.table);
         if (known == tables_.end() || effect.fresh ||

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <set>
@@ -124,10 +126,15 @@ struct Verdicts {
     int dangerous = 0;
     std::vector<std::string> missed;
     std::vector<std::string> false_alarms;
+    boost::json::array rows;  // for ./dev bench oracle
 
     void add(const OracleCase& each, bool danger) {
         const std::vector<std::string> said = alarms(each);
         dangerous += danger ? 1 : 0;
+        rows.push_back({{"setup", each.setup},
+                        {"statement", each.statement},
+                        {"dangerous", danger},
+                        {"rules", boost::json::value_from(said)}});
         const std::string text = fmt::format("{}>> {}", each.setup, each.statement);
         if (danger && said.empty()) {
             missed.push_back(text);
@@ -212,6 +219,13 @@ TEST_F(LockOracle, EveryStatementOfTheTable) {
             << "predicted:" << show(predicted.effects) << "\nobserved:" << show(seen->effects);
         verdicts.add(each, is_dangerous(each, seen->effects));
     }
+    if (const char* path = std::getenv("HOWDAH_ORACLE_REPORT")) {
+        std::ofstream(path) << boost::json::serialize(verdicts.rows) << "\n";
+    }
+    RecordProperty("statements", static_cast<int>(cases.size()));
+    RecordProperty("dangerous", verdicts.dangerous);
+    RecordProperty("missed", static_cast<int>(verdicts.missed.size()));
+    RecordProperty("false_alarms", static_cast<int>(verdicts.false_alarms.size()));
     EXPECT_GT(verdicts.dangerous, 50);
     EXPECT_EQ(verdicts.missed, std::vector<std::string>{});
     EXPECT_LE(verdicts.false_alarms.size(), 2U)

@@ -92,6 +92,7 @@ struct Rule {
     std::string_view flagged = "";  // an example that is reported
     std::string_view clean = "";    // the same, done safely
     bool on = true;                 // by default
+    bool live = false;              // only a database, or live traffic, can find it
     void (*step)(const Step&, Sink&) = nullptr;
     void (*transaction)(const Transaction&, Sink&) = nullptr;
     void (*file)(const FileView&, Sink&) = nullptr;

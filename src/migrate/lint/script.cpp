@@ -153,8 +153,18 @@ bool find_no_transaction(std::string_view text, Tool tool) {
                    text.substr(up, line_end(text, up) - up).find("transaction:false") !=
                        std::string_view::npos;
         }
-        case Tool::kGraphile:
-            return text.find("--! no-transaction") != std::string_view::npos;
+        case Tool::kGraphile: {  // the first line behind the headers, which begin with a capital
+            for (std::size_t at = 0; at < text.size(); at = line_end(text, at) + 1) {
+                const std::string_view line = text.substr(at, line_end(text, at) - at);
+                const bool header =
+                    line.starts_with("--! ") && line.size() > 4 && line[4] >= 'A' && line[4] <= 'Z';
+                if (!header && !trimmed(line).empty()) {
+                    return line.starts_with("--!") &&
+                           trimmed(line.substr(3)).starts_with("no-transaction");
+                }
+            }
+            return false;
+        }
         default:
             return false;
     }
@@ -240,19 +250,27 @@ std::string_view tool_name(Tool tool) {
     return "plain SQL";
 }
 
-std::string clean_text(std::string_view text, Tool tool) {
-    std::string clean(text);
-    if (clean.starts_with("\xef\xbb\xbf")) {
-        blank(clean, 0, 3);
+namespace {
+
+// What the tool runs on the way up, in its own words.
+std::string up_text(std::string_view text, Tool tool) {
+    std::string up(text);
+    if (up.starts_with("\xef\xbb\xbf")) {
+        blank(up, 0, 3);
     }
-    std::ranges::replace(clean, '\0', ' ');
+    std::ranges::replace(up, '\0', ' ');
+    if (tool == Tool::kGoose) {
+        blank_section(up, "-- +goose Down", "-- +goose Up");
+    } else if (tool == Tool::kDbmate) {
+        blank_section(up, "-- migrate:down", "-- migrate:up");
+    }
+    return up;
+}
+
+// What PostgreSQL would be given.
+std::string for_parser(std::string clean, Tool tool) {
     if (tool == Tool::kFlyway || tool == Tool::kPlain) {
         rename_placeholders(clean);
-    }
-    if (tool == Tool::kGoose) {
-        blank_section(clean, "-- +goose Down", "-- +goose Up");
-    } else if (tool == Tool::kDbmate) {
-        blank_section(clean, "-- migrate:down", "-- migrate:up");
     }
     if (clean.find("stdin") != std::string::npos || clean.find("STDIN") != std::string::npos) {
         clean_copy(clean);
@@ -261,12 +279,46 @@ std::string clean_text(std::string_view text, Tool tool) {
     return clean;
 }
 
+// `@schema.table`, as OHDSI's SqlRender and others write templates. To PostgreSQL `@` is an
+// operator (absolute value), so only a statement that is none as it stands is read again with
+// `_schema`.
+void read_templates(Script& script) {
+    for (sql::ScriptStatement& statement : script.statements) {
+        std::string text(statement.in(script.clean));
+        if (statement.tree || text.find('@') == std::string::npos) {
+            continue;
+        }
+        sql::Lexer lexer(text);
+        for (sql::Token token = lexer.next(), next = lexer.next();
+             next.kind != sql::TokenKind::kEnd; token = next, next = lexer.next()) {
+            if (token.in(text) == "@" && token.end == next.begin &&
+                next.kind == sql::TokenKind::kWord) {
+                text[token.begin] = '_';
+            }
+        }
+        if (auto tree = sql::Tree::parse(text)) {
+            script.clean.replace(statement.begin, text.size(), text);
+            script.rewritten = true;
+            statement.tree = std::move(tree);
+        }
+    }
+}
+
+}  // namespace
+
+std::string clean_text(std::string_view text, Tool tool) {
+    return for_parser(up_text(text, tool), tool);
+}
+
 Script read_script(std::string text, Tool tool) {
     Script script;
     script.text = std::move(text);
-    script.clean = clean_text(script.text, tool);
+    const std::string up = up_text(script.text, tool);
+    script.clean = for_parser(up, tool);
+    script.rewritten = script.clean != up;
     script.no_transaction = find_no_transaction(script.text, tool);
     script.statements = sql::parse_script(script.clean);
+    read_templates(script);
     script.line_starts.push_back(0);
     for (std::size_t i = 0; i < script.text.size(); ++i) {
         if (script.text[i] == '\n') {

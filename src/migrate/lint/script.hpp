@@ -2,7 +2,8 @@
 //
 // What only the host tool or psql understands is blanked or renamed in a copy of the same length,
 // so that every offset is good in both: psql's backslash commands and variables, COPY data,
-// Flyway's placeholders, Down sections of goose and dbmate. Pure; any bytes are accepted.
+// Flyway's placeholders, `@schema.` of templates, Down sections of goose and dbmate. Pure; any
+// bytes are accepted.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,7 @@ struct Script {
     std::vector<sql::ScriptStatement> statements;
     std::vector<Suppression> suppressions;
     bool no_transaction = false;  // the file asks its tool for none
+    bool rewritten = false;       // `clean` is not the text: placeholders, psql commands, COPY data
     std::vector<std::size_t> line_starts;
 
     std::uint32_t line_of(std::size_t offset) const;    // 1-based

@@ -60,8 +60,8 @@ void compare_one(const Comparison& comparison, const std::string& table,
 // Runs the statements of all files, one by one.
 class Tracer {
   public:
-    Tracer(const LintInput& input, pg::Connection& main, pg::Connection& side)
-        : input_(input), main_(main), observer_(main, side) {}
+    Tracer(const LintInput& input, pg::Connection& main, pg::Connection& side, TraceWhat what)
+        : input_(input), main_(main), observer_(main, side), what_(what) {}
 
     Result<TraceResult> run() {
         for (std::size_t i = 0; i < input_.project.files.size(); ++i) {
@@ -75,6 +75,7 @@ class Tracer {
         const MigrationFile& file = input_.project.files[index];
         TRY(std::string text, input_.read(file));
         const Script script = read_script(std::move(text), input_.project.tool);
+        const bool runs = what_ == TraceWhat::kAll || file.pending;
         for (std::size_t n = 0; n < script.statements.size(); ++n) {
             const sql::ScriptStatement& statement = script.statements[n];
             if (!statement.tree || statement.tree->first() == nullptr) {
@@ -83,10 +84,14 @@ class Tracer {
             TraceLine line{.file = file.path, .line = script.line_of(statement.begin)};
             const std::string sql(statement.in(script.clean));
             line.statement = sql.substr(0, std::min<std::size_t>(sql.find('\n'), 80));
-            const bool go_on = run_statement(
-                *statement.tree->first(),
-                {.text = script.clean, .begin = statement.begin, .end = statement.end, .number = n},
-                line);
+            const StatementPlace place{
+                .text = script.clean, .begin = statement.begin, .end = statement.end, .number = n};
+            if (!runs) {
+                Interpreter(schema_, migration_++)
+                    .run(*statement.tree->first(), place, [](Action& /*action*/) {});
+                continue;
+            }
+            const bool go_on = run_statement(*statement.tree->first(), place, line);
             ++result_.statements;
             ++migration_;  // what one statement made, the next finds in use
             result_.failed += line.error.empty() ? 0 : 1;
@@ -181,6 +186,7 @@ class Tracer {
     const LintInput& input_;
     pg::Connection& main_;
     Observer observer_;
+    TraceWhat what_;
     Schema schema_;
     std::uint32_t migration_ = 1;
     TraceResult result_;
@@ -238,11 +244,11 @@ void add_leniency(const Action& action, Leniency& leniency) {
                              action.has(kInlineForeign);
 }
 
-Result<TraceResult> trace(const LintInput& input, const std::string& conninfo) {
+Result<TraceResult> trace(const LintInput& input, const std::string& conninfo, TraceWhat what) {
     TRY(pg::Connection main, pg::Connection::connect({.conninfo = conninfo}));
     TRY(pg::Connection side, pg::Connection::connect({.conninfo = conninfo}));
     TRY_VOID(main.execute("set client_min_messages = error"));
-    return Tracer(input, main, side).run();
+    return Tracer(input, main, side, what).run();
 }
 
 std::string trace_text(const TraceResult& result, bool all) {

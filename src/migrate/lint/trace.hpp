@@ -29,9 +29,13 @@ struct TraceResult {
     std::size_t failed = 0;
 };
 
+enum class TraceWhat : std::uint8_t {
+    kAll,      // the whole history, on an empty database
+    kPending,  // only files that are pending: the database has what the others made
+};
 // `conninfo`: a database that may be changed at will. Stops at the first statement that the server
 // refuses in a file, goes on with the next file.
-Result<TraceResult> trace(const LintInput& input, const std::string& conninfo);
+Result<TraceResult> trace(const LintInput& input, const std::string& conninfo, TraceWhat what);
 
 // Where prediction and server may differ without either being wrong.
 struct Leniency {

@@ -3,16 +3,25 @@
 
 #include <algorithm>
 
+#include <algorithm>
+
 #include "migrate/build_table.hpp"
 #include "migrate/rules/rules.hpp"
 
 namespace howdah::migrate::lint {
 namespace {
 
-void check(const Step& step, Sink& sink) {
-    const Action& a = step.action;
-    if (a.kind == ActionKind::kDropTable && !a.fresh) {
-        sink.at(a, fmt::format("{} and its rows are gone", a.table));
+// What is made again is drop-and-create-table's.
+void check(const FileView& file, Sink& sink) {
+    for (std::size_t i = 0; i < file.actions.size(); ++i) {
+        const Action& a = file.actions[i];
+        const bool again =
+            std::ranges::any_of(file.actions.subspan(i + 1), [&](const Action& other) {
+                return other.kind == ActionKind::kCreateTable && other.table == a.table;
+            });
+        if (a.kind == ActionKind::kDropTable && !a.fresh && !again) {
+            sink.at(a, fmt::format("{} and its rows are gone", a.table));
+        }
     }
 }
 
@@ -34,7 +43,7 @@ const Rule rule_drop_table{
         "ALTER TABLE sessions RENAME TO sessions_unused; -- after the deploy; drop it "
         "weeks later",
     .on = true,
-    .step = check,
+    .file = check,
 };
 
 }  // namespace howdah::migrate::lint

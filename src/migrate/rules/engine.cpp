@@ -121,7 +121,7 @@ const Rule rule_history_edited_file{
     .risk = Risk::kMedium,
     .why =
         "What ran on this database is not what the file says now: new databases will differ. "
-        "(Needs --database.)",
+        "(Needs --database; graphile-migrate's files carry their hash themselves.)",
     .fix = "Bring the old text back and put the change into a new migration.",
     .flagged = "the recorded checksum differs from the file's",
     .clean = "a new migration"};
@@ -140,14 +140,17 @@ const Rule rule_history_two_heads{
 
 const Rule rule_dropped_column_still_read{
     .name = "dropped-column-still-read",
-    .title = "Live queries or views still use what the migration takes away.",
+    .title = "Live queries still use what the migration takes away.",
     .severity = Severity::kError,
     .risk = Risk::kHigh,
     .why =
-        "Texts in pg_stat_statements or views name the table and the column. (Needs --database.)",
+        "Texts in pg_stat_statements, or queries that a running howdah has seen, name the table "
+        "and "
+        "the column. (Needs --database or --stats.)",
     .fix = "Move those queries first.",
     .flagged = "ALTER TABLE users DROP COLUMN mail; -- SELECT mail FROM users ran 1,200 times",
-    .clean = "drop it when no query names it"};
+    .clean = "drop it when no query names it",
+    .live = true};
 
 const Rule rule_dropped_index_still_scanned{
     .name = "dropped-index-still-scanned",
@@ -158,7 +161,8 @@ const Rule rule_dropped_index_still_scanned{
         "pg_stat_user_indexes counts scans of it since the statistics began. (Needs --database.)",
     .fix = "Find the queries that use it first; another index may serve them.",
     .flagged = "DROP INDEX CONCURRENTLY orders_customer_idx; -- scanned 84,000 times",
-    .clean = "drop an index with no scans"};
+    .clean = "drop an index with no scans",
+    .live = true};
 
 const Rule rule_data_breaks_constraint{
     .name = "data-breaks-constraint",
@@ -168,7 +172,8 @@ const Rule rule_data_breaks_constraint{
     .why = "The statement will fail on them. (Needs --database.)",
     .fix = "Correct or remove the rows first.",
     .flagged = "ALTER TABLE users ALTER email SET NOT NULL; -- 12 rows are NULL",
-    .clean = "UPDATE users SET email = ... WHERE email IS NULL"};
+    .clean = "UPDATE users SET email = ... WHERE email IS NULL",
+    .live = true};
 
 const Rule rule_not_enough_disk{
     .name = "rewrite-needs-disk",
@@ -181,6 +186,7 @@ const Rule rule_not_enough_disk{
         "for the replicas. (Needs --database.)",
     .fix = "Check free space on server and replicas, or backfill in batches.",
     .flagged = "ALTER TABLE events ALTER id TYPE bigint; -- 210 GB",
-    .clean = "a new column and a batched backfill"};
+    .clean = "a new column and a batched backfill",
+    .live = true};
 
 }  // namespace howdah::migrate::lint

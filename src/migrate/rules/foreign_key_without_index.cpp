@@ -9,6 +9,18 @@
 namespace howdah::migrate::lint {
 namespace {
 
+// Whether a look-up of the key's columns by `=`, which finds no NULL, can use the index.
+bool covers(const Index& index, const std::vector<std::string>& key) {
+    const bool holds_all =
+        !index.partial ||
+        (!index.where_not_null.empty() &&
+         std::ranges::all_of(index.where_not_null, [&](const std::string& column) {
+             return std::ranges::find(key, column) != key.end();
+         }));
+    return holds_all && index.columns.size() >= key.size() &&
+           std::is_permutation(key.begin(), key.end(), index.columns.begin());
+}
+
 void check(const FileView& file, Sink& sink) {
     for (const Action& a : file.actions) {
         std::vector<const TableConstraint*> keys;
@@ -32,11 +44,8 @@ void check(const FileView& file, Sink& sink) {
             }
         }
         for (const TableConstraint* key : keys) {
-            const bool covered = std::ranges::any_of(table->indexes, [&](const Index& index) {
-                return !index.partial && index.columns.size() >= key->columns.size() &&
-                       std::is_permutation(key->columns.begin(), key->columns.end(),
-                                           index.columns.begin());
-            });
+            const bool covered = std::ranges::any_of(
+                table->indexes, [&](const Index& index) { return covers(index, key->columns); });
             if (!covered) {
                 const std::string columns = sql_names(key->columns);
                 sink.at(a,

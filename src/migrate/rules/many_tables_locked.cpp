@@ -9,22 +9,25 @@
 namespace howdah::migrate::lint {
 namespace {
 
+// What one statement locks by itself is second-table-lock's.
 void check(const Transaction& run, Sink& sink) {
-    std::vector<std::string> tables;
+    std::vector<std::string> held;
     for (const Action* a : run.actions) {
+        std::vector<std::string> more;
         for (const TableEffect& effect : a->effects) {
             const Table* known = run.schema.find(effect.table);
             const bool child = known != nullptr && !known->parent.empty();
-            if (effect.fresh || a->fresh || child || !blocks_reads(effect.lock) ||
-                std::ranges::find(tables, effect.table) != tables.end()) {
-                continue;
-            }
-            tables.push_back(effect.table);
-            if (tables.size() == 2) {
-                sink.at(*a, fmt::format("{} is locked while ACCESS EXCLUSIVE on {} is held",
-                                        tables[1], tables[0]));
+            if (!effect.fresh && !a->fresh && !child && blocks_reads(effect.lock) &&
+                std::ranges::find(held, effect.table) == held.end()) {
+                more.push_back(effect.table);
             }
         }
+        if (!held.empty() && !more.empty()) {
+            sink.at(*a, fmt::format("{} is locked while ACCESS EXCLUSIVE on {} is held", more[0],
+                                    held[0]));
+            return;
+        }
+        std::ranges::move(more, std::back_inserter(held));
     }
 }
 

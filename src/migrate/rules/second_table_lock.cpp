@@ -21,13 +21,20 @@ void check(const Step& step, Sink& sink) {
     if (spoken_for || step.lock_timeout_set) {
         return;
     }
-    for (const TableEffect& effect : a.effects) {
-        const Table* known = step.schema.find(effect.table);
-        const bool descendant =
-            known != nullptr && !known->parent.empty() && known->parent == a.table;
-        if (effect.second && !effect.fresh && !descendant && blocks_writes(effect.lock)) {
-            sink.at(a, fmt::format("this also locks {} against {}", effect.table,
-                                   blocks_reads(effect.lock) ? "reads and writes" : "writes"));
+    for (const bool reads : {true, false}) {
+        std::vector<std::string> tables;
+        for (const TableEffect& effect : a.effects) {
+            const Table* known = step.schema.find(effect.table);
+            const bool descendant =
+                known != nullptr && !known->parent.empty() && known->parent == a.table;
+            if (effect.second && !effect.fresh && !descendant && blocks_writes(effect.lock) &&
+                blocks_reads(effect.lock) == reads) {
+                tables.push_back(effect.table);
+            }
+        }
+        if (!tables.empty()) {
+            sink.at(a, fmt::format("this also locks {} against {}", fmt::join(tables, ", "),
+                                   reads ? "reads and writes" : "writes"));
         }
     }
 }
