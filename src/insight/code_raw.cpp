@@ -158,7 +158,7 @@ bool SqlText::is_constant(NodeId node, int depth) const {
             return all(node);
         case Kind::kMember:
         case Kind::kSubscript:  // ORDERS[key]
-            return is_constant(module_.value_of(syntax_.child(node, Field::kObject)), depth + 1);
+            return is_constant(syntax_.child(node, Field::kObject), depth + 1);
         case Kind::kCall:
             return is_placeholders(node, depth + 1);
         case Kind::kIdentifier: {
@@ -192,7 +192,7 @@ bool SqlText::is_placeholders(NodeId call, int depth) const {
         return false;
     }
     if (name == "join" || name == "repeat") {
-        return is_constant(module_.value_of(syntax_.child(function, Field::kObject)), depth);
+        return is_constant(syntax_.child(function, Field::kObject), depth);
     }
     if (name == "fill") {
         return is_constant(arguments.front(), depth);
