@@ -46,6 +46,7 @@ class Proxy:
         self.is_howdah = self.binary.name != "pgbouncer"
         self.has_toml = self.is_howdah and not ini
         self.port = 0
+        self.environment: dict[str, str] | None = None
         self.log = self.folder / "proxy.log"
         self.file = self.folder / ("howdah.toml" if self.has_toml else "proxy.ini")
         self.process: subprocess.Popen | None = None
@@ -88,7 +89,7 @@ class Proxy:
         for _ in range(5):
             self.write_config()
             self.process = process.spawn(self.command(), self.log, keep_user=keep,
-                                         on_parent_death="TERM")
+                                         on_parent_death="TERM", env=self.environment)
             if self.becomes_ready():
                 return
             self.port = process.free_port()
