@@ -84,6 +84,13 @@ def bench(arguments):
     return runners.bench(arguments)
 
 
+def package(arguments):
+    """package                    a Debian package of the optimised build, under build/"""
+    build([])
+    from tools import deb
+    return deb.main()
+
+
 def psql(arguments):
     """psql [ARGUMENT..]          psql on the running demo, through howdah"""
     from tools import demo
@@ -103,7 +110,7 @@ def new(arguments):
 
 
 COMMANDS = {f.__name__: f for f in
-            (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, psql, doctor, new)}
+            (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, package, psql, doctor, new)}
 
 
 def usage() -> str:

@@ -56,6 +56,7 @@ class Proxy:
         self.settings = {**(common_settings() if self.is_howdah else {}), **(settings or {})}
         self.has_toml = self.is_howdah and not ini
         self.port = 0
+        self.environment: dict[str, str] | None = None
         self.log = self.folder / "proxy.log"
         self.file = self.folder / ("howdah.toml" if self.has_toml else "proxy.ini")
         self.process: subprocess.Popen | None = None
@@ -98,7 +99,7 @@ class Proxy:
         for _ in range(5):
             self.write_config()
             self.process = process.spawn(self.command(), self.log, keep_user=keep,
-                                         on_parent_death="TERM")
+                                         on_parent_death="TERM", env=self.environment)
             if self.becomes_ready():
                 return
             self.port = process.free_port()

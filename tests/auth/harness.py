@@ -16,10 +16,12 @@ class AuthProxy(proxy.Proxy):
     """A proxy whose settings, databases and files a test changes while it runs."""
 
     def __init__(self, folder: Path, port_of_server: int, *, users: dict[str, str],
-                 databases: dict[str, str] | None = None, toml: str = "", **settings: str):
+                 databases: dict[str, str] | None = None, toml: str = "",
+                 environment: dict[str, str] | None = None, **settings: str):
         super().__init__(folder, users,
                          databases=databases or {"*": f"host=127.0.0.1 port={port_of_server}"},
                          settings={"verbose": "2", **settings})
+        self.environment = environment
         self.toml = toml
         self.file = self.folder / ("howdah.toml" if toml else "proxy.ini")
 

@@ -11,9 +11,9 @@ from tools import process
 class Network:
     """Relays connections to 127.0.0.1:`port` while it is up."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, *, address: str = "127.0.0.1", own_port: int = 0):
         self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, own_port))
         self.port = self.listener.getsockname()[1]
         self.flowing = threading.Event()
         self.flowing.set()

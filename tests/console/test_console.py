@@ -15,6 +15,7 @@ SOCKETS = ("type user database replication state addr port local_addr local_port
 BUFFERS = "recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail".split()
 STATS = ("server_assignment_count xact_count query_count received sent xact_time query_time "
          "wait_time client_parse_count server_parse_count bind_count client_login_count").split()
+NAMED = {"received": "bytes_received", "sent": "bytes_sent"}
 COLUMNS = {
     "clients": SOCKETS,
     "servers": SOCKETS,
@@ -31,6 +32,9 @@ COLUMNS = {
               "current_connections max_user_client_connections current_client_connections").split(),
     "stats": ["database", *(f"total_{name}" for name in STATS),
               *(f"avg_{'recv' if name == 'received' else name}" for name in STATS)],
+    "stats_totals": ["database", *(NAMED.get(name, name) for name in STATS)],
+    "stats_averages": ["database", *(NAMED.get(name, name) for name in STATS[:8]),
+                       *(f"avg_{name}" for name in STATS[8:])],
     "totals": ["name", "value"],
     "lists": ["list", "items"],
     "mem": ["name", "size", "used", "free", "memtotal"],
@@ -43,6 +47,20 @@ COLUMNS = {
     "dns_hosts": ["hostname", "ttl", "addrs"],
     "dns_zones": ["zonename", "serial", "count"],
 }
+# Their types: text, but for these.
+INT8, INT4, TEXT, NUMERIC = 20, 23, 25, 1700
+INTEGERS = {"port", "local_port", "wait", "wait_us", "close_needed", "remote_pid", "id", "maxwait",
+            "prepared_statements", *BUFFERS, *COLUMNS["pools"][2:13], "maxwait_us",
+            *COLUMNS["databases"][5:9], *COLUMNS["databases"][11:], *COLUMNS["users"][4:], "items",
+            *COLUMNS["mem"][1:], *COLUMNS["peer_pools"], "count"}
+
+
+def type_of(what: str, name: str) -> int:
+    if name in ("ttl", "serial"):
+        return INT8
+    if what.startswith(("stats", "totals")) and name not in ("database", "name"):
+        return NUMERIC
+    return INT4 if name in INTEGERS and (what, name[-9:]) != ("users", "pool_size") else TEXT
 
 
 @pytest.fixture(scope="module", params=["1", "2"], ids=["one-loop", "two-loops"])
@@ -85,8 +103,9 @@ def wait_for(condition, what):
 
 @pytest.mark.parametrize("what", sorted(COLUMNS))
 def test_columns_begin_with_pgbouncers(console, what):
-    names = [column.name for column in console.execute(f"SHOW {what}").description]
-    assert names[:len(COLUMNS[what])] == COLUMNS[what]
+    shown = [(c.name, c.type_code) for c in console.execute(f"SHOW {what}").description]
+    wanted = [(name, type_of(what, name)) for name in COLUMNS[what]]
+    assert shown[:len(wanted)] == wanted
 
 
 def test_clients_of_all_loops_are_shown(connect, console, database):
