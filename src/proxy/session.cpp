@@ -71,7 +71,9 @@ net::Task<void> Session::serve() {
         if (ending_ || !check_deadlines()) {
             break;
         }
-        const bool nothing_left = client_->buffered() == 0 || waiter_.queued || cut_short();
+        // One that was reset hears nothing any more: what is sent to it would only pile up.
+        const bool nothing_left =
+            client_->end_error() != 0 || client_->buffered() == 0 || waiter_.queued || cut_short();
         if (client_->ended() && nothing_left) {
             break;
         }

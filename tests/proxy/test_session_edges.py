@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -210,6 +211,26 @@ def test_a_client_that_left_in_the_middle_of_a_message_is_gone(pooler, uri):
     client.socket.settimeout(20)
     assert client.socket.recv(100) == b""
     client.close()
+
+
+@pytest.mark.parametrize("backend", ["io_uring", "epoll"])
+def test_a_client_that_was_reset_in_a_pipeline_frees_its_server(start_howdah, new_database,
+                                                                backend):
+    """Its next message waits for answers that nobody takes any more."""
+    pooler = start_howdah(f"edges-reset-{backend}", backend=backend, pool_mode="transaction",
+                          default_pool_size="1", query_wait_timeout="15")
+    uri = pooler.uri(new_database(f"edges_reset_{backend}"))
+    for _ in range(5):
+        client = wire.Client(uri)
+        client.send(wire.parse("a", "select repeat('x', 1000000) from generate_series(1, 30)"),
+                    wire.bind("", "a"), wire.execute(), wire.SYNC,
+                    wire.bind("", "a"), wire.execute(), wire.SYNC)
+        client.receive()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        other = wire.Client(uri)
+        assert [one.type for one in other.ask(query("select 1")) if one.type != "N"] == list("TDCZ")
+        other.close()
 
 
 def test_disable_pqexec_and_max_packet_size(start_howdah, new_database):
