@@ -404,7 +404,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     static const bool kQuiet =
-        howdah::log::configure({.level = howdah::log::Level::kError}).has_value();
+        howdah::log::configure({.level = howdah::log::Level::kError, .file = ""}).has_value();
     ASSERT(kQuiet);
     const howdah::sim::Input input({data, size});
     howdah::sim::World(input).run();
