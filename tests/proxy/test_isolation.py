@@ -178,7 +178,7 @@ CHANGES = {
 @pytest.mark.parametrize("case", sorted(CHANGES))
 def test_what_is_prepared_after_ddl_is_read_by_the_new_schema(open_client, case):
     setup, sql, before, change, after, expected = CHANGES[case]
-    ddl = open_client()
+    ddl = open_client(search_path="public")  # others have made a schema of the user's name
     assert errors(ddl.ask(query(setup))) == []
 
     def ask(value):
@@ -326,8 +326,9 @@ def test_code_that_removes_or_takes_our_names(open_client):
                                  "where name = 'HOWDAH_123456'"))) == ["0"]
 
 
-def test_errors_speak_of_the_clients_names(open_client):
-    client = open_client()
+def test_errors_speak_of_the_clients_names(start_howdah, database):
+    # The first names of a new pooler: one of them is how another one begins.
+    client = wire.Client(start_howdah("isolation-names", pool_mode="transaction").uri(database))
     count = 30
     for i in range(count):
         client.ask(query(f"prepare p{i} as select {i}, $1::int"))
@@ -342,6 +343,7 @@ def test_errors_speak_of_the_clients_names(open_client):
     answer = client.ask(query(f"execute p{number[short]}(1); execute p{number[long]}"))
     told = [wire.fields(one)["M"] for one in answer if one.type == "E"]
     assert told == [f'wrong number of parameters for prepared statement "p{number[long]}"']
+    client.close()
 
 
 # --- Memory ---
