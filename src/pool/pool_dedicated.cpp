@@ -18,8 +18,11 @@ void Pool::acquire_dedicated(Waiter& waiter,
 // Full: one that is idle gives way.
 void Pool::launch_dedicated() {
     while (!dedicated_waiters_.empty() && !paused_ && !closing_) {
-        if (commons_->connections.load() >= limit(false) && !close_one_idle("evicted")) {
-            return;
+        if (commons_->connections.load() >= limit(false)) {
+            if (!close_one_idle("evicted")) {
+                return;
+            }
+            continue;  // closing looks here, too: the waiter may have been served
         }
         if (!may_launch(false) || !commons_->reserve(limit(false))) {
             return;

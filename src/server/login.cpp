@@ -406,6 +406,10 @@ net::Task<Result<>> send_cancel(net::Loop& loop, CancelTarget target, net::TimeP
         if (accepted) {
             CO_TRY_VOID(co_await stream.start_tls(net::TlsRole::kClient, target.tls, target.host,
                                                   deadline_at));
+        } else if (target.tls_mode > TlsMode::kPrefer) {
+            // The key in the request is a secret: whoever reads it can cancel at will.
+            co_return fail(ErrorCode::kRefused,
+                           "the server did not take TLS for a cancel request, which is required");
         }
     }
     wire::Encoder cancel;
