@@ -101,6 +101,10 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
+// Without the text: it is a piece of the password when that holds a slash.
+constexpr const char* kPortIsNoNumber =
+    "a port is no number; in a password, write / as %2F, @ as %40, : as %3A";
+
 // "h1:5433,[::1],h2" as the lists host=.. and port=..
 Result<> parse_authority(std::string_view text, std::vector<KeyValue>& pairs) {
     std::string hosts;
@@ -116,10 +120,8 @@ Result<> parse_authority(std::string_view text, std::vector<KeyValue>& pairs) {
             has_port = has_port || colon + 1 < part.size();
             port = colon + 1 < part.size() ? part.substr(colon + 1) : port;
             part = part.substr(0, colon);
-            // Without the text: it is a piece of the password when that holds a slash.
             if (int number = 0; !parse_value(port, number)) {
-                return bad(
-                    "a port is no number; in a password, write / as %2F, @ as %40, : as %3A");
+                return bad(kPortIsNoNumber);
             }
         }
         TRY(const std::string host,
@@ -228,7 +230,10 @@ Result<std::vector<ServerAddress>> parse_addresses(std::string_view host, std::s
             return bad("a host in the list is empty");
         }
         const std::string_view number = trimmed(ports[ports.size() == 1 ? 0 : i]);
-        if (!parse_value(number, address.port) || address.port < 1 || address.port > 65535) {
+        if (!parse_value(number, address.port)) {
+            return bad(kPortIsNoNumber);
+        }
+        if (address.port < 1 || address.port > 65535) {
             return bad(fmt::format("invalid port: {}", number));
         }
         addresses.push_back(std::move(address));

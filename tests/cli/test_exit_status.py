@@ -138,8 +138,11 @@ def test_migrate_says_what_ran(sandbox):
     database = ("--database", sandbox.uri)
     project.check(0, "migrate", "up", "clean", *database)
     project.check(0, "migrate", "status", "clean", *database)
-    project.check(1, "migrate", "up", "wrong", *database)
     project.check(2, "migrate", "up", "clean", "--to", "no-such-migration", *database)
+
+
+def test_migrate_that_fails(sandbox):
+    Project(sandbox.folder).check(1, "migrate", "up", "wrong", "--database", sandbox.uri)
 
 
 def test_deploy_says_what_ran(sandbox):
