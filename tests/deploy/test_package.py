@@ -1,4 +1,7 @@
-"""The Debian package: it builds, holds what it should, and what is in it works."""
+"""The Debian package of docs/operations.md: it builds, holds what it should, and what is in it works.
+
+Not tried here: the installation itself, which takes root and systemd, and podman's two lines.
+"""
 
 import os
 import re

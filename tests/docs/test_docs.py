@@ -24,7 +24,8 @@ BLOCK = re.compile(r"^```sh( run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS_MAX = 120
 # Pages whose lines need a place of their own to run in.
 ELSEWHERE = {"docs/lint.md": "tests/lint/test_lint.py", "docs/migrate.md": "tests/migrate/test_docs.py",
-             "docs/deploy.md": "tests/migrate/test_docs.py"}
+             "docs/deploy.md": "tests/migrate/test_docs.py",
+             "docs/operations.md": "tests/deploy/test_package.py"}
 NEEDS_HOWDAH = pytest.mark.skipif(proxy.program().name == "pgbouncer",
                                   reason="PgBouncer has no subcommands")
 
@@ -129,6 +130,8 @@ def check_dev(words):
 def test_line_runs(place, words):
     folder, database, ours, server = place
     words = [ours.get(word, word) for word in words]
+    while re.match(r"[A-Z_]+=", words[0]):  # of the environment
+        words = words[1:]
     if words[0] == "./dev":
         check_dev(words)
     elif words[0] == "/usr/bin/python3":
