@@ -18,7 +18,7 @@ from tools.shell import BUILD, ROOT
 PRESET = os.environ.get("HOWDAH_PRESET", "release")
 RESULTS = BUILD / "test-results"
 PGTEST_SECONDS_MAX = 600
-PYTEST_SECONDS_MAX = 1500
+PYTEST_SECONDS_MAX = 2400
 
 
 @dataclass
