@@ -272,7 +272,7 @@ def test_plan_hash_is_held_to(plain):
     ({"migrations/1_a.sql": "copy t from stdin;\n"}, "1_a.sql:1: COPY FROM STDIN"),
     ({"migrations/sqitch.plan": "%"}, "is a sqitch folder"),
     ({"howdah.toml": "[migrate]\nlock_timeout = 3\n"}, "howdah.toml:2: [migrate] has no key"),
-    ({"howdah.toml": "[deploy]\nbackup = \"floppy\"\n"}, "howdah.toml:2: [deploy] backup: not"),
+    ({"howdah.toml": "[deploy]\nbackup = \"floppy\"\n"}, "howdah.toml:2: [deploy] backup is one of"),
 ])
 def test_bad_input_names_file_and_line(sandbox, files, words):
     for name, text in files.items():
