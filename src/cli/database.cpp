@@ -26,6 +26,12 @@ Result<std::string> upstream_from(const std::string& given) {
                      "howdah serve --upstream postgres://USER:PASSWORD@HOST/DATABASE, or "
                      "howdah serve FILE with a howdah.toml or pgbouncer.ini, or PG* variables"});
     }
+    const bool other_scheme = given.find("://") != std::string::npos &&
+                              !given.starts_with("postgres://") &&
+                              !given.starts_with("postgresql://");
+    if (other_scheme) {  // to libpq it is a database's name
+        return given;
+    }
     auto whole = pg::completed(given);
     // What libpq does not know may still be known to the pool, and its mistakes are explained
     // there.
