@@ -67,7 +67,8 @@ struct KnownText {
     const sql::Statement* facts = nullptr;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
-    bool from_sql = false;  // the text is a PREPARE: what it prepares happens later
+    bool from_sql = false;       // the text is a PREPARE: what it prepares happens later
+    std::uint32_t followed = 0;  // effects that are taken care of
 };
 
 class PreparedRegistry {

@@ -45,7 +45,8 @@ enum class Purpose : std::uint8_t {
     kPrepare,
     kReplay,
     kRetry,
-    kSequences
+    kSequences,
+    kTrial  // a Parse of what the server has: to hear whether it takes one
 };
 
 // What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
@@ -67,6 +68,7 @@ struct SqlNames {
         std::size_t theirs = 0;
     };
     std::vector<Place> places;
+    std::size_t characters = 0;  // of that text; 0: not known
     std::size_t position_in_clients_text(std::size_t position) const;
 };
 

@@ -107,7 +107,9 @@ net::Task<void> Session::part() {
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
-        client_->close_gently();
+    }
+    if (ending_error_ != nullptr || server_fatal_) {
+        client_->close_gently();  // what is on its way is to be read, last words included
     }
     if (worker_.settings().log_disconnections && !travelled_ &&
         (logged_in_ || ending_error_ != nullptr)) {

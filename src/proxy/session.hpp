@@ -237,6 +237,7 @@ class Session {
     bool on_parse(wire::Frame frame);
     bool on_bind(wire::Frame frame);
     void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
+    void parse_shared(wire::Frame frame, std::string_view name, PreparedPtr prepared);
     void parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known);
     void bind_to(const KnownText& known, std::string_view text, std::string_view values);
     void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
@@ -259,15 +260,22 @@ class Session {
     void forward_client(wire::Frame frame);
     bool need_server();
     void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
-                      bool recorded);
-    bool bring(PreparedPtr& prepared);
+                      std::string_view ours, bool recorded);
+    PreparedPtr* find_statement(std::string_view name);
+    void begin_request();
+
+    // --- session_names.cpp: which statements a server has, what names will mean ---
     bool settled(std::string_view name);
     bool sql_names_pending();
     bool ensure_prepared(const PreparedPtr& prepared);
+    void remove_from_server(std::uint64_t id);
+    bool transaction_may_have_failed();
     void ensure_unnamed();
-    PreparedPtr* find_statement(std::string_view name);
     void share_as_read_now(PreparedPtr& prepared);
-    void begin_request();
+    void make_room_for_names();
+    void bring(PreparedPtr& prepared);
+    bool has_stand_in(std::string_view name) const;
+    void close_stand_in(std::string_view name);
 
     // --- session_parameters.cpp: what the client's texts do to its parameters ---
     // A text that runs now.
@@ -287,9 +295,24 @@ class Session {
 
     // --- session_prepare.cpp: PREPARE, EXECUTE and DEALLOCATE in SQL ---
     enum class Rewrite : std::uint8_t { kNothing, kDone, kWait };
-    Rewrite rewrite_names(std::string_view text, const sql::StatementRef& facts, std::string& out,
-                          std::unique_ptr<SqlNames>& names);
+    enum class Within : std::uint8_t { kQuery, kPipeline };
+    Rewrite rewrite_names(Within within, std::string_view text, const sql::StatementRef& facts,
+                          std::string& out, std::unique_ptr<SqlNames>& names);
+    // A statement of the extended protocol whose text is a PREPARE, EXECUTE or DEALLOCATE.
+    struct Named {
+        std::uint32_t effects = 0;  // kSqlPrepare, kSqlExecute, kSqlDeallocate; 0: it is not
+        std::string_view body;      // as Prepared::body
+        KnownText known;
+        PreparedPtr held;  // what `body` is of, for it may be naming itself
+    };
+    Named says_names(std::string_view name, const PreparedPtr* prepared) const;
+    Rewrite parse_with_names(const Named& named, std::unique_ptr<SqlNames>& names);
+    Rewrite bind_with_names(wire::Frame frame, std::string_view portal, std::string_view name,
+                            std::string_view values, const Named& named);
+    Rewrite describe_with_names(wire::Frame frame, const Named& named);
+    std::unique_ptr<SqlNames> take_bound_names(std::string_view portal);
     bool replay(const PreparedPtr& prepared);
+    void repeat_prepare(const PreparedPtr& prepared);
     PreparedPtr* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
@@ -396,14 +419,27 @@ class Session {
     server::ParameterSetPtr reading_of_;
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
-    std::vector<Request> retried_;
-    // Names of a failed batch that requests on the way to the server still use: ours, the client's.
-    std::vector<std::pair<std::string, std::string>> undone_;
     bool batch_usable_ = false;
     bool batch_described_ = false;
     bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
-    std::vector<std::string> leftover_names_;  // statements of ours to close after the pipeline
+    // What few transactions need; gone with them.
+    struct Rare {
+        std::vector<Request> retried;
+        // Names of a failed batch that requests on the way to the server still use: ours, the
+        // client's.
+        std::vector<std::pair<std::string, std::string>> undone;
+        std::vector<std::string> leftover_names;  // to close on the server after the pipeline
+        // By portal: what the text bound to it does to names, for its Execute.
+        std::unordered_map<std::string, std::unique_ptr<SqlNames>> bound_names;
+    };
+    std::unique_ptr<Rare> rare_;
+    Rare& rare() {
+        if (rare_ == nullptr) {
+            rare_ = std::make_unique<Rare>();
+        }
+        return *rare_;
+    }
     sql::TextRules rules_;
 
     // What a probe has found so far.

@@ -10,23 +10,6 @@
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
-namespace {
-
-// A PREPARE without parameter types, as the body of a Parse: what stands behind its AS. Empty where
-// types are given: SQL's names for them say nothing here.
-std::string untyped_statement(std::string_view prepare) {
-    const std::size_t at = prepare.find_first_not_of(" \t\r\n");
-    if (at == std::string_view::npos || prepare.size() < at + 3 || (prepare[at] | 0x20) != 'a' ||
-        (prepare[at + 1] | 0x20) != 's' ||
-        std::string_view(" \t\r\n(").find(prepare[at + 2]) == std::string_view::npos) {
-        return {};
-    }
-    std::string body(prepare.substr(at + 2));
-    body.append(3, '\0');
-    return body;
-}
-
-}  // namespace
 
 void Session::send_parse(std::string_view name, std::string_view body_text) {
     wire::Encoder header;
@@ -35,108 +18,6 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     lease_->connection->stream->write(header.view());
     lease_->connection->stream->write(body_text);
     pool_->stats.server_parses += name.empty() ? 0U : 1U;
-}
-
-// Whether it is known what this name means when the server gets to this message. A pipeline goes on
-// behind a Sync: if what stands before it fails, the names that it was to make or close are as they
-// were, and we would be wrong about those that follow. So a message that depends on them waits
-// until that Sync is answered; steady pipelines change no names and never wait.
-bool Session::settled(std::string_view name) {
-    std::uint32_t& changed_in = name.empty() ? unnamed_changed_in_ : named_changed_in_;
-    if (!name.empty() && sql_names_pending()) {
-        return false;
-    }
-    if (changed_in == 0 || changed_in == segment_) {
-        return true;
-    }
-    for (const Request& request : requests_) {
-        if (request.kind == RequestKind::kSync) {
-            return false;
-        }
-    }
-    changed_in = 0;
-    return true;
-}
-
-// DISCARD, DEALLOCATE, PREPARE under way: what they do to names is known when they are answered.
-bool Session::sql_names_pending() {
-    if (!sql_changes_names_) {
-        return false;
-    }
-    for (const Request& request : requests_) {
-        if (changes_names(request)) {
-            wire::Encoder flush;
-            lease_->connection->stream->write(flush.simple('H').view());
-            return true;
-        }
-    }
-    sql_changes_names_ = false;
-    return false;
-}
-
-// The statement is on the server, or a Parse for it is on the way before what follows.
-bool Session::ensure_prepared(const PreparedPtr& prepared) {
-    server::PreparedNames& names = lease_->connection->prepared;
-    if (names.contains(prepared->id)) {
-        names.touch(prepared->id);
-        return true;
-    }
-    std::string untyped;
-    if (prepared->from_sql) {
-        untyped = untyped_statement(prepared->body);
-        if (untyped.empty()) {
-            return true;  // in mid-pipeline it cannot be made: the server says it is not there
-        }
-    }
-    const auto names_max =
-        static_cast<std::size_t>(std::max(1, worker_.settings().max_prepared_statements));
-    while (names.size() >= names_max) {
-        const std::uint64_t oldest = names.oldest();
-        names.remove(oldest);
-        wire::Encoder close;
-        lease_->connection->stream->write(
-            close.close_statement(worker_.prepared().prefix() + std::to_string(oldest)).view());
-        requests_.push(RequestKind::kClose, RequestAction::kSwallow).text_id = oldest;
-    }
-    send_parse(prepared->server_name, untyped.empty() ? prepared->body : untyped);
-    names.add(prepared->id);
-    named_changed_in_ = segment_;
-    return false;
-}
-
-// The statement is there when the server gets to what comes next. False: look again later.
-bool Session::bring(PreparedPtr& prepared) {
-    if (prepared == worker_.prepared().nobodys()) {
-        return true;
-    }
-    share_as_read_now(prepared);
-    if (prepared->from_sql && requests_.empty() && !replay(prepared)) {
-        return false;
-    }
-    if (!ensure_prepared(prepared)) {
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
-    }
-    return true;
-}
-
-// The server's unnamed statement is this client's, or there is none.
-void Session::ensure_unnamed() {
-    ServerConnection& server = *lease_->connection;
-    if (unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp) {
-        return;
-    }
-    if (unnamed_ != nullptr) {
-        send_parse("", unnamed_->body);
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow);
-        server.unnamed_stamp = unnamed_->stamp;
-        unnamed_changed_in_ = segment_;
-        return;
-    }
-    // Somebody else's may still be there: it must not be bound by this client.
-    wire::Encoder close;
-    server.stream->write(close.close_statement("").view());
-    requests_.push(RequestKind::kClose, RequestAction::kSwallow);
-    server.unnamed_stamp = 0;
 }
 
 PreparedPtr* Session::find_statement(std::string_view name) {
@@ -157,20 +38,6 @@ PreparedPtr* Session::find_statement(std::string_view name) {
     // One of ours that the client read somewhere is another client's.
     const bool forbidden = renames_ && worker_.prepared().owns(name);
     return forbidden ? &worker_.prepared().nobodys() : nullptr;
-}
-
-// A statement that this server lacks would be read there as this client reads now, and not as those
-// with whom it is shared: then it becomes another one. Where it is, PostgreSQL knows how it was
-// read.
-void Session::share_as_read_now(PreparedPtr& prepared) {
-    if (!renames_ || prepared->from_sql || prepared == worker_.prepared().nobodys() ||
-        prepared->reading.same_settings(reading()) ||
-        lease_->connection->prepared.contains(prepared->id)) {
-        return;
-    }
-    const Prepared& before = *prepared;
-    prepared = worker_.prepared().intern(
-        before.body, {before.facts.get(), before.text_id, before.tags}, reading());
 }
 
 // Too large to keep: it goes to this server only, under the client's own name.
@@ -200,11 +67,13 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
         return;
     }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
-    if (std::find(leftover_names_.begin(), leftover_names_.end(), name) == leftover_names_.end()) {
-        send_parse(name, kEmptyBody);
-        requests_.push(RequestKind::kParse, RequestAction::kSwallow).name = name;
-        leftover_names_.emplace_back(name);
+    if (has_stand_in(name)) {
+        close_stand_in(name);
+    } else {
+        rare().leftover_names.emplace_back(name);
     }
+    send_parse(name, kEmptyBody);
+    requests_.push(RequestKind::kParse, RequestAction::kSwallow).name = name;
     Request& request = requests_.push(RequestKind::kParse);
     request.bytes_in = frame.total_bytes();
     request.name = name;
@@ -294,19 +163,33 @@ bool Session::on_parse(wire::Frame frame) {
         parse_as_is(frame, name, prepared);
         return true;
     }
+    parse_shared(frame, name, std::move(prepared));
+    return true;
+}
+
+// Goes to the server under our name, unless it is there; then the answer is ours.
+void Session::parse_shared(wire::Frame frame, std::string_view name, PreparedPtr prepared) {
     const bool known = ensure_prepared(prepared);
-    Request& request =
-        requests_.push(RequestKind::kParse, known ? RequestAction::kFake : RequestAction::kForward);
+    const bool trial = known && transaction_may_have_failed();
+    const RequestAction action = known && !trial ? RequestAction::kFake : RequestAction::kForward;
+    Request& request = requests_.push(RequestKind::kParse, action);
+    request.purpose = trial ? Purpose::kTrial : Purpose::kNone;
     request.prepared = prepared;
     request.name = name;
     request.bytes_in = frame.total_bytes();
     if (statements_ == nullptr) {
         statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
     }
-    statements_->emplace(name, std::move(prepared));
+    const auto& made = *statements_->emplace(name, std::move(prepared)).first;
+    if (trial) {  // the server says whether it takes a Parse now
+        send_parse(worker_.prepared().nobodys()->server_name, made.second->body);
+        wire::Encoder close;
+        lease_->connection->stream->write(
+            close.close_statement(worker_.prepared().nobodys()->server_name).view());
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    }
     client_->drop(frame.total_bytes());
     answer_fakes();
-    return true;
 }
 
 // PgBouncer tracks every statement of its clients, and hangs up on one who names another.
@@ -325,7 +208,8 @@ void Session::bind_to(const KnownText& known, std::string_view text, std::string
     bound_ = sql::StatementRef(known.facts);
     bound_text_ = known.text_id;
     bound_tags_ = known.tags;
-    const std::uint32_t effects = known.from_sql ? bound_->deferred_effects : bound_->effects;
+    const std::uint32_t effects =
+        (known.from_sql ? bound_->deferred_effects : bound_->effects) & ~known.followed;
     note_effects(effects);
     note_parameters(text, {.effects = effects,
                            .text_id = known.text_id,
@@ -392,6 +276,13 @@ bool Session::on_bind(wire::Frame frame) {
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     PreparedPtr* prepared = known;
     bound_tap_ = nullptr;
+    const Named named = says_names(name, known);
+    if (named.effects != 0) {
+        const Rewrite outcome = bind_with_names(frame, portal, name, values, named);
+        if (outcome != Rewrite::kNothing) {
+            return outcome == Rewrite::kDone;
+        }
+    }
     if (prepared == nullptr || !renames_) {
         if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
             return false;
@@ -399,9 +290,7 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, name.empty(), values, prepared);
         return true;
     }
-    if (!bring(*prepared)) {
-        return false;
-    }
+    bring(*prepared);
     ++pool_->stats.binds;
     const Prepared& statement = **prepared;
     if (nobodys) {
@@ -417,14 +306,13 @@ bool Session::on_bind(wire::Frame frame) {
     }
     request.bytes_in = frame.total_bytes();
 
-    forward_bind(frame, portal, name.size(), look == frame.body_bytes);
+    forward_bind(frame, portal, name.size(), statement.server_name, look == frame.body_bytes);
     return true;
 }
 
-// The Bind just pushed, with our name in place of the client's.
+// A Bind with our name in place of the client's.
 void Session::forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
-                           bool recorded) {
-    const std::string& ours = requests_.back().prepared->server_name;
+                           std::string_view ours, bool recorded) {
     const std::size_t names_bytes = portal.size() + 1 + name_bytes + 1;
     const std::size_t values_bytes = frame.body_bytes - names_bytes;
     wire::Encoder head;
@@ -466,6 +354,15 @@ bool Session::on_describe(wire::Frame frame) {
     if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
     }
+    if (kind == 'S') {
+        const Named named = says_names(name, prepared);
+        const Rewrite outcome = (named.effects & sql::kSqlExecute) != 0
+                                    ? describe_with_names(frame, named)
+                                    : Rewrite::kNothing;
+        if (outcome != Rewrite::kNothing) {
+            return outcome == Rewrite::kDone;
+        }
+    }
     if (prepared == nullptr || !renames_) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();
@@ -476,9 +373,7 @@ bool Session::on_describe(wire::Frame frame) {
         forward_client(frame);
         return true;
     }
-    if (!bring(*prepared)) {
-        return false;
-    }
+    bring(*prepared);
     Request& request = requests_.push(RequestKind::kDescribe);
     request.bytes_in = frame.total_bytes();
     request.prepared = *prepared;
@@ -509,6 +404,9 @@ bool Session::on_execute(wire::Frame frame) {
     request.params_hash = bound_params_;
     request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
+    if (rare_ != nullptr) {
+        request.sql_names = take_bound_names(wire::Reader(body(frame)).text());
+    }
     sql_changes_names_ = sql_changes_names_ || changes_names(request);
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
@@ -534,6 +432,10 @@ bool Session::on_close(wire::Frame frame) {
     if (kind == 'S' && ((prepared != nullptr && renames_) || name.empty())) {
         // The server keeps a named one for others; this client's name is gone.
         (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
+        if (lease_ != nullptr && has_stand_in(name)) {
+            begin_request();
+            close_stand_in(name);
+        }
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
         if (prepared != nullptr && *prepared == worker_.prepared().nobodys()) {
             request.name = name;

@@ -264,6 +264,7 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
         case Purpose::kSequences:
             return;  // the client's text is looked at again
         case Purpose::kPrepare:
+        case Purpose::kTrial:
         case Purpose::kNone:
             transaction_ended();
             return;
@@ -275,8 +276,8 @@ void Session::transaction_ended() {
     if (!requests_.empty() || lease_ == nullptr) {
         return;
     }
-    if (!undone_.empty()) {
-        undone_ = {};
+    if (rare_ != nullptr) {
+        rare_->undone.clear();
     }
     ServerConnection& connection = *lease_->connection;
     if (connection.status != 'I') {
@@ -294,10 +295,11 @@ void Session::transaction_ended() {
             static_cast<std::uint64_t>((worker_.loop().now() - transaction_started_).count());
         transaction_id_ = 0;
     }
-    if (!leftover_names_.empty()) {
+    if (rare_ != nullptr && !rare_->leftover_names.empty()) {
         close_leftovers();
         return;
     }
+    rare_.reset();
     const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
     note_sequences(effects);
     note_schema_change(effects);
@@ -333,7 +335,7 @@ void Session::transaction_ended() {
 // Closing cannot fail, whether the names came to be or not.
 void Session::close_leftovers() {
     wire::Encoder closing;
-    for (const std::string& name : std::exchange(leftover_names_, {})) {
+    for (const std::string& name : std::exchange(rare_->leftover_names, {})) {
         closing.close_statement(name);
         requests_.push(RequestKind::kClose, RequestAction::kSwallow);
     }

@@ -2,8 +2,11 @@
 // that it works on whatever server the next transaction gets: there the PREPARE is repeated first.
 // PostgreSQL keeps these and the extended protocol's statements in one name space, and so do we.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
@@ -78,9 +81,40 @@ bool Session::replay(const PreparedPtr& prepared) {
     return false;
 }
 
+// Makes the statement known to this server by messages that go before the next one, with no Sync
+// that would end a transaction of the client's. If they fail, so does the client's batch.
+void Session::repeat_prepare(const PreparedPtr& prepared) {
+    ServerConnection& server = *lease_->connection;
+    if (server.prepared.contains(prepared->id)) {
+        server.prepared.touch(prepared->id);
+        return;
+    }
+    if (requests_.empty() && server.status == 'E') {
+        return;  // what comes next is refused
+    }
+    make_room_for_names();
+    std::string body = "PREPARE " + server::quote_identifier(prepared->server_name);
+    body.append(prepared->body).append(3, '\0');
+    send_parse("", body);
+    const std::string portal = worker_.prepared().prefix() + "portal";
+    wire::Encoder run;
+    run.begin('B').text(portal).text("").i16(0).i16(0).i16(0).end();
+    run.begin('E').text(portal).i32(0).end();
+    run.begin('C').u8('P').text(portal).end();
+    server.stream->write(run.view());
+    requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+    requests_.push(RequestKind::kBind, RequestAction::kSwallow);
+    requests_.push(RequestKind::kExecute, RequestAction::kSwallow).prepared = prepared;
+    requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    server.unnamed_stamp = 0;
+    server.prepared.add(prepared->id);
+    named_changed_in_ = segment_;
+}
+
 // Puts our names into the text. kWait: a server is asked first, look again when it has answered.
-Session::Rewrite Session::rewrite_names(std::string_view text, const sql::StatementRef& facts,
-                                        std::string& out, std::unique_ptr<SqlNames>& names) {
+Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
+                                        const sql::StatementRef& facts, std::string& out,
+                                        std::unique_ptr<SqlNames>& names) {
     names = std::make_unique<SqlNames>();
     const std::vector<sql::PreparedNameUse> uses = sql::prepared_names(text, rules_);
     // Names that this very text makes are found before the client's older ones.
@@ -107,7 +141,9 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
         } else if (prepared == nullptr) {
             continue;  // nobody knows it: the server says so, with the client's own name
         } else if (prepared != worker_.prepared().nobodys()) {
-            if (!made.contains(use.name) && !replay(prepared)) {
+            if (within == Within::kPipeline) {
+                bring(prepared);
+            } else if (!made.contains(use.name) && !replay(prepared)) {
                 return Rewrite::kWait;
             }
             if (use.kind == sql::PreparedNameUse::Kind::kDeallocate) {
@@ -134,6 +170,7 @@ Session::Rewrite Session::rewrite_names(std::string_view text, const sql::Statem
         copied = use.end;
     }
     out.append(text.substr(copied));
+    names->characters = characters + count_characters(text.substr(copied), rules_);
     return copied == 0 ? Rewrite::kNothing : Rewrite::kDone;
 }
 
@@ -155,7 +192,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size() - 1);
     std::string rewritten;
     std::unique_ptr<SqlNames> names;
-    const Rewrite outcome = rewrite_names(text, facts, rewritten, names);
+    const Rewrite outcome = rewrite_names(Within::kQuery, text, facts, rewritten, names);
     if (outcome == Rewrite::kWait) {
         return false;
     }
@@ -186,6 +223,95 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     lease_->connection->stream->write(query.query(rewritten).view());
     client_->drop(frame.total_bytes());
     return true;
+}
+
+Session::Named Session::says_names(std::string_view name, const PreparedPtr* prepared) const {
+    if (!renames_ || !worker_.settings().track_sql_prepare) {
+        return {};
+    }
+    Named named;
+    if (prepared != nullptr && !(*prepared)->from_sql) {
+        const Prepared& statement = **prepared;
+        named.body = statement.body;
+        named.known = {statement.facts.get(), statement.text_id, statement.tags};
+    } else if (name.empty() && unnamed_ != nullptr) {
+        named.body = unnamed_->body;
+        named.known = {unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags};
+    }
+    if (named.known.facts != nullptr) {
+        named.effects = named.known.facts->effects &
+                        (sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate);
+    }
+    if (named.effects != 0 && prepared != nullptr) {
+        named.held = *prepared;
+    }
+    return named;
+}
+
+// What a name means may change between a statement's Parse and its use: the text is parsed anew for
+// each use, with our names in it and as the server's unnamed statement.
+Session::Rewrite Session::parse_with_names(const Named& named, std::unique_ptr<SqlNames>& names) {
+    if (!settled("SQL")) {
+        return Rewrite::kWait;
+    }
+    if (requests_.empty() && lease_->connection->status == 'E') {
+        return Rewrite::kNothing;  // refused, whatever it names
+    }
+    const std::string text(named.body.substr(0, named.body.find('\0')));
+    std::string rewritten;
+    const Rewrite outcome = rewrite_names(Within::kPipeline, text,
+                                          sql::StatementRef(named.known.facts), rewritten, names);
+    if (outcome == Rewrite::kDone) {
+        rewritten.append(named.body.substr(text.size()));
+        send_parse("", rewritten);
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+        lease_->connection->unnamed_stamp = 0;
+        batch_usable_ = false;
+    }
+    return outcome;
+}
+
+Session::Rewrite Session::bind_with_names(wire::Frame frame, std::string_view portal,
+                                          std::string_view name, std::string_view values,
+                                          const Named& named) {
+    std::unique_ptr<SqlNames> names;
+    const Rewrite outcome = parse_with_names(named, names);
+    if (outcome != Rewrite::kDone) {
+        return outcome;
+    }
+    // The names are followed from here on: they are no reason to look for leftovers.
+    KnownText known = named.known;
+    known.followed = sql::kSqlPrepare | sql::kSqlDeallocate;
+    bind_to(known, named.body.substr(0, named.body.find('\0')), values);
+    rare().bound_names.insert_or_assign(std::string(portal), std::move(names));
+    Request& request = requests_.push(RequestKind::kBind);
+    request.bytes_in = frame.total_bytes();
+    request.sql_names = std::make_unique<SqlNames>();
+    request.sql_names->renamed.emplace_back("statement \"\"",
+                                            fmt::format("statement \"{}\"", name));
+    forward_bind(frame, portal, name.size(), "", false);
+    return Rewrite::kDone;
+}
+
+Session::Rewrite Session::describe_with_names(wire::Frame frame, const Named& named) {
+    std::unique_ptr<SqlNames> names;
+    const Rewrite outcome = parse_with_names(named, names);
+    if (outcome != Rewrite::kDone) {
+        return outcome;
+    }
+    Request& request = requests_.push(RequestKind::kDescribe);
+    request.bytes_in = frame.total_bytes();
+    names->changes.clear();  // describing carries out nothing
+    request.sql_names = std::move(names);
+    wire::Encoder describe;
+    lease_->connection->stream->write(describe.begin('D').u8('S').text("").end().view());
+    client_->drop(frame.total_bytes());
+    return Rewrite::kDone;
+}
+
+std::unique_ptr<SqlNames> Session::take_bound_names(std::string_view portal) {
+    auto node = rare_->bound_names.extract(std::string(portal));
+    return node.empty() ? nullptr : std::move(node.mapped());
 }
 
 // A PREPARE or DEALLOCATE of this text has been carried out.
@@ -233,15 +359,17 @@ SqlNames Session::client_names(const Request& request) const {
             return names;
         }
     }
-    for (const auto& undone : undone_) {
-        if (undone.first == request.prepared->server_name) {
-            names.renamed.push_back(undone);
-        }
+    if (rare_ != nullptr) {
+        std::copy_if(rare_->undone.begin(), rare_->undone.end(), std::back_inserter(names.renamed),
+                     [&](const auto& one) { return one.first == request.prepared->server_name; });
     }
     return names;
 }
 
 std::size_t SqlNames::position_in_clients_text(std::size_t position) const {
+    if (characters != 0 && position > characters + 1) {
+        return position;  // of the text that the name stands for
+    }
     std::size_t at = position - 1;  // PostgreSQL counts from 1
     std::size_t longer = 0;
     std::size_t shorter = 0;

@@ -58,11 +58,11 @@ bool Session::retry_changed_plan(const wire::ErrorFields& fields) {
                        syncs == 1 && injected_ == Purpose::kNone;
     if (!retry) {
         // The name is taken on this server: it is freed when the pipeline is over.
-        leftover_names_.push_back(stale->server_name);
+        rare().leftover_names.push_back(stale->server_name);
         return false;
     }
     ++pool_->stats.plan_retries;
-    retried_ = requests_.fail_to_sync();
+    rare().retried = requests_.fail_to_sync();
     requests_.front().action = RequestAction::kSwallow;
     requests_.front().purpose = Purpose::kRetry;
     injected_ = Purpose::kRetry;
@@ -72,7 +72,8 @@ bool Session::retry_changed_plan(const wire::ErrorFields& fields) {
 // The failed batch is over: parse anew, and the same messages again.
 void Session::send_again() {
     net::Stream& server = *lease_->connection->stream;
-    for (auto it = retried_.rbegin(); it != retried_.rend(); ++it) {
+    std::vector<Request> retried = std::move(rare().retried);
+    for (auto it = retried.rbegin(); it != retried.rend(); ++it) {
         if (it->prepared != nullptr && !lease_->connection->prepared.contains(it->prepared->id)) {
             wire::Encoder close;
             server.write(close.close_statement(it->prepared->server_name).view());
@@ -82,13 +83,11 @@ void Session::send_again() {
             lease_->connection->prepared.add(it->prepared->id);
         }
     }
-    for (auto it = retried_.rbegin(); it != retried_.rend(); ++it) {
+    for (auto it = retried.rbegin(); it != retried.rend(); ++it) {
         it->error = false;
         it->sqlstate = {};
         requests_.put(std::move(*it));
     }
-    retried_.clear();
-    retried_.shrink_to_fit();
     requests_.push(RequestKind::kSync);
     server.write(batch_);
     batch_usable_ = false;

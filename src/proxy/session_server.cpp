@@ -222,7 +222,7 @@ Session::Fate Session::complete(RequestKind kind) {
     }
     Request& request = requests_.front();
     const Fate fate = request.action == RequestAction::kSwallow ? Fate::kDrop : Fate::kForward;
-    if (kind == RequestKind::kExecute) {
+    if (kind == RequestKind::kExecute && fate == Fate::kForward) {
         record_query(request);
     } else {
         bytes_in_before_ += request.bytes_in;
@@ -296,13 +296,14 @@ void Session::undo(std::vector<Request> skipped) {
     for (Request& request : skipped) {  // newest first
         if (request.kind == RequestKind::kParse) {
             if (request.prepared != nullptr) {
-                if (request.action != RequestAction::kFake && lease_ != nullptr) {
+                if (request.action != RequestAction::kFake && request.purpose != Purpose::kTrial &&
+                    lease_ != nullptr) {
                     lease_->connection->prepared.remove(request.prepared->id);
                 }
                 // PgBouncer's clients may come back to a name that they gave.
                 if (!request.name.empty() && statements_ != nullptr &&
                     !worker_.config().pgbouncer) {
-                    undone_.emplace_back(request.prepared->server_name, request.name);
+                    rare().undone.emplace_back(request.prepared->server_name, request.name);
                     statements_->erase(request.name);
                 }
                 continue;
@@ -310,13 +311,13 @@ void Session::undo(std::vector<Request> skipped) {
             if (lease_ != nullptr) {
                 lease_->connection->unnamed_stamp = 0;
             }
-            if (request.action == RequestAction::kSwallow) {
-                std::erase(leftover_names_, request.name);
-            }
             if (request.action == RequestAction::kForward && request.name.empty()) {
                 // A Parse that fails has dropped the statement before it; one that is skipped, not.
                 restore_unnamed(request.error ? nullptr : std::move(request.replaced));
             }
+        } else if (request.kind == RequestKind::kExecute &&
+                   request.action == RequestAction::kSwallow) {
+            lease_->connection->prepared.remove(request.prepared->id);
         } else if (request.kind == RequestKind::kQuery) {
             restore_unnamed(std::move(request.replaced));
         } else if (request.kind == RequestKind::kClose &&
@@ -375,7 +376,8 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         requests_.front().error = true;
         return Fate::kDrop;
     }
-    const SqlNames names = client_names(request);
+    const SqlNames names =
+        request.sql_names != nullptr ? std::move(*request.sql_names) : client_names(request);
     undo(requests_.fail_to_sync());
     server_skips_ = requests_.empty();  // its Sync has not come from the client yet
     const bool renamed = !names.renamed.empty() && forward_renamed_error(frame, names);

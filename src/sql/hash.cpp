@@ -63,7 +63,9 @@ TextHash TextHasher::hash(std::string_view text, std::uint8_t domain) const {
         left -= 2 * kChunk;
     }
     char tail[2 * sizeof(std::uint64_t)] = {};
-    std::memcpy(tail, at, left);
+    if (left > 0) {  // an empty view may have no address
+        std::memcpy(tail, at, left);
+    }
     take(load(tail) & kChunkMask, load(tail + kChunk) & kChunkMask);
     take(0, text.size());
     return {.first = least(sums[0]), .second = least(sums[1])};

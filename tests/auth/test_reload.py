@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from tests.auth.conftest import LOOKUP
-from tools import process
+from tools import process, proxy as proxy_tools, shell
+
 
 def shown(proxy) -> dict[str, tuple]:
     with proxy.connect(*LOOKUP, "pgbouncer") as console:
@@ -67,3 +68,61 @@ def test_a_broken_file_changes_nothing(make_proxy, broken):
         with pytest.raises(psycopg.Error, match="RELOAD failed"):
             with proxy.connect(*LOOKUP, "pgbouncer") as console:
                 console.execute("reload")
+
+
+# Another value than the default, where the kind of the option does not say one.
+OTHERS = {"auth_type": "md5", "auth_query": "select usename, passwd from pg_shadow where usename=$1",
+          "server_check_query": "select 1", "server_reset_query": "RESET ALL",
+          "client_tls_ciphers": "HIGH", "server_tls_ciphers": "HIGH",
+          "client_tls13_ciphers": "TLS_AES_128_GCM_SHA256",
+          "server_tls13_ciphers": "TLS_AES_128_GCM_SHA256",
+          "client_tls_protocols": "tlsv1.3", "server_tls_protocols": "tlsv1.3",
+          "client_tls_ecdhcurve": "prime256v1", "client_tls_dheparams": "none",
+          "syslog_facility": "local3", "proxy_protocol_networks": "10.0.0.0/8",
+          "pool_mode": "transaction", "server_tls_sslmode": "disable", "log_format": "json",
+          "proxy_protocol": "allow", "server_channel_binding": "disable"}
+# Names of files that must be there, and what decides who may log in to look.
+LEFT_OUT = {"auth_file", "auth_hba_file", "auth_ident_file", "auth_ldap_options", "conffile",
+            "logfile", "admin_users", "client_tls_ca_file", "client_tls_cert_file",
+            "client_tls_key_file", "client_tls_sslmode", "server_tls_ca_file",
+            "server_tls_cert_file", "server_tls_key_file", "syslog"}
+
+
+def live_options() -> dict[str, tuple[str, str]]:
+    """Name to kind and default, of those that the reference says a reload changes."""
+    lines = shell.output_of([proxy_tools.program(), "config", "reference"]).splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines
+            if line.startswith("| `")]
+    return {row[0].strip("| `"): (row[1], row[2]) for row in rows
+            if len(row) > 3 and row[3].startswith("reload")}
+
+
+def another_value(name: str, kind: str, default: str) -> str:
+    if name in OTHERS:
+        return OTHERS[name]
+    if kind == "boolean":
+        return "1" if default.startswith("`0`") else "0"
+    if kind.startswith(("integer", "time")):
+        return "7" if "0 to 3" not in kind else "1"
+    if kind in ("text", "list"):
+        return "something"
+    raise AssertionError(f"{name}: what else than {default} may a {kind} be?")
+
+
+def test_every_option_that_says_so_changes_by_sighup(make_proxy):
+    proxy = make_proxy()
+    wanted = {name: another_value(name, *what) for name, what in live_options().items()
+              if name not in LEFT_OUT}
+    assert len(wanted) > 70
+    with proxy.connect(*LOOKUP, "pgbouncer") as console:
+        before = {row[0]: row[1] for row in console.execute("show config").fetchall()}
+        usual = dict(proxy.settings)
+        proxy.settings |= wanted
+        proxy.reload()
+        after = {row[0]: row[1] for row in console.execute("show config").fetchall()}
+        assert {name: after.get(name) for name in wanted} == wanted, proxy.log_end(20)
+        # And back, which is a change as well.
+        proxy.settings = usual
+        proxy.reload()
+        again = {row[0]: row[1] for row in console.execute("show config").fetchall()}
+        assert {name: again[name] for name in wanted} == {name: before[name] for name in wanted}

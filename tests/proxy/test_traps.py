@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 
+import psycopg
 import pytest
 
 from tests.proxy import wire_client as wire
@@ -102,6 +103,76 @@ def test_t3_errors_of_names_are_postgresqls(same):
          [query("select count(*) from t3")],
          [describe("S", "nobody"), SYNC], [describe("P", "nobody"), SYNC],
          [close("S", "nobody"), close("P", "nobody"), SYNC])
+
+
+def test_t3_a_parse_in_a_failed_transaction_is_refused(same):
+    """Also where the server has the statement already, and howdah could have answered."""
+    same([parse("a", "select 1"), SYNC],
+         ([query("begin"), query("select 1/0")], 2),
+         [parse("b", "select 1"), SYNC],
+         [query("rollback")],
+         [parse("b", "select 1"), SYNC],
+         ([query("begin"), query("select 1/0"), parse("c", "select 1"), SYNC, query("rollback")], 4),
+         [parse("c", "select 1"), bind("", "c"), execute(), SYNC])
+
+
+def test_t3_a_name_that_was_taken_is_free_after_close(same):
+    same([query("begin")],
+         [parse("a", "select 1"), SYNC],
+         [query("savepoint s")],
+         [parse("a", "select 2"), SYNC],
+         [query("rollback to s")],
+         [close("S", "a"), bind("", "a"), SYNC],
+         [query("rollback to s")],
+         [parse("a", "select 3"), bind("", "a"), execute(), SYNC],
+         [query("commit")],
+         [bind("", "a"), execute(), SYNC])
+
+
+def by_extended(sql, name=""):
+    return [parse(name, sql), describe("S", name), bind("", name), execute(), SYNC]
+
+
+def test_t21_sql_names_by_the_extended_protocol(same):
+    same(by_extended("prepare q(int) as select $1 + 1 as sum"),
+         by_extended("execute q(1)"),
+         [query("execute q(2)")],
+         [query('prepare "Q 2" as select 7')],
+         by_extended('execute "Q 2"'),
+         by_extended('explain (costs off) execute "Q 2"'),
+         by_extended("prepare q as select 3"),  # 42P05
+         by_extended("deallocate q"),
+         by_extended("execute q(1)"),  # 26000
+         by_extended("prepare q as select 'another'"),
+         by_extended("execute q"),
+         [parse("", "execute q"), bind("", ""), execute(), parse("", "deallocate q"), bind("", ""),
+          execute(), parse("", "execute q"), bind("", ""), execute(), SYNC],
+         by_extended("prepare q as selec"))
+
+
+def test_t21_a_name_means_what_it_means_when_it_is_used(same):
+    same([query("prepare q as select 1")],
+         by_extended("execute q", "runs q"),
+         [query("deallocate q")],
+         [bind("", "runs q"), execute(), SYNC],
+         [query("prepare q as select 2")],
+         [bind("", "runs q"), execute(), SYNC],
+         [query("begin")],
+         [bind("p", "runs q"), bind("", "runs q"), execute("p"), execute(), SYNC],
+         [query("select 1/0")],
+         [bind("", "runs q"), execute(), SYNC],
+         [query("rollback")])
+
+
+def test_t21_sql_names_by_the_extended_protocol_do_not_pin(open_client, pooler):
+    client = open_client()
+    client.ask(*by_extended("prepare unpinned as select 1"))
+    client.ask(query("select 1"))
+    with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True,
+                         prepare_threshold=None) as console:
+        result = console.execute("SHOW CLIENTS")
+        pins = [column.name for column in result.description].index("pins")
+        assert [row[pins] for row in result.fetchall() if row[pins]] == []
 
 
 def test_t4_n_syncs_give_n_readies(same):

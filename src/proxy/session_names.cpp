@@ -1,0 +1,164 @@
+// What names of prepared statements mean, here and on the server: what is brought there before it
+// is used, what leaves it, and when it is not known yet what a name will mean.
+
+#include <algorithm>
+
+#include "proxy/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace howdah::proxy {
+
+// Whether it is known what this name means when the server gets to this message. A pipeline goes on
+// behind a Sync: if what stands before it fails, the names that it was to make or close are as they
+// were, and we would be wrong about those that follow. So a message that depends on them waits
+// until that Sync is answered; steady pipelines change no names and never wait.
+bool Session::settled(std::string_view name) {
+    std::uint32_t& changed_in = name.empty() ? unnamed_changed_in_ : named_changed_in_;
+    if (!name.empty() && sql_names_pending()) {
+        return false;
+    }
+    if (changed_in == 0 || changed_in == segment_) {
+        return true;
+    }
+    for (const Request& request : requests_) {
+        if (request.kind == RequestKind::kSync) {
+            return false;
+        }
+    }
+    changed_in = 0;
+    return true;
+}
+
+// DISCARD, DEALLOCATE, PREPARE under way: what they do to names is known when they are answered.
+bool Session::sql_names_pending() {
+    if (!sql_changes_names_) {
+        return false;
+    }
+    for (const Request& request : requests_) {
+        if (changes_names(request)) {
+            wire::Encoder flush;
+            lease_->connection->stream->write(flush.simple('H').view());
+            return true;
+        }
+    }
+    sql_changes_names_ = false;
+    return false;
+}
+
+void Session::make_room_for_names() {
+    const server::PreparedNames& names = lease_->connection->prepared;
+    const auto names_max =
+        static_cast<std::size_t>(std::max(1, worker_.settings().max_prepared_statements));
+    while (names.size() >= names_max) {
+        remove_from_server(names.oldest());
+    }
+}
+
+void Session::remove_from_server(std::uint64_t id) {
+    server::PreparedNames& names = lease_->connection->prepared;
+    if (!names.contains(id)) {
+        return;
+    }
+    names.remove(id);
+    wire::Encoder close;
+    lease_->connection->stream->write(
+        close.close_statement(worker_.prepared().prefix() + std::to_string(id)).view());
+    requests_.push(RequestKind::kClose, RequestAction::kSwallow).text_id = id;
+}
+
+// Whether what the client says now may find its transaction failed. Known, unless something under
+// way may begin one, or fail in one.
+bool Session::transaction_may_have_failed() {
+    const char status = lease_->connection->status;
+    if (requests_.empty() || status == 'E') {
+        return status == 'E';
+    }
+    bool open = status != 'I';
+    for (const Request& request : requests_) {
+        const bool runs =
+            request.kind == RequestKind::kQuery || request.kind == RequestKind::kExecute;
+        open = open || (runs && (request.facts.get() == nullptr ||
+                                 request.facts->has(sql::kBegin | sql::kUnparsed)));
+        if (open && request.ends_with_ready()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The statement is on the server, or a Parse for it is on the way before what follows.
+bool Session::ensure_prepared(const PreparedPtr& prepared) {
+    server::PreparedNames& names = lease_->connection->prepared;
+    if (names.contains(prepared->id)) {
+        names.touch(prepared->id);
+        return true;
+    }
+    make_room_for_names();
+    send_parse(prepared->server_name, prepared->body);
+    names.add(prepared->id);
+    named_changed_in_ = segment_;
+    return false;
+}
+
+// The statement is there when the server gets to what comes next.
+void Session::bring(PreparedPtr& prepared) {
+    if (prepared == worker_.prepared().nobodys()) {
+        return;
+    }
+    share_as_read_now(prepared);
+    if (prepared->from_sql) {
+        repeat_prepare(prepared);
+    } else if (!ensure_prepared(prepared)) {
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
+    }
+}
+
+// The server's unnamed statement is this client's, or there is none.
+void Session::ensure_unnamed() {
+    ServerConnection& server = *lease_->connection;
+    if (unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp) {
+        return;
+    }
+    if (unnamed_ != nullptr) {
+        send_parse("", unnamed_->body);
+        requests_.push(RequestKind::kParse, RequestAction::kSwallow);
+        server.unnamed_stamp = unnamed_->stamp;
+        unnamed_changed_in_ = segment_;
+        return;
+    }
+    // Somebody else's may still be there: it must not be bound by this client.
+    wire::Encoder close;
+    server.stream->write(close.close_statement("").view());
+    requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    server.unnamed_stamp = 0;
+}
+
+// A statement that this server lacks would be read there as this client reads now, and not as those
+// with whom it is shared: then it becomes another one. Where it is, PostgreSQL knows how it was
+// read.
+void Session::share_as_read_now(PreparedPtr& prepared) {
+    if (!renames_ || prepared->from_sql || prepared == worker_.prepared().nobodys() ||
+        prepared->reading.same_settings(reading()) ||
+        lease_->connection->prepared.contains(prepared->id)) {
+        return;
+    }
+    const Prepared& before = *prepared;
+    prepared = worker_.prepared().intern(
+        before.body, {before.facts.get(), before.text_id, before.tags}, reading());
+}
+
+bool Session::has_stand_in(std::string_view name) const {
+    return rare_ != nullptr && std::find(rare_->leftover_names.begin(), rare_->leftover_names.end(),
+                                         name) != rare_->leftover_names.end();
+}
+
+// What duplicate_parse() made is no statement of the client's: gone before its name means anything.
+void Session::close_stand_in(std::string_view name) {
+    if (has_stand_in(name)) {
+        wire::Encoder close;
+        lease_->connection->stream->write(close.close_statement(name).view());
+        requests_.push(RequestKind::kClose, RequestAction::kSwallow);
+    }
+}
+
+}  // namespace howdah::proxy
