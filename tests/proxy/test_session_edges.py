@@ -172,6 +172,29 @@ def test_the_last_words_are_heard_whatever_the_client_still_sends(pooler, uri):
         client.close()
 
 
+def test_what_a_dying_server_said_is_read_to_the_end(pooler, uri, cluster):
+    """The client reads slowly, and its next requests lie unread where a reset would drop it all."""
+    client = wire.Client(uri)
+    try:
+        client.ask(query("set application_name = 'dying'"))
+        client.send(query("select repeat('x', 300000)"),
+                    query("select pg_terminate_backend(pg_backend_pid())"),
+                    *[query(f"select '{'y' * 1000}'")] * 500)
+        process.wait_until(lambda: cluster.primary.sql(
+            "select count(*) from pg_stat_activity where application_name = 'dying'") == "0",
+            10, "end of its server")
+        seen = []
+        with contextlib.suppress(EOFError):
+            while True:
+                seen.append(client.receive())
+    finally:
+        client.close()
+    kinds = "".join(one.type for one in seen if one.type not in "NS")
+    assert kinds in ("TDCZTDE", "TDCZE"), kinds
+    assert len(seen[1].body) > 300000
+    assert wire.fields(seen[-1])["C"] == "57P01"
+
+
 def test_a_commit_is_answered_before_a_drain_ends_the_session(start_howdah, new_database):
     for number in range(3):
         pooler = start_howdah(f"edges-drain-{number}", pool_mode="transaction")

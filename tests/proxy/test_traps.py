@@ -164,6 +164,23 @@ def test_t21_a_name_means_what_it_means_when_it_is_used(same):
          [query("rollback")])
 
 
+def test_t21_a_prepare_that_is_repeated_ends_no_transaction(same):
+    """The batch goes to a server without q: what it wrote before is undone with the rest."""
+    def run(sql):
+        return [parse("", sql), bind("", ""), execute()]
+    answers = same(
+         [query("drop table if exists written; create table written(i int)")],
+         [query("prepare q(int) as insert into written values ($1)")],
+         [*run("insert into written values (1)"), *run("execute q(2)"), *run("select 1/0"), SYNC],
+         [query("select count(*) from written")],
+         [bind("", "q", "3"), execute(), *run("selec"), SYNC],
+         [query("select count(*) from written")],
+         [*run("execute q(4)"), bind("", "q", "5"), execute(), SYNC],
+         [query("select count(*) from written")])
+    counts = [[one[1][-1:] for one in answers[step] if one[0] == "D"] for step in (3, 5, 7)]
+    assert counts == [[b"0"], [b"0"], [b"4"]]  # two by each way
+
+
 def test_t21_sql_names_by_the_extended_protocol_do_not_pin(open_client, pooler):
     client = open_client()
     client.ask(*by_extended("prepare unpinned as select 1"))
