@@ -243,7 +243,7 @@ constexpr Option<Settings> kOptions[] = {
              "eight only; 0: always for one in eight."},
     {OPTION(log_format), .value = "text", .own = true, .group = "Log",
      .help = "Lines of text, in PgBouncer's shape, or JSON."},
-    {OPTION(loops), .value = "1", .restart = true, .own = true, .high = 1024, .group = "Process",
+    {OPTION(loops), .value = "1", .restart = true, .own = true, .high = 16, .group = "Process",
      .help = "Event loops, a thread each; 0: one for each core."},
     {OPTION(metrics_top_queries), .value = "0", .own = true, .high = 1000, .group = "Metrics",
      .help = "Statements with series of their own in /metrics, the slowest in sum; the rest are "

@@ -92,6 +92,18 @@ struct Quota {
         const int most = limit.load(std::memory_order_relaxed);
         return most > 0 && used.load(std::memory_order_relaxed) >= most;
     }
+    // Takes a place; false when there is none. Loops do so at the same time.
+    bool reserve() {
+        const int most = limit.load(std::memory_order_relaxed);
+        int now = used.load(std::memory_order_relaxed);
+        while (most <= 0 || now < most) {
+            if (used.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    void give_up() { used.fetch_sub(1, std::memory_order_relaxed); }
 };
 
 }  // namespace howdah::pool

@@ -25,10 +25,25 @@ Pool::~Pool() {
     ASSERT(leased_ == 0 && waiters_.empty());
 }
 
-void Pool::count_quota(int change) {
-    for (Quota* quota : quotas_) {
-        quota->used.fetch_add(change, std::memory_order_relaxed);
+bool Pool::reserve_place(bool reserve) {
+    if (!commons_->reserve(limit(reserve))) {
+        return false;
     }
+    for (auto quota = quotas_.begin(); quota != quotas_.end(); ++quota) {
+        if (!(*quota)->reserve()) {
+            std::for_each(quotas_.begin(), quota, [](Quota* taken) { taken->give_up(); });
+            commons_->give_up();
+            return false;
+        }
+    }
+    return true;
+}
+
+void Pool::give_up_place() {
+    for (Quota* quota : quotas_) {
+        quota->give_up();
+    }
+    commons_->give_up();
 }
 
 Pooled* Pool::acquire(Waiter& waiter, void* holder) {
@@ -193,8 +208,7 @@ void Pool::forget(Pooled* server) {
     // Whoever called us may still look at it in this turn.
     graveyard_.push_back(std::move(*found));
     servers_.erase(found);
-    count_quota(-1);
-    commons_->give_up();
+    give_up_place();
     publish();
     launch_dedicated();
     if (const int seat = commons_->longest_waiting(seat_, Commons::kNobody); seat >= 0) {
@@ -251,7 +265,7 @@ void Pool::launch_wanted() {
 }
 
 void Pool::launch(bool reserve) {
-    if (!commons_->reserve(limit(reserve))) {
+    if (!reserve_place(reserve)) {
         return;  // another loop was faster
     }
     Pooled* server = add_connecting();
@@ -264,7 +278,6 @@ Pooled* Pool::add_connecting() {
     server->id = host_.next_id();
     server->started_at = loop_.now();
     servers_.push_back(std::move(server));
-    count_quota(+1);
     ++connecting_;
     return servers_.back().get();
 }
@@ -298,8 +311,7 @@ void Pool::connect_failed(Pooled* server, Error error) {
     const auto found = std::find_if(servers_.begin(), servers_.end(),
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
-    count_quota(-1);
-    commons_->give_up();
+    give_up_place();
     retry_at_ = loop_.now();
     if (!host_.may_retry_now()) {
         retry_at_ += options_.server_login_retry;

@@ -140,7 +140,9 @@ class Pool {
     void forget(Pooled* server);
     void empty_graveyard();
     int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
-    void count_quota(int change);
+    // A place in the commons and in every quota, or none at all.
+    bool reserve_place(bool reserve);
+    void give_up_place();
     // pool_neighbours.cpp
     void publish();
     bool send_to_neighbour(Pooled* server);

@@ -24,7 +24,7 @@ void Pool::launch_dedicated() {
             }
             continue;  // closing looks here, too: the waiter may have been served
         }
-        if (!may_launch(false) || !commons_->reserve(limit(false))) {
+        if (!may_launch(false) || !reserve_place(false)) {
             return;
         }
         Waiter* waiter = dedicated_waiters_.front();

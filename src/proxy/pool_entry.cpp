@@ -26,6 +26,16 @@ bool is_literal(const std::string& host) {
            net::Address::numeric(host, 0).has_value();
 }
 
+// Closes an idle connection that counts in the quota, of any pool of this loop but one.
+bool evict_one_of(Worker& worker, const pool::Quota& quota, const PoolEntry* but) {
+    return std::any_of(worker.pools().begin(), worker.pools().end(), [&](const auto& pool) {
+        PoolEntry& entry = *pool.second;
+        const bool shares = &worker.shared().database_quota(entry.database()) == &quota ||
+                            &worker.shared().user_quota(entry.user()) == &quota;
+        return &entry != but && shares && entry.pool().close_one_idle("evicted");
+    });
+}
+
 }  // namespace
 
 net::TcpOptions tcp_options(const config::Settings& settings) {
@@ -327,12 +337,18 @@ void PoolEntry::keep_house() {
     }
 }
 
+// Where this loop has none, the others are asked: our pool looks again in its next tick.
 bool PoolEntry::evict_idle(const pool::Quota& quota) {
-    for (auto& [key, entry] : worker_.pools()) {
-        const bool shares = &worker_.shared().database_quota(entry->database()) == &quota ||
-                            &worker_.shared().user_quota(entry->user()) == &quota;
-        if (entry.get() != this && shares && entry->pool().close_one_idle("evicted")) {
-            return true;
+    if (evict_one_of(worker_, quota, this)) {
+        return true;
+    }
+    for (Worker* other : worker_.shared().workers) {
+        if (other != &worker_) {
+            other->loop().post([other, &quota] {
+                if (quota.full()) {
+                    evict_one_of(*other, quota, nullptr);
+                }
+            });
         }
     }
     return false;

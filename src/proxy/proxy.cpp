@@ -10,6 +10,7 @@
 #include <atomic>
 #include <latch>
 #include <mutex>
+#include <thread>
 
 #include "base/log.hpp"
 
@@ -20,10 +21,11 @@ using namespace std::chrono_literals;
 namespace {
 
 int loop_count(const config::Settings& settings) {
+    constexpr int kMost = static_cast<int>(pool::kLoopsMax);
     if (settings.loops > 0) {
-        return std::min(settings.loops, 16);
+        return std::min(settings.loops, kMost);
     }
-    return 1;
+    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMost);
 }
 
 net::Backend backend_of(config::LoopBackend backend) {

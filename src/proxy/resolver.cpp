@@ -31,7 +31,8 @@ struct Resolver::State {
     DnsCache cache;
     std::deque<std::string> queue;
     std::map<std::string, std::vector<std::shared_ptr<Waiting>>> waiting;
-    bool started = false;  // the thread, by the first question
+    int threads = 0;  // started when a question finds none at leisure
+    int idle_threads = 0;
     bool stopping = false;
 };
 
@@ -60,7 +61,9 @@ net::Task<Result<DnsCache::Addresses>> Resolver::resolve(net::Loop& loop, Questi
             state_->queue.push_back(question.name);
         }
         others.push_back(waiting);
-        if (!std::exchange(state_->started, true)) {
+        if (state_->queue.size() > static_cast<std::size_t>(state_->idle_threads) &&
+            state_->threads < kThreadsMax) {
+            ++state_->threads;
             std::thread(run, state_).detach();
         }
         state_->wanted.notify_all();
@@ -91,7 +94,9 @@ void Resolver::run(std::shared_ptr<State> state) {
     std::unique_lock lock(state->mutex);
     while (!state->stopping) {
         if (state->queue.empty()) {
+            ++state->idle_threads;
             state->wanted.wait(lock);
+            --state->idle_threads;
             continue;
         }
         const std::string name = std::move(state->queue.front());

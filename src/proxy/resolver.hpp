@@ -1,5 +1,6 @@
-// Resolver: host names to addresses, away from the loops. One thread asks the system's resolver
-// (getaddrinfo: /etc/hosts, DNS), name by name; loops wait, each at most until its own deadline.
+// Resolver: host names to addresses, away from the loops. A few threads ask the system's resolver
+// (getaddrinfo: /etc/hosts, DNS), so that a name whose server is silent does not hold up the
+// others; loops wait, each at most until its own deadline.
 //
 // 1. Any loop may ask. Several that ask for a name at the same time are one lookup.
 // 2. A coroutine that stopped waiting is never called.
@@ -18,7 +19,9 @@ class Resolver {
   public:
     using Lookup = std::function<Result<DnsCache::Addresses>(const std::string& name)>;
 
-    // `lookup` runs on the resolver's thread; the default asks the system.
+    static constexpr int kThreadsMax = 4;
+
+    // `lookup` runs on the resolver's threads; the default asks the system.
     explicit Resolver(Lookup lookup = {});
     ~Resolver();
     Resolver(const Resolver&) = delete;
@@ -39,7 +42,7 @@ class Resolver {
     struct State;
     static void run(std::shared_ptr<State> state);
 
-    // The thread has a share: one that hangs in the system's resolver at the end is left behind.
+    // Each thread has a share: one that hangs in the system's resolver at the end is left behind.
     std::shared_ptr<State> state_;
 };
 

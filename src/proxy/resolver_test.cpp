@@ -80,5 +80,25 @@ TEST(Resolver, DeadlineWhileTheSystemHangs) {
     finished->acquire();
 }
 
+TEST(Resolver, ASlowNameHoldsUpNobodyElse) {
+    const auto release = std::make_shared<std::binary_semaphore>(0);
+    const auto finished = std::make_shared<std::binary_semaphore>(0);
+    {
+        Resolver resolver([=](const std::string& name) -> Result<DnsCache::Addresses> {
+            if (name == "slow") {
+                release->acquire();
+                finished->release();
+            }
+            return one("10.0.0.1");
+        });
+        run([&](net::Loop& loop) -> net::Task<void> {
+            EXPECT_FALSE(co_await resolver.resolve(loop, {"slow", {15s, 15s}, loop.now() + 1ms}));
+            EXPECT_TRUE(co_await resolver.resolve(loop, {"fast", {15s, 15s}, loop.now() + 10s}));
+        });
+        release->release();
+    }
+    finished->acquire();
+}
+
 }  // namespace
 }  // namespace howdah::proxy

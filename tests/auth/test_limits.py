@@ -48,6 +48,21 @@ def test_own_limits_of_databases_and_users(make_proxy, roles):
             pass
 
 
+def test_an_idle_connection_of_another_user_gives_way_on_any_loop(make_proxy, roles):
+    """One connection for the whole database: each client needs the one of the client before."""
+    other = ("scram_user", "scram-canary-51")
+    proxy = make_proxy(loops="2", pool_mode="transaction", max_db_connections="1",
+                       query_wait_timeout="20", users=dict([LOOKUP, other]))
+    seen = []
+    for _ in range(4):
+        for user in (LOOKUP, other):
+            client = proxy.connect(*user)
+            assert client.execute("select current_user").fetchone() == (user[0],)
+            seen.append(client)
+    for client in seen:
+        client.close()
+
+
 def test_login_timeout(make_proxy):
     proxy = make_proxy(client_login_timeout="1")
     with socket.create_connection(("127.0.0.1", proxy.port)) as silent:
