@@ -221,6 +221,9 @@ net::Task<Result<AuthAnswer>> AuthLookups::ask(AuthRequest request, net::Event& 
     auto answer = co_await query(*server, std::move(request), event, deadline);
     server::ServerConnection& connection = *server->connection;
     connection.unnamed_stamp = 0;
+    if (!answer) {  // what failed may have been the parameters: nobody knows what is set
+        connection.tainted_by = server::ServerConnection::kTaintedBySomebody;
+    }
     if (connection.status != 'I' || connection.stream->ended() || deadline.expired() ||
         worker_.stopping) {
         entry->pool().close(server, "auth_query did not finish");
