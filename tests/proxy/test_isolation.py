@@ -313,13 +313,15 @@ def test_a_statement_of_somebody_elses_cannot_be_reached_by_guessing_its_name(op
 def test_code_that_removes_or_takes_our_names(open_client):
     client, other = open_client(), open_client()
     assert prepared(client, "select 'stays'") == ["stays"]
-    removes = [(query("do $$ begin execute 'deallocate all'; end $$"),)]
+    removes = [((query("do $$ begin execute 'deallocate all'; end $$"),), [])]
     ours = rows(client.ask(query("select name from pg_prepared_statements "
                                  "where statement like '%stays%'")))[0]
-    for sql in (f'deallocate "{ours}"', 'prepare "HOWDAH_123456" as select 1'):
-        removes.append((parse("", sql), bind("", ""), execute(), SYNC))
-    for messages in removes:
-        assert errors(other.ask(*messages)) == []
+    # The other has no statement of that name, whoever has.
+    for sql, expected in ((f'deallocate "{ours}"', ["26000"]),
+                          ('prepare "HOWDAH_123456" as select 1', [])):
+        removes.append(((parse("", sql), bind("", ""), execute(), SYNC), expected))
+    for messages, expected in removes:
+        assert errors(other.ask(*messages)) == expected
         answer = client.ask(bind("", "s"), execute(), SYNC)
         assert errors(answer) == [] and rows(answer) == ["stays"], messages
     assert rows(client.ask(query("select count(*) from pg_prepared_statements "

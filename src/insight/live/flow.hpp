@@ -24,6 +24,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "insight/live/window.hpp"
@@ -136,7 +137,7 @@ class Flow {
     std::size_t runs_used_ = 0;
     std::vector<Cell> cells_;
     std::vector<Source> sources_;
-    std::vector<Instance> instances_;
+    std::deque<Instance> instances_;  // one stays where it is while others come
     std::size_t instances_used_ = 0;
     std::vector<std::uint32_t> joined_rows_;  // by execution: rows of the parent before it
     std::vector<std::uint64_t> scratch_;

@@ -67,6 +67,21 @@ void loop(Traffic& traffic, Request& request) {
     }
 }
 
+// Each value stands in as many results as the parent ran; which of them the loop walks is looked
+// for among all.
+TEST(Flow, FindsALoopOverOneOfManyEqualResults) {
+    const std::string found = rules_of([](Traffic& traffic, Request& request) {
+        const Rows parents = rows(10);
+        for (int time = 0; time < 12; ++time) {
+            traffic.run(request, kParents, {1}, parents);
+        }
+        for (const Values& parent : parents) {
+            traffic.run(request, kChildren, {parent[0]}, rows(3, 900'000));
+        }
+    });
+    EXPECT_NE(found.find("n-plus-one/"), std::string::npos) << found;
+}
+
 TEST(Flow, FindsALoop) {
     const auto found = findings_of(loop);
     ASSERT_EQ(rules(found), "n-plus-one/certain");
