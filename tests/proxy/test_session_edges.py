@@ -178,11 +178,11 @@ def test_what_a_dying_server_said_is_read_to_the_end(pooler, uri, cluster):
     try:
         client.ask(query("set application_name = 'dying'"))
         client.send(query("select repeat('x', 300000)"),
-                    query("select pg_terminate_backend(pg_backend_pid())"),
-                    *[query(f"select '{'y' * 1000}'")] * 500)
+                    query("select pg_terminate_backend(pg_backend_pid())"))
         process.wait_until(lambda: cluster.primary.sql(
             "select count(*) from pg_stat_activity where application_name = 'dying'") == "0",
             10, "end of its server")
+        client.send(*[query(f"select '{'y' * 1000}'")] * 100)
         seen = []
         with contextlib.suppress(EOFError):
             while True:

@@ -5,6 +5,7 @@ howdah's client change servers, and demands the same answers.
 """
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -376,7 +377,9 @@ def test_t13_a_slow_reader_holds_no_memory(open_client, pooler, cluster):
         "select count(*) from pg_stat_activity where wait_event = 'ClientWrite' and query like "
         "'select repeat(''z''%'") != "0", 20, "a server that waits for its reader")
     grown = resident() - before
-    assert grown < 20_000_000, f"{grown} bytes for one slow reader of 200 MB"
+    # A sanitizer keeps what was freed for a while.
+    most = 100_000_000 if os.environ.get("HOWDAH_PRESET") in ("asan", "tsan") else 20_000_000
+    assert grown < most, f"{grown} bytes for one slow reader of 200 MB"
     assert sum(1 for one in client.until("Z") if one.type == "D") == 200_000
 
 
