@@ -15,7 +15,7 @@ from tools.shell import ROOT
 
 # A module sees those below it, and nothing beside it.
 LAYERS = (("base",), ("wire", "net", "http", "sql", "store", "pg", "findings"), ("config", "server"),
-          ("catalog", "pool", "cluster", "cache"),
+          ("auth", "catalog", "pool", "cluster", "cache"),
           ("proxy", "insight", "monitor", "migrate", "staging"), ("advisor", "bench"), ("web",),
           ("cli",))
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -29,7 +29,7 @@ SIDEWAYS = {("cache", "catalog"): "what is cacheable depends on volatility, trig
 OWNERS = ((r"pg_query", "sql"), (r"sqlite3", "store"), (r"libpq-fe|libpq/|postgres_ext", "pg"),
           (r"liburing|linux/io_uring|sys/epoll", "net"), (r"boost/(beast|asio)", "web"),
           (r"tree_sitter", "insight"), (r"CLI/", "cli"),
-          (r"hiredis", "cache"), (r"spdlog", "base"), (r"^curl/", "http"))
+          (r"^ldap\.h|^security/pam", "auth"), (r"hiredis", "cache"), (r"spdlog", "base"), (r"^curl/", "http"))
 CMAKE_OWNERS = ((r"^pg_query$", "sql"), (r"SQLite|sqlite", "store"), (r"PostgreSQL::", "pg"),
                 (r"URING", "net"), (r"spdlog", "base"))
 

@@ -6,11 +6,13 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
 #include <iterator>
 #include <mutex>
+#include <optional>
 
 #include "base/utf8.hpp"
 
@@ -43,19 +45,52 @@ Sinks& sinks() {
     return instance;
 }
 
+// What a terminal obeys or what ends a line somewhere: control characters, those of U+0080 to
+// U+009F among them, and Unicode's line ends. nullopt: any other character.
+std::optional<unsigned> control_character(std::string_view character) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
+    std::optional<unsigned> number;
+    if (character.size() == 1 && (byte(0) < 0x20 || byte(0) == 0x7f)) {
+        number = byte(0);
+    } else if (character.size() == 2 && byte(0) == 0xc2 && byte(1) < 0xa0) {
+        number = byte(1);
+    } else if (character == "\u2028" || character == "\u2029") {
+        number = 0x2000U + byte(2) - 0x80U;
+    }
+    return number;
+}
+
+// `take` gets the text in characters; a byte that is none is one by itself.
+template <typename Take>
+void each_character(std::string_view text, const Take& take) {
+    while (!text.empty()) {
+        const std::size_t bytes = std::max<std::size_t>(utf8_character_bytes(text), 1);
+        take(text.substr(0, bytes));
+        text.remove_prefix(bytes);
+    }
+}
+
 void append_json_string(fmt::memory_buffer& out, std::string_view text) {
     out.push_back('"');
-    for (const char c : clean_utf8(text)) {  // names come from clients, in any encoding
-        if (c == '"' || c == '\\') {
+    // Names come from clients, in any encoding.
+    each_character(clean_utf8(text), [&out](std::string_view character) {
+        if (character == "\"" || character == "\\") {
             out.push_back('\\');
-            out.push_back(c);
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+            out.append(character);
+        } else if (const auto control = control_character(character)) {
+            fmt::format_to(std::back_inserter(out), "\\u{:04x}", *control);
         } else {
-            out.push_back(c);
+            out.append(character);
         }
-    }
+    });
     out.push_back('"');
+}
+
+// One event, one line: control characters become spaces. Other bytes stay as they are.
+void append_text(fmt::memory_buffer& out, std::string_view text) {
+    each_character(text, [&out](std::string_view character) {
+        out.append(control_character(character) ? std::string_view(" ") : character);
+    });
 }
 
 void append_fields(fmt::memory_buffer& out, const Fields& fields) {
@@ -97,9 +132,7 @@ void format_line(fmt::memory_buffer& out, Format format, const Line& line) {
         ::localtime_r(&seconds, &local);
         fmt::format_to(std::back_inserter(out), "{:%Y-%m-%d %H:%M:%S}.{:03d} {} [{}] {} ", local,
                        ms.count() % 1000, local.tm_zone, ::getpid(), name);
-        for (const char c : line.message) {
-            out.push_back(c == '\n' || c == '\r' ? ' ' : c);  // one event, one line
-        }
+        append_text(out, line.message);
     }
     out.push_back('\n');
 }
@@ -196,8 +229,10 @@ void write(Level level, std::string_view message, const Fields& fields) {
         write_all(s.file_fd, line);
     }
     if (s.syslog_open) {
+        fmt::memory_buffer clean;
+        append_text(clean, message);
         ::syslog(kLevelNames[static_cast<std::size_t>(level)].syslog_priority, "%.*s",
-                 static_cast<int>(message.size()), message.data());
+                 static_cast<int>(clean.size()), clean.data());
     }
 }
 

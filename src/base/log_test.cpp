@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/utf8.hpp"
+
 namespace howdah::log {
 namespace {
 
@@ -56,6 +58,35 @@ TEST_F(Log, TextLinesStayAsPgBouncersToolsReadThem) {
     start(Format::kText);
     emit(Level::kWarning, {.session = 31, .database = "shop"}, "C-1f: shop/app@[::1]:5: gone");
     EXPECT_NE(written().find("] WARNING C-1f: shop/app@[::1]:5: gone\n"), std::string::npos);
+}
+
+// Names come from clients: what is in them cannot begin a line, nor a terminal's command.
+TEST_F(Log, TextLinesHaveNoControlCharacters) {
+    start(Format::kText);
+    info(
+        "a\nb\rc\td\x1b[2Je\x7f"
+        "f\x01g\xc2\x9bh\xe2\x80\xa8i\xe2\x80\xa9j");
+    EXPECT_NE(written().find("] LOG a b c d [2Je f g h i j\n"), std::string::npos) << written();
+    // Any other text stays: not all names are UTF-8.
+    info("{}", "\xc3\xa9 \xe9 \xff \xe2\x82\xac \xc2");
+    EXPECT_NE(written().find("] LOG \xc3\xa9 \xe9 \xff \xe2\x82\xac \xc2\n"), std::string::npos);
+    EXPECT_EQ(std::ranges::count(written(), '\n'), 2);
+}
+
+TEST_F(Log, JsonLinesAreValidWhateverIsInTheNames) {
+    start(Format::kJson);
+    std::string all;
+    for (int byte = 0; byte < 256; ++byte) {
+        all.push_back(static_cast<char>(byte));
+    }
+    emit(Level::kInfo, {.session = 1, .database = all, .user = all}, "{}", all);
+    const std::string line = written();
+    EXPECT_EQ(
+        std::ranges::count_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20; }),
+        1);  // the line's end
+    EXPECT_EQ(clean_utf8(line), line);
+    info("\x7f\xc2\x9b\u2028");
+    EXPECT_NE(written().find(R"("message":"\u007f\u009b\u2028"})"), std::string::npos) << written();
 }
 
 }  // namespace

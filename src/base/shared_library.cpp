@@ -16,7 +16,8 @@ Result<SharedLibrary> SharedLibrary::open(const std::string& soname, const std::
 }
 
 void* SharedLibrary::address(const char* name) const {
-    return ::dlsym(handle_, name);
+    void* preloaded = ::dlsym(RTLD_DEFAULT, name);
+    return preloaded != nullptr ? preloaded : ::dlsym(handle_, name);
 }
 
 }  // namespace howdah

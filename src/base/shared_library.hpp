@@ -20,7 +20,9 @@ class SharedLibrary {
     // Error: kUnavailable, naming the library and, as a hint, Debian's `package` for it.
     static Result<SharedLibrary> open(const std::string& soname, const std::string& package);
 
-    // The function's address into `function`; false when the library has none of that name.
+    // What LD_PRELOAD puts in front of it, as for a linked library: it is how libraries are
+    // wrapped. The function's address into `function`; false when the library has none of that
+    // name.
     template <typename Function>
     [[nodiscard]] bool get(const char* name, Function*& function) const {
         function = reinterpret_cast<Function*>(address(name));

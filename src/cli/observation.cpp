@@ -47,10 +47,11 @@ Result<web::ServerOptions> Observation::server_options(const config::Settings& s
     return options;
 }
 
-Result<> Observation::start(std::vector<int> inherited_http) {
+Result<> Observation::start(std::vector<int> inherited_http, std::vector<int> taken_http) {
     const config::ConfigPtr config = proxy_.shared().config();
     TRY(web::ServerOptions options, server_options(config->settings));
     options.inherited = std::move(inherited_http);
+    options.taken = std::move(taken_http);
     if (auto started = server_.start(std::move(options)); !started) {
         if (config->origins.contains("http_listen") || started.error().code != ErrorCode::kIo) {
             return fail(std::move(started).error());

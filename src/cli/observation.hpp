@@ -18,8 +18,12 @@ class Observation {
 
     // Errors: what http_listen or http_token_file say cannot be done. With the default http_listen,
     // an address that somebody else has is only a warning.
-    Result<> start(std::vector<int> inherited_http);
+    // `taken_http`: of the process before us.
+    Result<> start(std::vector<int> inherited_http, std::vector<int> taken_http);
     void stop();
+    // To the process after us.
+    std::vector<int> http_sockets() const { return server_.sockets(); }
+    void leave_http() { server_.leave(); }
 
   private:
     Result<web::ServerOptions> server_options(const config::Settings& settings) const;

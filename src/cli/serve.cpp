@@ -140,10 +140,12 @@ class Service {
             return proxy_.reconfigure(std::move(config), one_by_one);
         };
         control_.shut_down = [this](ShutdownMode mode) { begin_shutdown(mode); };
+        control_.http_sockets = [this] { return observation_.http_sockets(); };
+        control_.leave_http = [this] { observation_.leave_http(); };
     }
 
-    Result<> observe(std::vector<int> inherited_http) {
-        return observation_.start(std::move(inherited_http));
+    Result<> observe(std::vector<int> inherited_http, std::vector<int> taken_http) {
+        return observation_.start(std::move(inherited_http), std::move(taken_http));
     }
 
     // Until a shutdown is complete. `before_end`: the loops are about to go.
@@ -354,11 +356,15 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     const auto adopt = [&proxy](proxy::ClientState state, int fd) {
         proxy.adopt(std::move(state), fd);
     };
+    std::vector<int> http;
+    if (!config->settings.http_listen.names.empty()) {
+        http = takeover->take_http();
+    }
     if (auto finished = takeover->finish(adopt); !finished) {
         log::error("{}", finished.error().message);
     }
-    if (auto watched = service.observe(std::move(inherited.http)); !watched) {
-        // The process that we took over from has that port until its last client leaves.
+    if (auto watched = service.observe(std::move(inherited.http), std::move(http)); !watched) {
+        // One that cannot give up that port has it until its last client leaves.
         if (!options.reboot) {
             return give_up(watched.error());
         }

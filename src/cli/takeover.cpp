@@ -70,6 +70,7 @@ bool unix_socket_in_use(const config::Settings& settings) {
 Takeover::Takeover(Takeover&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       input_(std::move(other.input_)),
+      refusal_(std::move(other.refusal_)),
       received_(std::exchange(other.received_, {})),
       sockets_(std::exchange(other.sockets_, {})) {
     ASSERT(!other.clients_.joinable());
@@ -138,7 +139,7 @@ Result<> Takeover::command(std::string_view sql, const OnRow& on_row) {
     return read_until_ready(on_row);
 }
 
-// An error of the other side is ours.
+// An error of the other side is ours. It may hang up after one, or be ready for more.
 Result<> Takeover::read_until_ready(const OnRow& on_row) {
     while (true) {
         wire::Frame frame;
@@ -147,11 +148,17 @@ Result<> Takeover::read_until_ready(const OnRow& on_row) {
                input_.size() >= frame.total_bytes()) {
             TRY(const bool ready, take_frame(frame, on_row));
             input_.erase(0, frame.total_bytes());
+            if (ready && !refusal_.empty()) {
+                return failed("the running process says: " + std::exchange(refusal_, {}));
+            }
             if (ready) {
                 return {};
             }
         }
-        TRY_VOID(receive());
+        if (auto received = receive(); !received) {
+            return refusal_.empty() ? std::move(received)
+                                    : failed("the running process says: " + refusal_);
+        }
     }
 }
 
@@ -161,7 +168,7 @@ Result<bool> Takeover::take_frame(wire::Frame frame, const OnRow& on_row) {
         reinterpret_cast<const std::uint8_t*>(input_.data()) + wire::kHeaderBytes,
         frame.body_bytes);
     if (frame.type == 'E') {
-        return failed("the running process says: " + std::string(wire::read_error(body).message));
+        refusal_ = wire::read_error(body).message;
     }
     if (frame.type == 'D' && on_row) {
         if (received_.empty()) {
@@ -201,6 +208,21 @@ Result<> Takeover::receive() {
     }
     input_.append(bytes, static_cast<std::size_t>(got));
     return {};
+}
+
+std::vector<int> Takeover::take_http() {
+    std::vector<int> sockets;
+    if (fd_ < 0) {
+        return sockets;
+    }
+    const auto taken = command("TAKE_HTTP;", [&sockets](auto, int fd) -> Result<> {
+        sockets.push_back(fd);
+        return {};
+    });
+    if (!taken) {
+        log::info("no http_listen to take over: {}", taken.error().message);
+    }
+    return sockets;
 }
 
 void Takeover::take_clients(const Adopt& adopt) {

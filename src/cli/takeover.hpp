@@ -33,6 +33,9 @@ class Takeover {
     ~Takeover();
 
     const std::vector<int>& sockets() const { return sockets_; }
+    // The other's listening HTTP sockets, which only we accept on from now on; none where it has
+    // none or cannot give them. Between begin() and finish().
+    [[nodiscard]] std::vector<int> take_http();
     // We are up: the other stops listening, and hands its clients to `adopt`, on a thread of its
     // own, until it has none or stop().
     using Adopt = std::function<void(proxy::ClientState, int fd)>;
@@ -51,6 +54,7 @@ class Takeover {
 
     int fd_ = -1;
     std::string input_;
+    std::string refusal_;       // what the other says is wrong with the command under way
     std::deque<int> received_;  // descriptors whose rows have not been read yet
     std::vector<int> sockets_;
     std::thread clients_;

@@ -203,6 +203,7 @@ LoadOutcome Builder::finish() {
     finish_addresses();
     finish_users();
     finish_hba();
+    finish_ldap();
     check_together();
     const bool wrong =
         std::any_of(diagnostics_.begin(), diagnostics_.end(),

@@ -37,6 +37,7 @@ class Builder {
     void finish_addresses();
     void finish_users();
     void finish_hba();
+    void finish_ldap();
     void check_together();
     void check_listen();
     void check_tls();
@@ -55,6 +56,9 @@ class Builder {
 // auth_file and howdah.toml's passwords; never null.
 [[nodiscard]] std::shared_ptr<const Userlist> read_userlist(const Config& config,
                                                             std::vector<FileProblem>& problems);
+
+// auth_ldap_options; null when there are none.
+[[nodiscard]] Result<LdapOptionsPtr> read_ldap_options(const Settings& settings);
 
 [[nodiscard]] std::string reserved_auth_dbname(std::string_view name);
 

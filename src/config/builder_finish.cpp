@@ -120,18 +120,36 @@ void Builder::finish_hba() {
     config_->hba = std::make_shared<const Hba>(std::move(hba.hba));
 }
 
+Result<LdapOptionsPtr> read_ldap_options(const Settings& settings) {
+    if (settings.auth_ldap_options.empty()) {
+        return nullptr;
+    }
+    TRY(LdapOptions options, parse_ldap_options(settings.auth_ldap_options));
+    return std::make_shared<const LdapOptions>(std::move(options));
+}
+
+// PgBouncer finds out when somebody logs in, and refuses him.
+void Builder::finish_ldap() {
+    const Severity severity = config_->pgbouncer ? Severity::kWarning : Severity::kError;
+    if (auto options = read_ldap_options(config_->settings)) {
+        config_->ldap = std::move(*options);
+    } else {
+        report(severity, origin_of("auth_ldap_options"), "auth_ldap_options",
+               fmt::format("auth_ldap_options: {}", options.error().message));
+        return;
+    }
+    if (config_->settings.auth_type == AuthType::kLdap && config_->ldap == nullptr) {
+        report(severity, origin_of("auth_type"), "auth_type",
+               "auth_type ldap needs auth_ldap_options: nobody can log in");
+    }
+}
+
 void Builder::check_together() {
     check_listen();
     check_tls();
     check_databases();
     check_without_effect();
     const Settings& settings = config_->settings;
-    if (settings.auth_type == AuthType::kLdap || settings.auth_type == AuthType::kPam) {
-        report(config_->pgbouncer ? Severity::kWarning : Severity::kError, origin_of("auth_type"),
-               "auth_type",
-               fmt::format("auth_type {} is not supported: no client can log in",
-                           format_value(settings.auth_type)));
-    }
     const auto ring = static_cast<unsigned>(settings.query_event_ring);
     if ((ring & (ring - 1)) != 0) {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
@@ -159,7 +177,6 @@ void Builder::check_without_effect() {
         {"sbuf_loopcnt", "a connection's turn is bounded otherwise", false},
         {"dns_zone_check_period", "names are asked again after dns_max_ttl", false},
         {"resolv_conf", "names are resolved as the system does", true},
-        {"auth_ldap_options", "auth_type ldap is not supported", true},
     };
     for (const Idle& idle : kIdle) {
         const Origin origin = origin_of(idle.option);

@@ -119,6 +119,9 @@ Result<ConfigPtr> set(const ConfigPtr& config, std::string_view name, std::strin
         return fail(ErrorCode::kInvalidInput,
                     fmt::format("invalid value for {}: {}", name, done.error().message));
     }
+    if (name == "auth_ldap_options") {
+        TRY(changed->ldap, read_ldap_options(changed->settings));
+    }
     changed->origins.insert_or_assign(std::string(name), Origin{Origin::Kind::kSet, "", 0});
     return changed;
 }

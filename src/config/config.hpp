@@ -47,6 +47,7 @@ struct Config {
     std::map<int, PeerSettings> peers;
     std::shared_ptr<const Userlist> userlist;  // auth_file and, over it, howdah.toml's passwords
     std::shared_ptr<const Hba> hba;            // null unless auth_type is hba or rules are given
+    LdapOptionsPtr ldap;                       // auth_ldap_options; null: none, or they are wrong
 
     // The entry a client that asks for `name` gets: its own, or one made from "*".
     [[nodiscard]] std::optional<DatabaseSettings> database(std::string_view name) const;

@@ -22,6 +22,12 @@ constexpr std::string_view kReconnecting[] = {
     "sslmode",        "sslrootcert", "sslcert",    "sslkey",
     "channel_binding"};
 
+// An option's value as anybody may see it.
+std::string shown(const Option<Settings>& option, const Settings& settings) {
+    std::string value = option.field.get(settings);
+    return option.name == "auth_ldap_options" ? show_ldap_options(value) : value;
+}
+
 template <typename S>
 bool field_equal(const Option<S>& option, const S& a, const S& b) {
     return option.field.get(a) == option.field.get(b);
@@ -118,7 +124,7 @@ std::vector<ConfigRow> config_rows(const Config& config) {
     for (const auto& option : global_options()) {
         ConfigRow row;
         row.key = option.name;
-        row.value = option.field.get(config.settings);
+        row.value = shown(option, config.settings);
         if (const char* text = option.default_for(config.pgbouncer); text != nullptr) {
             row.default_value = text;
         } else if (row.value->empty()) {
@@ -167,8 +173,8 @@ std::vector<ConfigChange> difference(const Config& old_config, const Config& new
             continue;
         }
         add_change(changes, What::kOption, std::string(option.name));
-        changes.back().old_value = option.field.get(old_config.settings);
-        changes.back().new_value = option.field.get(new_config.settings);
+        changes.back().old_value = shown(option, old_config.settings);
+        changes.back().new_value = shown(option, new_config.settings);
         changes.back().restart = option.restart;
         changes.back().reconnect = is_tls(option.name);
     }

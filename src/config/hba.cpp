@@ -50,6 +50,8 @@ class RuleParser {
         return "";
     }
     const std::string& warning() const { return warning_; }
+    // The rule counts, although run() found something wrong with it.
+    bool stays() const { return stays_; }
 
   private:
     std::string type(HbaRule& rule) {
@@ -174,8 +176,14 @@ class RuleParser {
 
     std::string options(HbaRule& rule) {
         rule.options = parse_hba_options(rule.options_text);
-        if (rule.method == AuthType::kLdap || rule.options.empty()) {
+        if (rule.method == AuthType::kLdap) {
+            return ldap_options(rule);
+        }
+        if (rule.options.empty()) {
             return "";
+        }
+        if (rule.method == AuthType::kPam) {
+            return pam_options(rule);
         }
         const auto& [key, value] = rule.options.front();
         if (rule.options.size() > 1) {
@@ -194,10 +202,34 @@ class RuleParser {
         return fmt::format("Ident map {} is not found in ident config file", value);
     }
 
+    // A rule of these two with wrong options stays, and lets nobody in: without it a later one
+    // would decide.
+    std::string ldap_options(HbaRule& rule) {
+        auto options = parse_ldap_options(rule.options_text);
+        stays_ = true;
+        if (!options) {
+            return options.error().message;
+        }
+        rule.ldap = std::make_shared<const LdapOptions>(std::move(*options));
+        return "";
+    }
+
+    std::string pam_options(HbaRule& rule) {
+        const auto& [key, value] = rule.options.front();
+        if (rule.options.size() > 1 || key != "pamservice" || value.empty()) {
+            rule.method = AuthType::kReject;
+            stays_ = true;
+            return "unsupported parameters";
+        }
+        rule.pam_service = value;
+        return "";
+    }
+
     HbaTokens tokens_;
     const std::string& file_;
     const IdentMaps& maps_;
     std::string warning_;
+    bool stays_ = false;
 };
 
 }  // namespace
@@ -242,7 +274,9 @@ HbaFile parse_hba(std::string_view text, const std::string& file, const IdentMap
         rule.line = line;
         if (const std::string problem = parser.run(rule); !problem.empty()) {
             result.problems.push_back({file, line, fmt::format("hba line {}: {}", line, problem)});
-            continue;
+            if (!parser.stays()) {
+                continue;
+            }
         }
         if (!parser.warning().empty()) {
             result.problems.push_back(

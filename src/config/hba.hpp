@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/ldap_options.hpp"
 #include "config/settings.hpp"
 #include "config/userlist.hpp"
 
@@ -87,6 +88,8 @@ struct HbaRule {
     std::vector<std::pair<std::string, std::string>> options;  // of ldap, and clientcert=..
     std::string options_text;                                  // after the method, as written
     std::shared_ptr<const IdentMap> map;  // of cert and peer; null: the names must be equal
+    LdapOptionsPtr ldap;      // of ldap; null: wrong, so that nobody whom this rule is for gets in
+    std::string pam_service;  // of pam; empty: the usual one
     std::string file;
     int line = 0;
 

@@ -78,7 +78,9 @@ std::vector<std::pair<std::string, std::string>> parse_hba_options(std::string_v
         std::string word;
         bool inside_quotes = false;
         for (; i < text.size() && (inside_quotes || (!is_space(text[i]) && text[i] != ',')); ++i) {
-            if (text[i] == '"') {
+            if (text[i] == '"' && inside_quotes && text.substr(i + 1, 1) == "\"") {
+                word.push_back(text[i++]);
+            } else if (text[i] == '"') {
                 inside_quotes = !inside_quotes;
             } else {
                 word.push_back(text[i]);

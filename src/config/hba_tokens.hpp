@@ -41,8 +41,8 @@ class HbaTokens {
     HbaToken current_;
 };
 
-// key=value pairs behind the method: separated by spaces or commas, either side may be quoted, a #
-// ends them. A word without = has an empty value.
+// key=value pairs behind the method: separated by spaces or commas, either side may be quoted (""
+// is a quote then), a # ends them. A word without = has an empty value.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> parse_hba_options(
     std::string_view text);
 

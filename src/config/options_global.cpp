@@ -22,7 +22,8 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(auth_ident_file), .group = "Authentication",
      .help = "User name maps for the cert and peer methods, in the format of pg_ident.conf."},
     {OPTION(auth_ldap_options), .group = "Authentication",
-     .help = "LDAP options for auth_type ldap, written as in pg_hba.conf."},
+     .help = "Which LDAP server auth_type ldap asks, and how: ldapserver=.. ldapbasedn=.. and so "
+             "on, as behind the method ldap in pg_hba.conf."},
     {OPTION(auth_query),
      .value = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM "
               "pg_authid WHERE rolname=$1 AND rolcanlogin",

@@ -30,6 +30,12 @@ class Certificates {
                                            {key.get(), key.get(), nullptr});
         write_certificate("other_ca", other.get());
     }
+    // A server's certificate and key, NAME.crt and NAME.key. `alternative`: "DNS:a,IP:::1", or
+    // none.
+    void issue_server(const std::string& name, const std::string& common_name,
+                      const std::string& alternative) {
+        issue_files({.common_name = common_name, .alternative = alternative}, name);
+    }
     Certificates(const Certificates&) = delete;
     Certificates& operator=(const Certificates&) = delete;
     ~Certificates() { std::filesystem::remove_all(folder_); }

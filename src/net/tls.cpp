@@ -10,6 +10,8 @@
 #include <array>
 #include <string_view>
 
+#include "net/server_name.hpp"
+
 namespace howdah::net {
 namespace {
 
@@ -227,13 +229,7 @@ Result<std::unique_ptr<TlsSession>> TlsSession::create(TlsRole role,
         if (server_name.empty()) {
             return fail(ErrorCode::kInvalidInput, "cannot verify the server's name: none is given");
         }
-        X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const int set = numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, server_name.c_str())
-                                : X509_VERIFY_PARAM_set1_host(param, server_name.c_str(), 0);
-        if (set != 1) {
-            return fail(tls_error(fmt::format("cannot verify host name \"{}\"", server_name)));
-        }
+        session->name_to_verify_ = server_name;
     }
     return session;
 }
@@ -248,10 +244,27 @@ void TlsSession::feed(std::span<const std::uint8_t> ciphertext) {
     }
 }
 
+// The chain was verified by OpenSSL; its rules for names are not libpq's (an address never matches
+// the common name, "*.internal" matches nothing).
+Result<> TlsSession::verify_name() const {
+    if (name_to_verify_.empty()) {
+        return {};
+    }
+    X509* certificate = SSL_get0_peer_certificate(ssl_);
+    if (certificate != nullptr && certificate_is_for_host(certificate, name_to_verify_)) {
+        return {};
+    }
+    return fail(ErrorCode::kProtocol,
+                fmt::format("TLS handshake failed: certificate verify failed: the server's "
+                            "certificate is not for host \"{}\"",
+                            name_to_verify_));
+}
+
 Result<bool> TlsSession::handshake() {
     ERR_clear_error();
     const int status = SSL_do_handshake(ssl_);
     if (status == 1) {
+        TRY_VOID(verify_name());
         established_ = true;
         return true;
     }

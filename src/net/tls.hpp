@@ -91,10 +91,13 @@ class TlsSession {
 
   private:
     TlsSession() = default;
+    Result<> verify_name() const;
+
     std::shared_ptr<const TlsContext> context_;
     ssl_st* ssl_ = nullptr;
     TlsRole role_ = TlsRole::kServer;
     bool established_ = false;
+    std::string name_to_verify_;  // of TlsVerify::kFull
 };
 
 // OpenSSL's queue of errors as one line; empties it.

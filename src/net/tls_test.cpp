@@ -119,6 +119,55 @@ TEST(TlsSession, NameIsVerifiedAndMustBeGiven) {
     EXPECT_FALSE(TlsSession::create(TlsRole::kClient, context(client_options()), "").has_value());
 }
 
+struct Named {
+    const char* common_name;
+    const char* alternative;
+    const char* host;
+    bool right;
+};
+
+TEST(TlsSession, HostsAreHeldAgainstNamesAndAddressesAsByLibpq) {
+    const Named cases[] = {
+        // Addresses: whole, of their own type, or as a name letter for letter.
+        {"x", "IP:127.0.0.1,IP:10.0.0.7", "10.0.0.7", true},
+        {"x", "IP:10.0.0.7", "10.0.0.70", false},
+        {"x", "IP:fd00::7", "fd00:0::7", true},
+        {"x", "IP:fd00::7", "fd00::8", false},
+        {"x", "IP:0:0:0:0:0:ffff:a00:7", "10.0.0.7", false},
+        {"x", "DNS:10.0.0.7", "10.0.0.7", true},
+        {"x", "DNS:*.0.0.7", "10.0.0.7", false},
+        {"10.0.0.7", "", "10.0.0.7", true},
+        {"10.0.0.7", "DNS:db.test", "10.0.0.7", true},
+        {"10.0.0.7", "IP:10.0.0.8", "10.0.0.7", false},
+        {"*.0.0.7", "", "10.0.0.7", false},
+        {"x", "DNS:db.test", "10.0.0.7", false},
+        // Names: the whole name, or one label for the *.
+        {"x", "DNS:db.test", "DB.test", true},
+        {"x", "DNS:a.test,DNS:*.pool.test", "db1.pool.test", true},
+        {"x", "DNS:*.test", "db.test", true},
+        {"x", "DNS:*.test", "a.db.test", false},
+        {"x", "DNS:*.pool.test", "pool.test", false},
+        {"x", "DNS:*.pool.test", ".pool.test", false},
+        {"x", "DNS:d*.test", "db.test", false},
+        {"x", "DNS:db.*.test", "db.a.test", false},
+        {"x", "DNS:*", "localhost", false},
+        {"x", "DNS:*.test", "db.testing", false},
+        {"db.test", "", "db.test", true},
+        {"*.test", "", "db.test", true},
+        {"db.test", "IP:10.0.0.7", "db.test", true},
+        {"db.test", "DNS:other.test", "db.test", false},
+    };
+    for (const Named& one : cases) {
+        certificates().issue_server("named", one.common_name, one.alternative);
+        TlsOptions server = server_options();
+        server.certificate_file = certificates().path("named.crt");
+        server.key_file = certificates().path("named.key");
+        EXPECT_EQ(Pair(server, client_options(), one.host).shake(16384), one.right)
+            << one.common_name << " / " << one.alternative << " / " << one.host;
+        EXPECT_TRUE(Pair(server, client_options(TlsVerify::kCa), one.host).shake(16384));
+    }
+}
+
 TEST(TlsSession, AuthorityIsVerifiedUnlessNobodyAsks) {
     TlsOptions stranger = client_options(TlsVerify::kCa);
     stranger.ca_file = certificates().path("other_ca.crt");

@@ -19,6 +19,7 @@ struct CommandEntry {
 const CommandEntry* find_command(std::string_view name);
 
 net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand& command);
+net::Task<Result<std::string>> take_http(Console& console, const ConsoleCommand& command);
 net::Task<Result<std::string>> take_clients(Console& console, const ConsoleCommand& command);
 
 // Runs `work` on the main thread and continues on the console's loop with its result.

@@ -1,6 +1,9 @@
 // SHOW FDS: the listening sockets, to a new process that takes over. Over the unix socket, and to
 // our own uid, the descriptors themselves go along with their rows; to others only the rows do.
 //
+// TAKE_HTTP: the listening sockets of the HTTP server, one row and descriptor each; after that only
+// the other process accepts on them.
+//
 // TAKE_CLIENTS: the clients, one row and descriptor each, as soon as each holds no server; it ends
 // when none is left. Those with TLS and those whose server is theirs (session mode, a pin) stay
 // here until they leave.
@@ -109,6 +112,47 @@ net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand&)
 
 namespace {
 
+bool may_take(Console& console) {
+    return console.is_owner() && console.worker().shared().control().handed_over();
+}
+
+Error not_for_you() {
+    return Error(ErrorCode::kRefused, "08P01", "only for a process that takes over");
+}
+
+}  // namespace
+
+net::Task<Result<std::string>> take_http(Console& console, const ConsoleCommand&) {
+    if (!may_take(console)) {
+        co_return fail(not_for_you());
+    }
+    Worker& home = console.worker();
+    Control& control = home.shared().control();
+    std::vector<int> sockets;
+    CO_TRY_VOID(co_await on_main(home, [&]() -> Result<> {
+        sockets = control.http_sockets();
+        return {};
+    }));
+    Result<> sent;
+    for (const int fd : sockets) {
+        const std::string_view value[] = {"http"};
+        wire::Encoder row;
+        row.data_row(value);
+        if (sent) {
+            sent = send_piece(console.session().client().fd(), row.view(), &fd);
+        }
+        ::close(fd);
+    }
+    CO_TRY_VOID(std::move(sent));
+    CO_TRY_VOID(co_await on_main(home, [&]() -> Result<> {
+        control.leave_http();
+        return {};
+    }));
+    co_return "TAKE_HTTP";
+}
+
+namespace {
+
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
 net::Task<bool> clients_left(Worker& home) {
@@ -157,8 +201,8 @@ net::Task<Result<std::string>> take_clients(Console& console, const ConsoleComma
     Worker& home = console.worker();
     net::Stream& client = console.session().client();
     HandoverQueue& queue = home.shared().handover();
-    if (!console.is_owner() || !home.shared().control().handed_over()) {
-        co_return fail(Error(ErrorCode::kRefused, "08P01", "only for a process that takes over"));
+    if (!may_take(console)) {
+        co_return fail(not_for_you());
     }
     co_await set_handing_over(home, true);
     Result<> sent;

@@ -152,8 +152,9 @@ void PoolEntry::reconfigure() {
     }
 }
 
-void PoolEntry::offer_credentials(server::Credentials credentials) {
+void PoolEntry::offer_credentials(server::Credentials credentials, bool before_stored) {
     offered_ = std::move(credentials);
+    offered_before_stored_ = before_stored;
     offered_used_ = worker_.loop().now();
 }
 
@@ -173,6 +174,9 @@ void PoolEntry::expire_credentials() {
 Result<server::Credentials> PoolEntry::server_credentials() const {
     if (settings_.password && settings_.user.value_or(user_) == user_) {
         return server::Credentials(*settings_.password);
+    }
+    if (offered_before_stored_ && !std::holds_alternative<std::monostate>(offered_)) {
+        return offered_;
     }
     const auto& userlist = worker_.config().userlist;
     const wire::Secret* stored = userlist != nullptr ? userlist->find(user_) : nullptr;

@@ -39,7 +39,8 @@ class PoolEntry final : public pool::Host {
     void reconfigure();
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
-    void offer_credentials(server::Credentials credentials);
+    // `before_stored`: they go before the password that the auth_file has.
+    void offer_credentials(server::Credentials credentials, bool before_stored = false);
     const server::Credentials& offered() const { return offered_; }
     // Several times a second.
     void keep_house();
@@ -95,6 +96,7 @@ class PoolEntry final : public pool::Host {
     config::DatabaseSettings settings_;
     config::PoolMode mode_ = config::PoolMode::kTransaction;
     server::Credentials offered_;
+    bool offered_before_stored_ = false;
     net::TimePoint offered_used_{};
     // Keys made from a password at the last login, and that password.
     std::optional<wire::ScramKeys> known_keys_;

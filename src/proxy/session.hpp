@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/question.hpp"
 #include "base/log.hpp"
 #include "config/config.hpp"
 #include "net/stream.hpp"
@@ -163,6 +164,8 @@ class Session {
     struct AuthRule {
         config::AuthType method = config::AuthType::kReject;
         std::shared_ptr<const config::IdentMap> map;
+        config::LdapOptionsPtr ldap;
+        std::string pam_service;
     };
     // What is known of a client while it logs in; gone, and wiped, after.
     struct Login {
@@ -170,6 +173,7 @@ class Session {
         std::optional<wire::Secret> stored;                // what its password is held against
         std::optional<AuthRequest> lookup;  // where that came from, when not from a file
         server::Credentials proved;         // what it showed, for logging in to the server
+        bool proved_outside = false;        // LDAP or PAM took it: it goes before the auth_file's
         bool unknown = false;               // nobody knows the user: it cannot succeed
     };
     net::Task<bool> authenticate();
@@ -180,6 +184,7 @@ class Session {
     Result<> count_database();
     Result<> count_user();
     void log_login_attempt() const;
+    const config::HbaRule* hba_rule() const;
     Result<AuthRule> auth_rule() const;
     Result<> finish_login();
 
@@ -201,6 +206,13 @@ class Session {
     Result<> authenticate_peer(const config::IdentMap* map) const;
     Result<> authenticate_cert(const config::IdentMap* map) const;
     Error wrong_password() const;
+
+    // --- session_outside.cpp: LDAP and PAM ---
+    std::string_view asked_outside() const;
+    net::Task<Result<>> authenticate_outside(AuthRule rule);
+    net::Task<Result<auth::Verdict>> ask_outside(auth::Question question);
+    net::Task<void> hold_back(net::Duration time);
+    Error refused_outside(std::string_view who) const;
 
     // --- console.cpp ---
     bool console_owner() const;

@@ -110,7 +110,12 @@ net::Task<Result<>> Session::find_user() {
         }
         co_return Result<>();
     }
-    if (type == AuthType::kPam || type == AuthType::kLdap) {
+    if (const std::string_view who = asked_outside(); !who.empty()) {
+        if (login_->database && login_->database->auth_user) {
+            log::error(log_fields(), "{} {} can't be used together with database authentication",
+                       label(), who);
+            co_return fail(config_error());
+        }
         co_return Result<>();
     }
     if (config.userlist != nullptr) {
@@ -205,11 +210,9 @@ void Session::log_login_attempt() const {
                                            : "yes");
 }
 
-Result<Session::AuthRule> Session::auth_rule() const {
+// The first that matches; none: null.
+const config::HbaRule* Session::hba_rule() const {
     const config::Config& config = worker_.config();
-    if (config.settings.auth_type != AuthType::kHba) {
-        return AuthRule{config.settings.auth_type, nullptr};
-    }
     config::ConnectionFacts facts;
     const net::PeerInfo& peer = client_->peer();
     if (!peer.address.is_unix()) {
@@ -219,7 +222,16 @@ Result<Session::AuthRule> Session::auth_rule() const {
     facts.physical_replication = !replication_.empty() && replication_ != "database";
     facts.database = database_;
     facts.user = user_;
-    const config::HbaRule* rule = config.hba != nullptr ? config.hba->evaluate(facts) : nullptr;
+    return config.hba != nullptr ? config.hba->evaluate(facts) : nullptr;
+}
+
+Result<Session::AuthRule> Session::auth_rule() const {
+    const config::Config& config = worker_.config();
+    const std::string service = config.pgbouncer ? "pgbouncer" : "howdah";
+    if (config.settings.auth_type != AuthType::kHba) {
+        return AuthRule{config.settings.auth_type, nullptr, config.ldap, service};
+    }
+    const config::HbaRule* rule = hba_rule();
     if (rule == nullptr) {
         return fail(Error(ErrorCode::kRefused, "28000", "no authentication method is found",
                           "No rule of the HBA file matches this connection."));
@@ -229,7 +241,8 @@ Result<Session::AuthRule> Session::auth_rule() const {
                           "A rule of the HBA file rejects this connection."));
     }
     log::noise("{} HBA Line {} is matched", label(), rule->line);
-    return AuthRule{rule->method, rule->map};
+    return AuthRule{rule->method, rule->map, rule->ldap,
+                    rule->pam_service.empty() ? service : rule->pam_service};
 }
 
 // The client is who it says. Only now does it hear whether its database exists.
@@ -260,7 +273,7 @@ Result<> Session::finish_login() {
         login_->proved = *login_->stored;
     }
     if (!std::holds_alternative<std::monostate>(login_->proved)) {
-        pool_->offer_credentials(std::move(login_->proved));
+        pool_->offer_credentials(std::move(login_->proved), login_->proved_outside);
     }
     return {};
 }

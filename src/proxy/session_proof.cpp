@@ -53,6 +53,9 @@ net::Task<Result<>> Session::authenticate_by(AuthRule rule) {
             co_return authenticate_cert(rule.map.get());
         case AuthType::kPlain:
             co_return co_await authenticate_plain();
+        case AuthType::kLdap:
+        case AuthType::kPam:
+            co_return co_await authenticate_outside(std::move(rule));
         case AuthType::kMd5:
             // md5 with a SCRAM secret means SCRAM, as in PostgreSQL.
             if (!is_scram(login_->stored)) {

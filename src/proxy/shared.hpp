@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "auth/examiner.hpp"
 #include "config/config.hpp"
 #include "pool/pool.hpp"
 #include "proxy/client_counts.hpp"
@@ -39,6 +40,7 @@ class Shared {
     // Clients whose descriptor is not below this are refused: servers need some too.
     int client_descriptors_max = 0;
     Resolver resolver;
+    auth::Examiner examiner;
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;  // set before the loops run

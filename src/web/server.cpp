@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <thread>
+#include <utility>
 
 #include "base/log.hpp"
 #include "web/guard.hpp"
@@ -63,13 +65,26 @@ std::string address_text(const tcp::endpoint& endpoint) {
                                       : fmt::format("{}:{}", host, endpoint.port());
 }
 
+// Port 0 stands for any.
+bool bound_to(int fd, const tcp::endpoint& endpoint) {
+    tcp::endpoint own;
+    auto size = static_cast<socklen_t>(own.capacity());
+    if (::getsockname(fd, own.data(), &size) != 0) {
+        return false;
+    }
+    own.resize(size);
+    return own.address() == endpoint.address() &&
+           (endpoint.port() == 0 || own.port() == endpoint.port());
+}
+
 }  // namespace
 
 struct Server::State {
     State(proxy::Shared& shared_state, const monitor::EventTotals& event_totals)
         : shared(shared_state), totals(event_totals) {}
 
-    Result<> bind(const std::string& text, bool has_token);
+    Result<> bind(const std::string& text, ServerOptions& options);
+    Result<tcp::acceptor> listen(const tcp::endpoint& endpoint, const std::string& text);
     Result<> adopt(int fd);
     asio::awaitable<void> accept(std::size_t index);
     asio::awaitable<void> serve(tcp::socket socket);
@@ -77,24 +92,41 @@ struct Server::State {
     proxy::Shared& shared;
     const monitor::EventTotals& totals;
     std::vector<std::string> listening_on;
+    std::vector<int> descriptors;  // of the acceptors, for the thread that owns the server
     std::unique_ptr<Routes> routes;
     std::size_t connections = 0;
+    bool leaving = false;
     std::thread thread;
     // Destroyed first: coroutines that are still asleep in it refer to what stands above.
     std::vector<tcp::acceptor> acceptors;
     std::shared_ptr<asio::io_context> context = std::make_shared<asio::io_context>(1);
 };
 
-Result<> Server::State::bind(const std::string& text, bool has_token) {
+Result<> Server::State::bind(const std::string& text, ServerOptions& options) {
     TRY(const ListenAddress address, parse_listen_address(text));
-    if (!address.loopback && !has_token) {
+    if (!address.loopback && options.token.empty()) {
         return fail(ErrorCode::kInvalidInput,
                     fmt::format("http_listen: {} can be reached from other machines, so "
                                 "http_token_file must be set",
                                 text));
     }
-    beast::error_code error;
     const tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
+    for (const int fd : options.taken) {
+        if (bound_to(fd, endpoint)) {
+            std::erase(options.taken, fd);
+            return adopt(fd);
+        }
+    }
+    TRY(tcp::acceptor acceptor, listen(endpoint, text));
+    ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
+    listening_on.push_back(address_text(acceptor.local_endpoint()));
+    acceptors.push_back(std::move(acceptor));
+    return {};
+}
+
+Result<tcp::acceptor> Server::State::listen(const tcp::endpoint& endpoint,
+                                            const std::string& text) {
+    beast::error_code error;
     tcp::acceptor acceptor(*context);
     acceptor.open(endpoint.protocol(), error);
     if (!error) {
@@ -110,13 +142,10 @@ Result<> Server::State::bind(const std::string& text, bool has_token) {
         return fail(ErrorCode::kIo,
                     fmt::format("http_listen: cannot listen on {}: {}", text, error.message()));
     }
-    ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
-    listening_on.push_back(address_text(acceptor.local_endpoint()));
-    acceptors.push_back(std::move(acceptor));
-    return {};
+    return acceptor;
 }
 
-// A socket that systemd listens on for us.
+// A socket that systemd or the process before us listens on.
 Result<> Server::State::adopt(int fd) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
@@ -175,6 +204,7 @@ asio::awaitable<void> Server::State::serve(tcp::socket socket) {
             break;
         }
         Response response = co_await routes->answer(parser.get());
+        response.keep_alive(response.keep_alive() && !leaving);
         stream.expires_after(kRequestMax);
         const bool last = !response.keep_alive();
         http::response_serializer<http::string_body> serializer(response);
@@ -203,13 +233,17 @@ Result<> Server::start(ServerOptions options) {
     }
     if (options.inherited.empty()) {
         for (const std::string& address : options.listen) {
-            TRY_VOID(state_->bind(address, !options.token.empty()));
+            TRY_VOID(state_->bind(address, options));
         }
+    }
+    for (const int fd : std::exchange(options.taken, {})) {
+        ::close(fd);
     }
     state_->routes = std::make_unique<Routes>(state_->context, state_->shared, state_->totals,
                                               std::move(options));
     for (std::size_t i = 0; i < state_->acceptors.size(); ++i) {
         log::info("http on {}", state_->listening_on[i]);
+        state_->descriptors.push_back(state_->acceptors[i].native_handle());
         asio::co_spawn(*state_->context, state_->accept(i), asio::detached);
     }
     state_->thread = std::thread([this] { state_->context->run(); });
@@ -222,6 +256,27 @@ void Server::stop() {
         state_->thread.join();
     }
     state_->acceptors.clear();
+}
+
+std::vector<int> Server::sockets() const {
+    std::vector<int> duplicates;
+    for (const int fd : state_->descriptors) {
+        if (const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0); copy >= 0) {
+            duplicates.push_back(copy);
+        }
+    }
+    return duplicates;
+}
+
+void Server::leave() {
+    state_->descriptors.clear();
+    asio::post(*state_->context, [state = state_.get()] {
+        state->leaving = true;
+        for (tcp::acceptor& acceptor : state->acceptors) {
+            beast::error_code ignored;
+            acceptor.close(ignored);
+        }
+    });
 }
 
 const std::vector<std::string>& Server::listening_on() const {

@@ -27,8 +27,9 @@
 namespace howdah::web {
 
 struct ServerOptions {
-    std::vector<std::string> listen;      // "127.0.0.1:6433"
-    std::vector<int> inherited;           // listening sockets from systemd; in place of `listen`
+    std::vector<std::string> listen;  // "127.0.0.1:6433"
+    std::vector<int> inherited;       // listening sockets from systemd; in place of `listen`
+    std::vector<int> taken;  // of the process before us: for those of `listen` that they stand for
     std::vector<std::string> host_names;  // allowed in Host, beside addresses and localhost
     std::string token;                    // empty: none
     std::string backend;                  // the event loop's kind, for howdah_build_info
@@ -49,6 +50,10 @@ class Server {
     Result<> start(ServerOptions options);
     // Closes everything and ends the thread. Before Proxy::stop().
     void stop();
+    // The listening sockets, duplicated: for the process that takes over.
+    [[nodiscard]] std::vector<int> sockets() const;
+    // No connection is accepted any more; those there are get one more answer. Asynchronous.
+    void leave();
     // As bound, "127.0.0.1:6433": port 0 has become a real one.
     [[nodiscard]] const std::vector<std::string>& listening_on() const;
 

@@ -1,6 +1,8 @@
 """What tests/auth needs: a proxy with any configuration, certificates, canary passwords."""
 
 import signal
+import socket
+import struct
 import subprocess
 from pathlib import Path
 
@@ -33,7 +35,7 @@ class AuthProxy(proxy.Proxy):
         settings = {"listen_addr": "127.0.0.1", "listen_port": str(self.port),
                     "unix_socket_dir": "", "auth_type": "scram-sha-256",
                     "auth_file": str(self.folder / "userlist.txt"),
-                    "admin_users": next(iter(self.users)), "max_client_conn": "1000",
+                    "admin_users": next(iter(self.users), ""), "max_client_conn": "1000",
                     **self.settings}
         lines = ["[databases]", *(f"{k} = {v}" for k, v in self.databases.items()), "",
                  "[pgbouncer]", *(f"{k} = {v}" for k, v in settings.items()), ""]
@@ -78,6 +80,19 @@ class AuthProxy(proxy.Proxy):
         except psycopg.OperationalError as error:
             return str(error).strip()
         raise AssertionError(f"{args[0]} was let in")
+
+
+def answer_to_empty_password(port: int, user: str) -> str:
+    """libpq refuses to send one: what a client of one's own hears."""
+    body = struct.pack("!i", 3 << 16) + f"user\0{user}\0database\0postgres\0\0".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=CONNECT_SECONDS) as peer:
+        peer.sendall(struct.pack("!i", len(body) + 4) + body)
+        assert peer.recv(9) == b"R\0\0\0\x08\0\0\0\x03"  # AuthenticationCleartextPassword
+        peer.sendall(b"p\0\0\0\x05\0")
+        answer = b""
+        while piece := peer.recv(4096):
+            answer += piece
+    return answer.decode()
 
 
 class Authority:

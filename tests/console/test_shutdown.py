@@ -1,6 +1,9 @@
 """Signals and SHUTDOWN as PgBouncer documents them, the pidfile, and who may use the console."""
 
+import contextlib
+import http.client
 import os
+import re
 import signal
 import threading
 
@@ -123,6 +126,45 @@ def test_a_new_process_takes_over_without_losing_a_client(start_howdah, run_fold
             assert client.execute("select 1").fetchone() == (1,)
             with psycopg.connect(old.uri(database)) as fresh:
                 fresh.execute("select 1")
+        finally:
+            process.stop(new, signal.SIGQUIT)
+
+
+def test_a_new_process_takes_the_http_port(start_howdah, run_folder, new_database):
+    """Metrics go on where they were: also on a connection that the old process accepted."""
+    folder = run_folder / "proxy-http"
+    port = process.free_port()
+    old = start_howdah("http", pool_mode="transaction", unix_socket_dir=str(folder),
+                       http_listen=f"127.0.0.1:{port}")
+    database = new_database("http")
+
+    def start_of(connection) -> str:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        return re.search(r"^process_start_time_seconds (\S+)", text, re.MULTILINE).group(1)
+
+    def start_here() -> str:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as one:
+            return start_of(one)
+    kept = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with psycopg.connect(old.uri(database), autocommit=True) as client, contextlib.closing(kept):
+        client.execute("begin")  # keeps the old process
+        before = start_of(kept)
+        assert start_here() == before
+        new = process.spawn([*old.command(), "-R"], folder / "new.log",
+                            keep_user=not process.can_reach(old.binary.parent))
+        try:
+            process.wait_until(lambda: "process up" in (folder / "new.log").read_text(), 10,
+                               "new process")
+            assert "no metrics" not in (folder / "new.log").read_text()
+            after = process.wait_until(lambda: start_here() != before and start_here(), 10,
+                                       "the new process's metrics")
+            assert not gone(old)
+            assert start_of(kept) == before
+            assert start_of(kept) == after  # the old one said that it closes
+            client.execute("commit")
+            process.wait_until(lambda: gone(old), 10, "the old process's end")
+            assert start_here() == after
         finally:
             process.stop(new, signal.SIGQUIT)
 
