@@ -188,7 +188,9 @@ void Console::refuse_extended(char type) {
 }
 
 void Console::send_error(const Error& error) {
-    log::error("{}", error.message);
+    // What is no command may be anything, a password too: the client knows what it sent.
+    const bool quotes = error.message.starts_with("invalid command '");
+    log::error("{}", quotes ? std::string("invalid command") : error.message);
     wire::Encoder answer;
     answer.error_response("ERROR", error).ready_for_query('I');
     session_.client_->write(answer.view());
