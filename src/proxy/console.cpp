@@ -46,7 +46,7 @@ constexpr std::string_view kHelp =
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
-    "\n\tSHOW QUERIES|FINDINGS"
+    "\n\tSHOW QUERIES|FINDINGS|QUERIES_FULL|FINDINGS_FULL"
     "\n\tSET option = value"
     "\n\tRELOAD"
     "\n\tPAUSE [database]"
@@ -325,7 +325,9 @@ const ShowCommand* find_show(std::string_view name) {
                                                 {"dns_hosts", show_dns_hosts},
                                                 {"dns_zones", show_dns_zones},
                                                 {"queries", show_queries},
-                                                {"findings", show_findings}};
+                                                {"findings", show_findings},
+                                                {"queries_full", show_queries_full},
+                                                {"findings_full", show_findings_full}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

@@ -53,8 +53,9 @@ class Control {
     std::function<Result<>()> reload;
     std::function<Result<>(config::ConfigPtr)> apply_config;
     std::function<void(ShutdownMode)> shut_down;
-    // Any thread: a table of live insight ("queries", "findings"), given to `take` on a thread that
-    // is no loop's; always, also at the end (no rows then). Null: there is none.
+    // Any thread: a table of live insight ("queries", "findings", each also with "_full"), given to
+    // `take` on a thread that is no loop's; always, also at the end (no rows then). Null: there is
+    // none.
     std::function<void(std::string_view what, std::function<void(Table)> take)> ask_insight;
 
   private:
