@@ -57,6 +57,30 @@ def test_unbounded_list_and_star(watched):
     assert found["id"] == wait_for(watched, "unbounded-result", application="exporter")["id"]
 
 
+def test_findings_by_each_caller(watched):
+    route = "/*route='%%2Fexport'*/"
+    with watched.connect(watched.database, application_name="filtered") as connection:
+        for _ in range(6):
+            connection.execute(f"select id, subject, body from interactions {route}", [])
+    rule = "unbounded-result"
+    found = wait_for(watched, rule, application="filtered")
+    assert found["databases"] == [watched.database] and found["users"] == [USER]
+    assert found["clients"] == ["127.0.0.1"]
+    process.wait_until(lambda: findings(watched, rule, tag="/export"), PATIENCE, "its route")
+    known = {"database": watched.database, "user": USER, "client": "127.0.0.1",
+             "severity": found["severity"], "confidence": found["confidence"],
+             "fingerprint": found["statements"][0], "search": "subject%2C+BODY"}
+    assert [found["id"]] == [one["id"] for one in findings(
+        watched, rule, application="filtered", **known)]
+    for name in ("database", "user", "client", "severity", "confidence", "fingerprint", "search"):
+        assert [] == findings(watched, rule, application="filtered", **{name: "nothing-like-it"})
+    whole = watched.get("/api/findings?limit=500").json()
+    pages = [watched.get(f"/api/findings?limit=1&offset={at}").json() for at in
+             range(whole["total"] + 1)]
+    assert [one["id"] for page in pages for one in page["findings"]] == \
+        [one["id"] for one in whole["findings"]]
+
+
 def test_deep_offset(watched):
     with watched.connect(watched.database) as connection:
         for page in range(8):
@@ -144,6 +168,10 @@ def test_statistics_by_each_caller(watched):
     # A trace belongs to one request: it groups statements, and is kept nowhere.
     assert total("tag=traceparent") == 0
     assert "4bf92f3577b34da6" not in watched.get("/api/queries?limit=500").body
+    [row] = watched.get("/api/queries?search=%242+from+users&application=by-b").json()["queries"]
+    assert row["first_seen"] <= row["last_seen"] and row["calls"] == 2 and row["bytes_out"] > 0
+    assert all(row[part]["p50"] <= row[part]["p99"] <= row[part]["max"] for part in
+               ("queue", "server", "network"))
     pages = [watched.get(f"/api/queries?tag=/cart&limit=1&offset={at}").json() for at in (0, 1, 2)]
     assert [page["total"] for page in pages] == [2, 2, 2]
     found = [row["fingerprint"] for page in pages for row in page["queries"]]
@@ -192,7 +220,8 @@ def test_missing_index_has_its_plan(watched, cluster):
 
 def test_slow_statement_is_logged_with_its_plan(watched):
     with watched.connect(watched.database, application_name="slow-app") as connection:
-        connection.execute("select pg_sleep(0.3), name from users where id = %s", [1])
+        connection.execute("select pg_sleep(0.3), name from users where id = %s "
+                           "/*route='%%2Fslow'*/", [1])
     log = Path(watched.proxy.log)
 
     def lines(word: str) -> list[str]:
@@ -201,6 +230,7 @@ def test_slow_statement_is_logged_with_its_plan(watched):
                        PATIENCE, "slow statement")
     line = [line for line in lines("slow statement") if "pg_sleep" in line][0]
     assert "application=slow-app" in line and "$1" in line and "server 3" in line
+    assert "tags=route=/slow" in line
     process.wait_until(lambda: lines("plan of"), PATIENCE, "plan")
     assert "users" in lines("plan of")[0]
 
