@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "sql/redact.hpp"
@@ -181,6 +182,9 @@ Plan read_plan(std::string_view text) {
     if (top != nullptr && top->is_object()) {
         Reader(plan).node(top->as_object(), 0);
     }
+    // A name may have a line break in it.
+    std::ranges::replace_if(
+        plan.text, [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
     return plan;
 }
 
