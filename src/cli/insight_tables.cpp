@@ -148,7 +148,7 @@ std::string wrapped(std::string_view text, std::size_t width) {
     std::size_t behind_blank = 0;  // characters behind that
     while (!text.empty()) {
         const std::size_t bytes = std::max<std::size_t>(1, utf8_character_bytes(text));
-        if (text.front() == '\n') {
+        if (text.front() == '\n' || (text.front() == ' ' && used == width)) {
             used = blank = behind_blank = 0;
             lines += '\n';
             text.remove_prefix(1);
