@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "cli/insight_tables.hpp"
+#include "cli/plan_reader.hpp"
 #include "cli/slow_log.hpp"
 #include "monitor/collect.hpp"
 #include "proxy/snapshot.hpp"
@@ -47,8 +48,12 @@ InsightFeed::InsightFeed(proxy::Proxy& proxy)
       config_(proxy.shared().config()),
       engine_(options(), names_of(proxy.shared())),
       slow_log_(std::make_unique<SlowLog>()) {
-    slow_log_->set_explain(config_->settings.slow_query_explain);
     std::shared_ptr<Mailbox> mailbox = mailbox_;
+    plan_reader_ = std::make_unique<PlanReader>([mailbox](std::uint64_t key, auto evidence) {
+        const std::scoped_lock lock(mailbox->mutex);
+        mailbox->plans.emplace_back(key, std::move(evidence));
+    });
+    set_explain();
     proxy.shared().control().ask_insight = [mailbox](std::string_view what, auto take) {
         {
             const std::scoped_lock lock(mailbox->mutex);
@@ -75,6 +80,11 @@ void InsightFeed::stop() {
     }
 }
 
+void InsightFeed::set_explain() {
+    slow_log_->set_explain(config_->settings.slow_query_explain);
+    plan_reader_->set_explain(config_->settings.slow_query_explain);
+}
+
 void InsightFeed::take_taps() {
     for (proxy::Worker* worker : proxy_.shared().workers) {
         while (const std::size_t words = worker->tap().ring().pop(words_)) {
@@ -96,9 +106,11 @@ void InsightFeed::read_mail() {
     std::vector<std::pair<std::uint64_t, sql::StatementRef>> statements;
     std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>> tags;
     std::vector<live::OpenTransaction> transactions;
+    std::vector<std::pair<std::uint64_t, live::PlanEvidence>> plans;
     std::vector<Mailbox::Question> questions;
     {
         const std::scoped_lock lock(mailbox_->mutex);
+        plans.swap(mailbox_->plans);
         statements.swap(mailbox_->statements);
         tags.swap(mailbox_->tags);
         transactions.swap(mailbox_->transactions);
@@ -109,6 +121,9 @@ void InsightFeed::read_mail() {
     }
     for (auto& [id, set] : tags) {
         engine_.learn_tags(id, std::move(set));
+    }
+    for (auto& [key, evidence] : plans) {
+        engine_.learn_plan(key, std::move(evidence));
     }
     if (!transactions.empty()) {
         engine_.observe_transactions(transactions, wall_us());
@@ -165,6 +180,12 @@ void InsightFeed::ask_transactions() {
         });
 }
 
+void InsightFeed::ask_plans() {
+    if (plan_reader_->may_ask()) {
+        plan_reader_->ask(engine_.unknown_plans(wall_us()));
+    }
+}
+
 void InsightFeed::log_slow() {
     const proxy::Shared& shared = proxy_.shared();
     for (live::SlowQuery& query : engine_.take_slow()) {
@@ -189,7 +210,7 @@ void InsightFeed::tick() {
     if (config::ConfigPtr config = proxy_.shared().config(); config != config_) {
         config_ = std::move(config);
         engine_.configure(options());
-        slow_log_->set_explain(config_->settings.slow_query_explain);
+        set_explain();
     }
     engine_.tick(wall_us());
     ask_statements(engine_.unknown_statements());
@@ -198,6 +219,7 @@ void InsightFeed::tick() {
     if (config_->settings.insight && now >= next_look_) {
         next_look_ = now + kLookEvery;
         ask_transactions();
+        ask_plans();
     }
 }
 

@@ -21,6 +21,7 @@
 
 namespace howdah::cli {
 
+class PlanReader;
 class SlowLog;
 
 class InsightFeed {
@@ -43,16 +44,19 @@ class InsightFeed {
         std::vector<std::pair<std::uint64_t, sql::StatementRef>> statements;
         std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>> tags;
         std::vector<insight::live::OpenTransaction> transactions;
+        std::vector<std::pair<std::uint64_t, insight::live::PlanEvidence>> plans;
         // The console's: which table, and who takes it.
         using Question = std::pair<std::string, std::function<void(proxy::Table)>>;
         std::vector<Question> questions;
         bool closed = false;
     };
+    void set_explain();
     void take_taps();
     void read_mail();
     void ask_statements(std::vector<std::uint64_t> keys);
     void ask_tags(std::vector<std::uint64_t> ids);
     void ask_transactions();
+    void ask_plans();
     void log_slow();
     insight::live::Options options() const;
 
@@ -64,6 +68,7 @@ class InsightFeed {
     Clock::time_point next_ask_{};
     Clock::time_point next_look_{};
     std::unique_ptr<SlowLog> slow_log_;
+    std::unique_ptr<PlanReader> plan_reader_;
 };
 
 }  // namespace howdah::cli

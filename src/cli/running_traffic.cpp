@@ -155,7 +155,7 @@ Result<std::vector<ml::SeenQuery>> RunningTraffic::ask_http() {
 }
 
 Result<std::vector<ml::SeenQuery>> RunningTraffic::ask_console() {
-    TRY(const pg::Rows rows, console_->query("show queries"));
+    TRY(const pg::Rows rows, console_->query("show queries_full"));
     std::map<std::string, std::size_t> columns;
     for (std::size_t i = 0; i < rows.columns(); ++i) {
         columns[std::string(rows.column_name(i))] = i;
@@ -164,7 +164,7 @@ Result<std::vector<ml::SeenQuery>> RunningTraffic::ask_console() {
                                "last_seen", "query"}) {
         if (!columns.contains(needed)) {
             return fail(ErrorCode::kUnavailable,
-                        "SHOW QUERIES has no column " + std::string(needed));
+                        "SHOW QUERIES_FULL has no column " + std::string(needed));
         }
     }
     std::vector<Seen> all;

@@ -15,7 +15,7 @@ class RunningTraffic {
     // every one's.
     static Result<RunningTraffic> over_http(std::string base, std::string token,
                                             std::string database);
-    // SHOW QUERIES: the 200 statements that took longest in sum.
+    // SHOW QUERIES_FULL: the 200 statements that took longest in sum.
     static Result<RunningTraffic> from_console(pg::Connection console, std::string database);
 
     // The rates of now: reads again, a second after the first time.

@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "cli/explain.hpp"
 #include "insight/live/reading.hpp"
-#include "pg/conninfo.hpp"
-#include "sql/redact.hpp"
 
 namespace howdah::cli {
 
@@ -18,7 +15,6 @@ namespace {
 
 constexpr std::size_t kTextMax = 2000;
 constexpr std::size_t kPlanMax = 4000;
-constexpr auto kConnectMax = 2000ms;
 
 double ms(std::uint32_t us) {
     return us / 1e3;
@@ -138,45 +134,15 @@ std::string SlowLog::plan_of(const SlowLine& line) {
         explained_.clear();
     }
     explained_[line.query.key] = now;
-    pg::Target target;
-    auto there = pg::with_database(conninfo, line.database);
-    if (!there) {
-        return fmt::format("none: slow_query_explain: {}", there.error().message);
+    auto explainer = Explainer::connect(conninfo, line.database);
+    if (!explainer) {
+        return fmt::format("none: {}", explainer.error().message);
     }
-    target.conninfo = std::move(*there);
-    target.application_name = "howdah slow_query_explain";
-    target.connect_ms_max = kConnectMax;
-    auto connection = pg::Connection::connect(target);
-    if (!connection) {
-        return fmt::format("none: {}", connection.error().message);
+    auto plan = explainer->plan_of(*line.query.statement);
+    if (!plan) {
+        return fmt::format("none: {}", plan.error().message);
     }
-    auto plan = explain(*connection, *line.query.statement);
-    // The server's words may hold pieces of the statement: only its code is passed on.
-    return plan ? std::move(*plan) : fmt::format("none: SQLSTATE {}", plan.error().sqlstate);
-}
-
-Result<std::string> SlowLog::explain(pg::Connection& connection, const sql::Statement& statement) {
-    TRY_VOID(connection.execute(
-        "begin read only; set local statement_timeout = '2s'; set local lock_timeout = '200ms'; "
-        "set local plan_cache_mode = force_generic_plan"));
-    TRY_VOID(connection.execute("prepare howdah_slow as " + statement.normalized));
-    TRY(const pg::Rows count,
-        connection.query("select cardinality(parameter_types) from pg_prepared_statements "
-                         "where name = 'howdah_slow'"));
-    std::string nulls;
-    for (std::int64_t i = 0; i < (count.size() == 0 ? 0 : count.integer(0, 0)); ++i) {
-        nulls += i == 0 ? "(null" : ", null";
-    }
-    nulls += nulls.empty() ? "" : ")";
-    TRY(const pg::Rows rows, connection.query("explain execute howdah_slow" + nulls));
-    std::string plan;
-    for (std::size_t i = 0; i < rows.size() && plan.size() < kPlanMax; ++i) {
-        // "(cost=0.28..8.29 rows=1 width=36)": the planner's numbers are no literals of anybody's.
-        std::string row = rows.string(i, 0);
-        const std::size_t cost = std::min(row.find("  (cost="), row.size());
-        plan += (i == 0 ? "" : " | ") + sql::redact(row.substr(0, cost)) + row.substr(cost);
-    }
-    return plan;
+    return plan->text.substr(0, kPlanMax);
 }
 
 }  // namespace howdah::cli

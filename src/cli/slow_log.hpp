@@ -2,9 +2,9 @@
 // values, and its plan when there is a connection to ask on. A thread of its own, for EXPLAIN
 // waits.
 //
-// 1. The text is the normalized one; what EXPLAIN says goes through sql::redact.
-// 2. EXPLAIN without ANALYZE, of a generic plan, in a read-only transaction with a time limit:
-//    nothing is carried out. A shape is explained once in kAgainAfter.
+// 1. The text is the normalized one, and the plan's conditions are redacted
+// (insight/live/plan.hpp).
+// 2. A shape is explained (cli/explain.hpp) once in kAgainAfter.
 // 3. Bounded: kWaitingMax statements wait; kLinesASecond lines are written, the rest are counted.
 #pragma once
 
@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "insight/live/engine.hpp"
-#include "pg/connection.hpp"
 
 namespace howdah::cli {
 
@@ -47,7 +46,6 @@ class SlowLog {
     void run();
     void write(const SlowLine& line);
     std::string plan_of(const SlowLine& line);
-    Result<std::string> explain(pg::Connection& connection, const sql::Statement& statement);
     bool may_write();
 
     std::mutex mutex_;

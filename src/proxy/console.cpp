@@ -46,7 +46,7 @@ constexpr std::string_view kHelp =
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
-    "\n\tSHOW QUERIES|FINDINGS"
+    "\n\tSHOW QUERIES|FINDINGS|QUERIES_FULL|FINDINGS_FULL"
     "\n\tSET option = value"
     "\n\tRELOAD"
     "\n\tPAUSE [database]"
@@ -188,7 +188,9 @@ void Console::refuse_extended(char type) {
 }
 
 void Console::send_error(const Error& error) {
-    log::error("{}", error.message);
+    // What is no command may be anything, a password too: the client knows what it sent.
+    const bool quotes = error.message.starts_with("invalid command '");
+    log::error("{}", quotes ? std::string("invalid command") : error.message);
     wire::Encoder answer;
     answer.error_response("ERROR", error).ready_for_query('I');
     session_.client_->write(answer.view());
@@ -323,7 +325,9 @@ const ShowCommand* find_show(std::string_view name) {
                                                 {"dns_hosts", show_dns_hosts},
                                                 {"dns_zones", show_dns_zones},
                                                 {"queries", show_queries},
-                                                {"findings", show_findings}};
+                                                {"findings", show_findings},
+                                                {"queries_full", show_queries_full},
+                                                {"findings_full", show_findings_full}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

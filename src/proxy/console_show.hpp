@@ -37,6 +37,8 @@ net::Task<Table> show_state(Worker& home);
 net::Task<Table> show_version(Worker& home);
 net::Task<Table> show_queries(Worker& home);
 net::Task<Table> show_findings(Worker& home);
+net::Task<Table> show_queries_full(Worker& home);
+net::Task<Table> show_findings_full(Worker& home);
 net::Task<Table> show_dns_hosts(Worker& home);
 net::Task<Table> show_dns_zones(Worker& home);
 

@@ -35,4 +35,12 @@ net::Task<Table> show_findings(Worker& home) {
     return ask(home, "findings");
 }
 
+net::Task<Table> show_queries_full(Worker& home) {
+    return ask(home, "queries_full");
+}
+
+net::Task<Table> show_findings_full(Worker& home) {
+    return ask(home, "findings_full");
+}
+
 }  // namespace howdah::proxy

@@ -56,8 +56,9 @@ class Control {
     // The HTTP server's listening sockets, duplicated; and its end as a listener.
     std::function<std::vector<int>()> http_sockets;
     std::function<void()> leave_http;
-    // Any thread: a table of live insight ("queries", "findings"), given to `take` on a thread that
-    // is no loop's; always, also at the end (no rows then). Null: there is none.
+    // Any thread: a table of live insight ("queries", "findings", each also with "_full"), given to
+    // `take` on a thread that is no loop's; always, also at the end (no rows then). Null: there is
+    // none.
     std::function<void(std::string_view what, std::function<void(Table)> take)> ask_insight;
 
   private:

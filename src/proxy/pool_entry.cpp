@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "proxy/resolver.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -424,7 +425,7 @@ std::string failure_reason(const Error& error) {
         case ErrorCode::kIo:
             return "connect failed";
         default:
-            return error.message;
+            return loggable_message(error);
     }
 }
 
@@ -444,7 +445,7 @@ void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error
             settings_.addresses[attempted_ % settings_.addresses.size()].host);
     }
     log::warning({.database = database_, .user = user_}, "server login failed: {}{}",
-                 error.code == ErrorCode::kServer ? "FATAL " : "", error.message);
+                 error.code == ErrorCode::kServer ? "FATAL " : "", loggable_message(error));
     if (worker_.settings().log_disconnections) {
         log::info({.database = database_, .user = user_},
                   "S-{:x}: {}/{}@{} closing because: {} (age={}s)", server.id, database_,

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -103,7 +104,8 @@ net::Task<void> Session::part() {
     const bool cut_short = server_body_left_ > 0 && !server_body_dropped_;
     if (ending_error_ != nullptr && !client_->ended() && !cut_short) {
         if (worker_.settings().log_pooler_errors) {
-            log::warning(log_fields(), "{} pooler error: {}", label(), ending_error_->message);
+            log::warning(log_fields(), "{} pooler error: {}", label(),
+                         loggable_message(*ending_error_));
         }
         wire::Encoder goodbye;
         client_->write(goodbye.error_response("FATAL", *ending_error_).view());
@@ -114,9 +116,9 @@ net::Task<void> Session::part() {
     if (worker_.settings().log_disconnections && !travelled_ &&
         (logged_in_ || ending_error_ != nullptr)) {
         log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
-                  ending_error_ != nullptr ? ending_error_->message
-                  : client_->ended()       ? "client unexpected eof"
-                                           : "client close request",
+                  ending_error_ != nullptr ? loggable_message(*ending_error_)
+                  : client_->ended()       ? std::string("client unexpected eof")
+                                           : std::string("client close request"),
                   (worker_.loop().wall_us() - connected_wall_us_) / 1'000'000);
     }
     if (pool_ != nullptr) {

@@ -1,10 +1,12 @@
-// What the files that read the client's texts share; private to this module.
+// What the files that read the two sides' texts share; private to this module.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "base/result.hpp"
 #include "sql/statement.hpp"
 
 namespace howdah::proxy {
@@ -24,6 +26,13 @@ inline constexpr std::uint32_t kUnknownText = sql::kUnparsed | sql::kUnknownCode
 
 inline std::string_view as_text(std::span<const std::uint8_t> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// What a log may say of it: a server that refuses a value (SQLSTATE class 22) quotes it.
+inline std::string loggable_message(const Error& error) {
+    return error.code == ErrorCode::kServer && error.sqlstate.starts_with("22")
+               ? "the server refused a value, SQLSTATE " + error.sqlstate
+               : error.message;
 }
 
 }  // namespace howdah::proxy

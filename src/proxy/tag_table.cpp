@@ -9,8 +9,9 @@ namespace howdah::proxy {
 namespace {
 
 // What names the caller and not the call. Other keys may hold anything: a person's name, a value.
-constexpr std::string_view kKept[] = {"action",    "application", "controller",  "db_driver",
-                                      "framework", "job",         "prismaQuery", "route"};
+constexpr std::string_view kKept[] = {"action",    "application",  "controller",
+                                      "db_driver", "db_framework", "framework",
+                                      "job",       "prismaQuery",  "route"};
 
 bool names_no_caller(std::string_view key) {
     return std::ranges::find(kKept, key) == std::end(kKept);

@@ -5,7 +5,7 @@
 // forgotten
 //    and learned again.
 // 2. A set has the keys that name a caller (route, controller, action, framework, application, job,
-//    db_driver, prismaQuery up to its colon) and no other: those may hold values.
+//    db_driver, db_framework, prismaQuery up to its colon) and no other: those may hold values.
 // 3. Bounded: kSetsMax sets of kSetBytesMax bytes. A full table starts anew; what a set has too
 //    much is cut off.
 #pragma once

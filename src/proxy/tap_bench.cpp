@@ -9,9 +9,11 @@
 namespace howdah::proxy {
 namespace {
 
-std::string bind_values(std::string_view value) {
+// One parameter as text, and results in the format that is wanted: 0 text, 1 binary.
+std::string bind_values(std::string_view value, int results) {
     wire::Encoder values;
-    values.i16(0).i16(1).i32(static_cast<std::int64_t>(value.size())).bytes(value).i16(0);
+    values.i16(0).i16(1).i32(static_cast<std::int64_t>(value.size())).bytes(value);
+    values.i16(1).i16(results);
     return values.take();
 }
 
@@ -24,10 +26,11 @@ std::string result(std::size_t rows, std::size_t columns, std::string_view cell)
     return messages.take();
 }
 
-void run(benchmark::State& state, std::size_t rows, std::size_t columns, std::string_view cell) {
+void run(benchmark::State& state, std::size_t rows, std::size_t columns, std::string_view cell,
+         int format = 0) {
     Tap tap(42, 0);
     tap.configure(true, 1'000'000'000);
-    const std::string values = bind_values("4711");
+    const std::string values = bind_values("4711", format);
     const std::string answer = result(rows, columns, cell);
     const std::span bytes(reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size());
     std::vector<std::uint64_t> words(TapRecord::kWordsMax);
@@ -57,6 +60,9 @@ void integer_cells(benchmark::State& state) {
 void uuid_cells(benchmark::State& state) {
     run(state, 100, 8, "123e4567-e89b-12d3-a456-426614174000");
 }
+void binary_uuid_cells(benchmark::State& state) {
+    run(state, 100, 8, "\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x14\x17\x40\x01", 1);
+}
 void text_cells(benchmark::State& state) {
     run(state, 100, 8, "Some name or other");
 }
@@ -80,6 +86,7 @@ BENCHMARK(statement_with_one_row);
 BENCHMARK(literals_of_a_text);
 BENCHMARK(integer_cells);
 BENCHMARK(uuid_cells);
+BENCHMARK(binary_uuid_cells);
 BENCHMARK(text_cells);
 
 }  // namespace

@@ -78,7 +78,7 @@ StatementRef unparsed_facts(std::string_view text) {
     auto statement = std::make_unique<Statement>();
     statement->effects = kUnparsed | kUnknownCode | kWrite;
     statement->statement_count = 1;
-    statement->normalized = normalize(text);
+    statement->normalized = normalize_unparsed(text);
     statement->fingerprint = stable_hash(statement->normalized);
     return StatementRef(statement.release());
 }

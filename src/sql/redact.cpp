@@ -16,11 +16,13 @@ bool is_literal(const Token& token) {
 // Tokens as far as they are certain; from there on one string to the end of the text.
 class CertainTokens {
   public:
-    explicit CertainTokens(std::string_view text) : text_(text), lexer_(text) {}
+    // strings_certain: false where a string's end may not be where it seems.
+    explicit CertainTokens(std::string_view text, bool strings_certain = true)
+        : text_(text), lexer_(text), strings_certain_(strings_certain) {}
 
     Token next() {
         Token token = lexer_.next();
-        if (doubtful(token)) {
+        if (doubtful(token) || (token.kind == TokenKind::kString && !strings_certain_)) {
             token = {.kind = TokenKind::kString,
                      .open = true,
                      .begin = token.begin,
@@ -38,13 +40,14 @@ class CertainTokens {
     // forgot; U& strings hang on a UESCAPE; digits glued to letters differ between versions.
     bool doubtful(const Token& token) const {
         const bool glued = token.kind == TokenKind::kString && before_.kind == TokenKind::kString;
-        const bool junk = token.kind == TokenKind::kWord && before_.kind == TokenKind::kNumber &&
-                          before_.end == token.begin && token.begin > 0;
+        const bool number = before_.kind == TokenKind::kNumber || before_.kind == TokenKind::kParam;
+        const bool junk = token.kind == TokenKind::kWord && number && before_.end == token.begin;
         return glued || junk || (token.open && token.kind != TokenKind::kComment);
     }
 
     std::string_view text_;
     Lexer lexer_;
+    bool strings_certain_;
     Token before_;
 };
 
@@ -154,12 +157,13 @@ std::string redact(std::string_view text, TextRules rules) {
     return out;
 }
 
-std::string normalize(std::string_view text) {
+namespace {
+
+std::string normalize_tokens(std::string_view text, CertainTokens tokens) {
     std::string out;
     int param = highest_param(text);
     std::string before;
     TokenKind before_kind = TokenKind::kEnd;
-    CertainTokens tokens(text);
     for (Token token = tokens.next(); token.kind != TokenKind::kEnd; token = tokens.next()) {
         if (token.kind == TokenKind::kComment) {
             continue;
@@ -180,6 +184,16 @@ std::string normalize(std::string_view text) {
         before_kind = token.kind;
     }
     return out;
+}
+
+}  // namespace
+
+std::string normalize(std::string_view text) {
+    return normalize_tokens(text, CertainTokens(text));
+}
+
+std::string normalize_unparsed(std::string_view text) {
+    return normalize_tokens(text, CertainTokens(text, false));
 }
 
 }  // namespace howdah::sql

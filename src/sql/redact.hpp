@@ -21,6 +21,10 @@ std::string redact(std::string_view text, TextRules rules = {});
 // parameter: "select * from t where a = $1 and b = $2".
 std::string normalize(std::string_view text);
 
+// The same for a text that is no SQL: values whose quotes are wrong ('it's a secret') stand outside
+// of literals, so that everything from the first string on is one literal.
+std::string normalize_unparsed(std::string_view text);
+
 // Whether `text` can be read under the rules at all: no NUL, valid UTF-8 where that is the
 // encoding, no bytes that an encoding or a backslash makes ambiguous.
 bool is_readable(std::string_view text, TextRules rules);

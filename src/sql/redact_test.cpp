@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sql/statement_cache.hpp"
+
 namespace howdah::sql {
 namespace {
 
@@ -38,6 +40,24 @@ TEST(Redact, NormalizeIsOneLineWithNumberedParameters) {
               "select * from t where a = $2 and b = $3 and c in ($4, $5)");
     EXPECT_EQ(normalize("insert into T(a) values(now(), 'A'::text, x.\"Y\", a[1])"),
               "insert into t(a) values (now(), $1::text, x.\"Y\", a[$2])");
+}
+
+TEST(Redact, WordsGluedToAParameterAreALiteral) {
+    EXPECT_EQ(redact("SELECT $1secret, secret"), "SELECT $1?");
+}
+
+TEST(Redact, ATextThatIsNoSqlEndsWithItsFirstString) {
+    EXPECT_EQ(normalize_unparsed("insert into T values ('it's secret', 'it's secret', 5)"),
+              "insert into t values ($1");
+    EXPECT_EQ(normalize_unparsed("values (7, 'rock ' secret', '')"), "values ($1, $2");
+    EXPECT_EQ(normalize_unparsed("selec $2 where a = 5"), "selec $2 where a = $3");
+    // The shape as much as the text: both may be what does not parse.
+    for (const char* text : {"insert into t values ('it's secret', 'it's secret')",
+                             "insert into t values ('it's secret')", "selec E'a\\' secret'"}) {
+        const StatementRef statement = analyze(text);
+        EXPECT_TRUE(statement->has(kUnparsed)) << text;
+        EXPECT_EQ(statement->normalized.find("secret"), std::string::npos) << statement->normalized;
+    }
 }
 
 TEST(Redact, MalformedUtf8) {

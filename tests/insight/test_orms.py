@@ -1,4 +1,7 @@
-"""What real mappers send through howdah: loops are found, joins and includes are not."""
+"""What real mappers send through howdah: loops are found, joins and includes are not.
+
+No application names its mapper: the fix's words come from how the SQL looks.
+"""
 
 import subprocess
 from pathlib import Path
@@ -60,15 +63,15 @@ def node_program(name: str) -> list:
 
 
 def test_drizzle(watched):
-    check(watched, "drizzle", node_program("drizzle"), good=["joined"], bad=["loop", "parallel"],
+    check(watched, "shop", node_program("drizzle"), good=["joined"], bad=["loop", "parallel"],
           fix="inArray")
 
 
 def test_prisma(watched):
-    check(watched, "prisma", node_program("prisma"), good=["joined"], bad=["loop", "parallel"],
+    check(watched, "store", node_program("prisma"), good=["joined"], bad=["loop", "parallel"],
           fix="include")
 
 
 def test_sqlalchemy(watched):
-    check(watched, "sqlalchemy", ["/usr/bin/python3", "-B", HERE / "orm_sqlalchemy.py"],
+    check(watched, "market", ["/usr/bin/python3", "-B", HERE / "orm_sqlalchemy.py"],
           good=["joined", "selectin"], bad=["lazy"], fix="selectinload")

@@ -14,6 +14,9 @@ constexpr std::size_t kChurnMax = 1024;
 constexpr std::size_t kOpenMax = 1024;
 constexpr std::size_t kSlowMax = 256;
 constexpr std::size_t kAskMax = 1024;
+constexpr std::size_t kPlansMax = 1000;
+constexpr std::size_t kPlansAtOnce = 8;
+constexpr std::int64_t kPlanAgainUs = 600'000'000;
 constexpr std::int64_t kChurnPeriodUs = 20'000'000;
 constexpr std::size_t kChurnSessions = 20;      // new ones in a period
 constexpr std::uint64_t kChurnStatements = 10;  // each, at most
@@ -359,6 +362,37 @@ std::vector<SlowQuery> Engine::take_slow() {
     }
     state_->slow = std::move(waiting);
     return taken;
+}
+
+std::vector<PlanQuestion> Engine::unknown_plans(std::int64_t now_us) {
+    const std::scoped_lock lock(mutex_);
+    std::vector<PlanQuestion> questions;
+    std::erase_if(state_->plans,
+                  [&](const auto& item) { return state_->statistics.find(item.first) == nullptr; });
+    for (const auto& [key, stats] : state_->statistics.all()) {
+        if (!is_slow_lookup(stats) || stats.databases.parts().empty()) {
+            continue;
+        }
+        const auto known = state_->plans.find(key);
+        const bool old =
+            known != state_->plans.end() && now_us - known->second.asked_us >= kPlanAgainUs;
+        if ((known != state_->plans.end() && !old) || questions.size() >= kPlansAtOnce ||
+            (known == state_->plans.end() && state_->plans.size() >= kPlansMax)) {
+            continue;
+        }
+        state_->plans[key].asked_us = now_us;
+        const auto database = static_cast<std::uint32_t>(stats.databases.parts().front().id);
+        questions.push_back({key, state_->names.database(database), stats.statement});
+    }
+    return questions;
+}
+
+void Engine::learn_plan(std::uint64_t key, PlanEvidence evidence) {
+    const std::scoped_lock lock(mutex_);
+    const auto asked = state_->plans.find(key);
+    if (asked != state_->plans.end()) {
+        asked->second.evidence = std::move(evidence);
+    }
 }
 
 std::vector<LiveFinding> Engine::findings() const {

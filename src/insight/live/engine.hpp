@@ -24,6 +24,7 @@
 
 #include "base/finding.hpp"
 #include "base/query_event.hpp"
+#include "insight/live/plan.hpp"
 #include "insight/live/statistics.hpp"
 #include "sql/comments.hpp"
 
@@ -54,6 +55,13 @@ struct SlowQuery {
     std::uint64_t rows = 0;
     std::array<char, 5> sqlstate{};
     bool may_explain = false;  // one statement of SELECT, INSERT, UPDATE, DELETE
+    sql::StatementRef statement;
+};
+
+// A statement whose plan would decide whether a finding is one.
+struct PlanQuestion {
+    std::uint64_t key = 0;
+    std::string database;
     sql::StatementRef statement;
 };
 
@@ -117,6 +125,10 @@ class Engine {
     void learn_tags(std::uint64_t id, std::vector<sql::Tag> tags);
     // Slow ones since the last call whose text is known, or will not be.
     std::vector<SlowQuery> take_slow();
+    // Each statement once in ten minutes, for who can ask a server. learn_plan() takes the answer;
+    // one that never comes leaves what is suspected.
+    std::vector<PlanQuestion> unknown_plans(std::int64_t now_us);
+    void learn_plan(std::uint64_t key, PlanEvidence evidence);
 
     // --- Any thread ---
     [[nodiscard]] std::vector<LiveFinding> findings() const;

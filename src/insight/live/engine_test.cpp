@@ -90,6 +90,72 @@ TEST(Engine, SumsStayRightWhenStatementsMakeRoom) {
     EXPECT_EQ(count(engine, "too-many-statements"), 1U);
 }
 
+// However many there are, those who send most are named, and all parts together are all calls.
+TEST(Engine, CallersWhoSendMuchAreNamed) {
+    Engine engine({}, plain_names());
+    for (std::uint32_t i = 0; i < 3000; ++i) {
+        QueryEvent one = event(7, 1, kNow + i);
+        one.client_id = i < 50 ? i + 1000 : i % 3 == 0 ? 5 : 2000 + i;
+        one.application_id = i % 4;
+        one.user_id = i % 2;
+        engine.observe({&one, 1});
+    }
+    const std::uint64_t keys[] = {7};
+    const StatementDetail detail = engine.details(keys).at(0);
+    std::uint64_t sum = 0;
+    std::uint64_t busiest = 0;
+    for (const NamedPart& part : detail.clients) {
+        sum += part.calls;
+        busiest = part.name == "name5" ? part.calls : busiest;
+    }
+    EXPECT_EQ(sum, 3000U);
+    EXPECT_GE(busiest, 980U);
+    EXPECT_LE(detail.clients.size(), 9U);
+    EXPECT_EQ(detail.applications.size(), 4U);
+    EXPECT_EQ(detail.users.size(), 2U);
+    CallerFilter filter;
+    filter.client = "name5";
+    EXPECT_EQ(engine.matching(filter).size(), 1U);
+    filter.user = "name9";
+    EXPECT_TRUE(engine.matching(filter).empty());
+}
+
+TEST(Engine, ErrorsByTheirSqlstate) {
+    Engine engine({}, plain_names());
+    for (int i = 0; i < 6; ++i) {
+        QueryEvent one = event(7, 1, kNow + i);
+        if (i % 2 == 0) {
+            one.sqlstate = {'2', '3', '5', '0', i == 0 ? '3' : '5'};
+        }
+        engine.observe({&one, 1});
+    }
+    const std::uint64_t keys[] = {7};
+    const StatementDetail detail = engine.details(keys).at(0);
+    EXPECT_EQ(detail.errors, 3U);
+    const std::vector<std::pair<std::string, std::uint64_t>> expected = {{"23503", 1},
+                                                                         {"23505", 2}};
+    EXPECT_EQ(detail.sqlstates, expected);
+}
+
+// Of parameters: eight samples, and of each what kind of value it was and how large.
+TEST(Engine, SamplesSayWhatKindOfValue) {
+    Engine engine({}, plain_names());
+    for (std::uint64_t i = 1; i <= 100; ++i) {
+        const std::uint64_t classes = bind_class(BindClass::kInteger, 10) |
+                                      std::uint64_t{bind_class(BindClass::kText, 3)} << 8U |
+                                      std::uint64_t{bind_class(BindClass::kNull, 0)} << 16U;
+        const std::uint64_t record[] = {7,  i, TapRecord::shape_word(3, 0, 0, 0), classes, 11,
+                                        22, 0};
+        engine.take_tap(record);
+        QueryEvent one = event(7, 1, kNow + static_cast<std::int64_t>(i));
+        one.tap_id = i;
+        engine.observe({&one, 1});
+    }
+    const std::uint64_t keys[] = {7};
+    EXPECT_EQ(engine.details(keys).at(0).samples,
+              std::vector<std::string>(8, "int(10 bits), text(<8), null"));
+}
+
 TEST(Engine, SlowStatementsWaitForTheirText) {
     Engine engine({}, plain_names());
     const auto statement = sql::analyze("select name from users where id = 5");

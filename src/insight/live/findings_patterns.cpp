@@ -34,28 +34,18 @@ std::string confidence_of(Confidence confidence) {
     return kNames[static_cast<std::size_t>(confidence)];
 }
 
-// The tag first, then what the application says of itself, then the text's style.
-Orm orm_of(const Engine::State& state, const PatternSum& sum, const sql::Statement* child) {
-    if (!state.tag_value(sum.example.tags_id, "prismaQuery").empty()) {
-        return Orm::kPrisma;
-    }
-    std::string hints = state.tag_value(sum.example.tags_id, "framework") + " " +
-                        state.tag_value(sum.example.tags_id, "db_driver") + " " +
-                        state.names.application(sum.example.application);
-    std::ranges::transform(hints, hints.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    constexpr std::pair<std::string_view, Orm> kHints[] = {
-        {"prisma", Orm::kPrisma},         {"drizzle", Orm::kDrizzle},
-        {"sqlalchemy", Orm::kSqlAlchemy}, {"django", Orm::kDjango},
-        {"rails", Orm::kRails},           {"active_record", Orm::kRails},
-        {"hibernate", Orm::kHibernate},
-    };
-    for (const auto& [word, orm] : kHints) {
-        if (hints.find(word) != std::string::npos) {
-            return orm;
+// The tags first, then the texts; what the application calls itself where these tell nothing.
+Orm orm_of(const Engine::State& state, const PatternSum& sum) {
+    const auto tags = state.tags.find(sum.example.tags_id);
+    Orm orm = tags == state.tags.end() ? Orm::kUnknown : orm_of_tags(tags->second);
+    for (const std::uint64_t key : {sum.example.child, sum.example.parent}) {
+        const StatementStats* stats = state.statistics.find(key);
+        if (orm == Orm::kUnknown && stats != nullptr && stats->statement) {
+            orm = orm_of_text(*stats->statement, stats->simple * 2 > stats->calls);
         }
     }
-    return child == nullptr ? Orm::kUnknown : orm_of_text(*child);
+    return orm != Orm::kUnknown ? orm
+                                : orm_of_name(state.names.application(sum.example.application));
 }
 
 std::string message_of(const Pattern& pattern, const sql::Statement* parent,
@@ -155,7 +145,7 @@ LiveFinding finding_of(const Engine::State& state, const PatternSum& sum) {
     finding.confidence = confidence_of(confidence);
     FixQuestion question;
     question.kind = example.kind;
-    question.orm = orm_of(state, sum, child);
+    question.orm = orm_of(state, sum);
     question.parent = parent;
     question.child = child;
     question.slot = example.slot;

@@ -155,38 +155,78 @@ double usual_lookup_us(const Engine::State& state) {
     return *middle;
 }
 
+// The first column that a parameter is compared with, "" for none.
+std::string looked_up_column(const sql::Statement& statement) {
+    for (std::size_t slot = 0; slot < statement.params_max + TapRecord::kBindsMax; ++slot) {
+        std::string column = compared_column(statement, slot);
+        if (!column.empty()) {
+            return column;
+        }
+    }
+    return "";
+}
+
+std::string lookup_times(const StatementStats& stats) {
+    return fmt::format("{} calls, {:.1f} rows each, half of them over {:.1f} ms", stats.calls,
+                       mean(stats.rows, stats.calls), ms(stats.server.percentile(0.5)));
+}
+
+// Its plan has been seen.
+void missing_index_by_plan(const Costly& at, const PlanEvidence& plan) {
+    if (!plan.missing) {
+        return;
+    }
+    at.add("missing-index", [&](LiveFinding& live) {
+        live.finding.message =
+            fmt::format("reads a whole table for few rows: {}", short_text(at.statement));
+        live.finding.why = fmt::format("No index of {} begins with {}.", plan.table, plan.column);
+        live.finding.evidence = fmt::format(
+            "{}; the plan reads {:.0f} rows of {} to keep {:.0f}: {}", lookup_times(at.stats),
+            plan.rows_read, plan.table, plan.rows_out, plan.plan);
+        live.finding.fix =
+            fmt::format("create index concurrently on {} ({})", plan.table, plan.column);
+        live.finding.confidence = "likely";
+        if (plan.partial_index) {
+            live.finding.confidence = "suspected";
+            live.finding.why +=
+                " One with a condition may serve some values: the plan is the "
+                "same for all.";
+        }
+    });
+}
+
 // Few rows of one table by the value of a column, and always slow: only the plan knows for sure.
 void missing_index(const Costly& at, double usual_us) {
+    if (!is_slow_lookup(at.stats)) {
+        return;
+    }
+    const auto plan = at.state.plans.find(at.stats.key);
+    if (plan != at.state.plans.end() && plan->second.evidence.known) {
+        missing_index_by_plan(at, plan->second.evidence);
+        return;
+    }
     const double half = at.stats.server.percentile(0.5);
-    const bool one_table =
-        at.statement.kind == sql::StatementKind::kSelect && at.statement.tables_read.size() == 1;
-    if (!one_table || usual_us <= 0 || half < kSlowLookupUs || half < kSlowerThanUsual * usual_us ||
-        mean(at.stats.rows, at.stats.calls) > kFewRows || at.statement.has(sql::kVolatile)) {
+    const std::string column = looked_up_column(at.statement);
+    if (at.statement.tables_read.size() != 1 || usual_us <= 0 ||
+        half < kSlowerThanUsual * usual_us || column.empty()) {
         return;
     }
-    for (std::size_t slot = 0; slot < at.statement.params_max + TapRecord::kBindsMax; ++slot) {
-        const std::string column = compared_column(at.statement, slot);
-        if (column.empty()) {
-            continue;
-        }
-        at.add("missing-index", [&](LiveFinding& live) {
-            const std::string table = main_table(at.statement);
-            live.finding.message = fmt::format("looks for few rows and takes long, each time: {}",
-                                               short_text(at.statement));
-            live.finding.why = fmt::format(
-                "An index that begins with {} may be missing: the server "
-                "then reads all of {}.",
-                column, table);
-            live.finding.evidence = fmt::format(
-                "{} calls, {:.1f} rows each, half of them over {:.1f} ms, where other look-ups "
-                "take "
-                "{:.2f} ms",
-                at.stats.calls, mean(at.stats.rows, at.stats.calls), ms(half), ms(usual_us));
-            live.finding.fix = fmt::format("create index concurrently on {} ({})", table, column);
-            live.finding.confidence = "suspected";
-        });
-        return;
-    }
+    at.add("missing-index", [&](LiveFinding& live) {
+        const std::string table = main_table(at.statement);
+        live.finding.message = fmt::format("looks for few rows and takes long, each time: {}",
+                                           short_text(at.statement));
+        live.finding.why = fmt::format(
+            "An index that begins with {} may be missing: the server then reads all of {}. Its "
+            "plan was not looked at.",
+            column, table);
+        live.finding.evidence = fmt::format("{}, where other look-ups take {:.2f} ms",
+                                            lookup_times(at.stats), ms(usual_us));
+        live.finding.fix = fmt::format(
+            "Look at its plan (EXPLAIN; slow_query_explain lets howdah do that). Where it has a "
+            "Seq Scan on {0}: create index concurrently on {0} ({1})",
+            table, column);
+        live.finding.confidence = "suspected";
+    });
 }
 
 // Calls of statements that write a table, by table.
@@ -283,6 +323,16 @@ void replica_chance(const Engine::State& state, FindingList& to) {
 }
 
 }  // namespace
+
+bool is_slow_lookup(const StatementStats& stats) {
+    return stats.statement && stats.calls >= kCallsMin &&
+           stats.statement->kind == sql::StatementKind::kSelect &&
+           !stats.statement->tables_read.empty() &&
+           !stats.statement->has(sql::kVolatile | sql::kMultiple) &&
+           mean(stats.rows, stats.calls) <= kFewRows &&
+           mean(stats.server_us, stats.calls) >= kSlowLookupUs / 2 &&
+           stats.server.percentile(0.5) >= kSlowLookupUs && !is_housekeeping(*stats.statement);
+}
 
 void find_costly_statements(const Engine::State& state, FindingList& to) {
     const double usual_us = usual_lookup_us(state);

@@ -44,6 +44,20 @@ std::string read_fix(const FixQuestion& question, const std::string& child,
         case Orm::kHibernate:
             return fmt::format("Load {0} with its parents: JOIN FETCH, @EntityGraph or @BatchSize",
                                child);
+        case Orm::kTypeOrm:
+            return fmt::format(
+                "Load {0} with its parents: find({{ relations: {{ {0}: true }} }}) or "
+                "leftJoinAndSelect(..), or one query for all: where: {{ {1}: In(ids) }}",
+                child, column);
+        case Orm::kSequelize:
+            return fmt::format(
+                "Load {0} with its parents: findAll({{ include: .. }}), or one query for all: "
+                "where: {{ {1}: ids }}",
+                child, column);
+        case Orm::kKnex:
+            return fmt::format(
+                "Ask once for all: knex(\"{0}\").whereIn(\"{1}\", ids), or join the two", child,
+                column);
         case Orm::kUnknown:
             break;
     }
@@ -75,6 +89,15 @@ std::string write_fix(const FixQuestion& question, const std::string& table) {
                           : "Write all at once: upsert_all(..)";
         case Orm::kHibernate:
             return "Set hibernate.jdbc.batch_size and order_inserts, order_updates";
+        case Orm::kTypeOrm:
+            return insert ? "Write all at once: repository.insert([..])"
+                          : "Write all at once: one update with a VALUES list or a CASE";
+        case Orm::kSequelize:
+            return insert ? "Write all at once: bulkCreate([..])"
+                          : "Write all at once: bulkCreate([..], { updateOnDuplicate: [..] })";
+        case Orm::kKnex:
+            return insert ? fmt::format("Write all at once: knex(\"{}\").insert([..])", table)
+                          : "Write all at once: one update with a VALUES list or a CASE";
         case Orm::kUnknown:
             break;
     }

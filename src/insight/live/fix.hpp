@@ -4,6 +4,7 @@
 #include <string>
 
 #include "insight/live/flow.hpp"
+#include "insight/live/orm.hpp"
 #include "insight/live/reading.hpp"
 
 namespace howdah::insight::live {

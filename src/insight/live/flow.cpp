@@ -55,15 +55,16 @@ std::span<const Pattern> Flow::analyze(const Window& window) {
     if (runs_used_ == 0) {
         return patterns_;
     }
-    index_cells();
+    bool found = note_wanted();
+    if (found) {
+        index_cells();
+    }
     // A deeper level hangs on loops found in the one above.
-    bool found = true;
     for (std::size_t level = 0; level < kDepthMax && found; ++level) {
         found = false;
         for (std::size_t i = 0; i < runs_used_; ++i) {
             Run& run = runs_[i];
-            const bool select = is_select(window.executions[run.executions.front()]);
-            if (!run.resolved && select && distinct_parameters(run) >= kRunMin) {
+            if (!run.resolved && run.may_loop) {
                 resolve(run, level > 0);
                 found = found || run.resolved;
             }
@@ -131,7 +132,34 @@ std::uint64_t Flow::cell(std::uint32_t execution, std::size_t row, std::uint8_t 
     return window_->words[from.words_at + from.binds + row * from.columns + column];
 }
 
-// Every followed value of every result that may feed a loop, by value.
+// False: nothing here may be a loop over a result.
+bool Flow::note_wanted() {
+    bool any = false;
+    for (std::size_t i = 0; i < runs_used_; ++i) {
+        Run& run = runs_[i];
+        const Execution& example = window_->executions[run.executions.front()];
+        run.may_loop = is_select(example) && distinct_parameters(run) >= kRunMin;
+        if (!run.may_loop) {
+            continue;
+        }
+        if (!any) {
+            wanted_.assign(kWantedBits, false);
+            any = true;
+        }
+        for (std::uint8_t slot = 0; slot < example.binds; ++slot) {
+            if (!varies(run, slot)) {
+                continue;
+            }
+            for (const std::uint32_t child : run.executions) {
+                const auto binds = window_->binds(window_->executions[child]);
+                wanted_[(slot < binds.size() ? binds[slot] : 0) % kWantedBits] = true;
+            }
+        }
+    }
+    return any;
+}
+
+// Every value of every result that may feed a loop and that a run has, by value.
 void Flow::index_cells() {
     cells_.clear();
     for (std::size_t i = 0; i < window_->executions.size(); ++i) {
@@ -141,7 +169,7 @@ void Flow::index_cells() {
         }
         const auto cells = window_->cells(execution);
         for (std::size_t at = 0; at < cells.size(); ++at) {
-            if (cells[at] != 0) {
+            if (cells[at] != 0 && wanted_[cells[at] % kWantedBits]) {
                 cells_.push_back({cells[at], static_cast<std::uint32_t>(i),
                                   static_cast<std::uint16_t>(at / execution.columns),
                                   static_cast<std::uint8_t>(at % execution.columns)});

@@ -65,6 +65,7 @@ class Flow {
     struct Run {
         std::uint64_t key = 0;
         std::vector<std::uint32_t> executions;  // indexes, in order
+        bool may_loop = false;                  // reads, with kRunMin different parameters
         bool resolved = false;
         bool paging = false;  // feeds itself, row by row
         Confidence confidence = Confidence::kSuspected;
@@ -106,6 +107,7 @@ class Flow {
     };
 
     void find_runs();
+    bool note_wanted();
     void index_cells();
     bool varies(const Run& run, std::uint8_t slot) const;
     void find_sources(const Run& run, std::uint8_t slot);
@@ -135,7 +137,11 @@ class Flow {
     bool locks_rows_ = false;
     std::vector<Run> runs_;
     std::size_t runs_used_ = 0;
-    std::vector<Cell> cells_;
+    // A bit for each value that a run has in a parameter that changes, by its hash's end. Other
+    // cells need no index: there are a hundred of them for each that does.
+    static constexpr std::size_t kWantedBits = 1U << 16U;
+    std::vector<bool> wanted_ = std::vector<bool>(kWantedBits);
+    std::vector<Cell> cells_;  // the wanted ones, sorted
     std::vector<Source> sources_;
     std::deque<Instance> instances_;  // one stays where it is while others come
     std::size_t instances_used_ = 0;

@@ -49,13 +49,29 @@ std::optional<std::size_t> param_number(const Token& token, std::string_view tex
                : std::nullopt;
 }
 
-}  // namespace
-
-std::string_view orm_name(Orm orm) {
-    constexpr std::string_view kNames[] = {"",       "Prisma",        "Drizzle",  "SQLAlchemy",
-                                           "Django", "Active Record", "Hibernate"};
-    return kNames[static_cast<std::size_t>(orm)];
+// "t.a = $1", "a in ($1", "a = any($1"; the parameter is token `i`.
+std::string column_before(const std::vector<Token>& tokens, std::string_view text, std::size_t i) {
+    while (i > 0 && (tokens[i - 1].in(text) == "(" || is_word(tokens[i - 1], text, "any"))) {
+        --i;
+    }
+    const bool compared =
+        i >= 2 && (tokens[i - 1].in(text) == "=" || is_word(tokens[i - 1], text, "in"));
+    return compared && is_name(tokens[i - 2]) ? bare(tokens[i - 2].in(text)) : "";
 }
+
+// "$1 = t.a", as SQLAlchemy's lazy loads have it.
+std::string column_behind(const std::vector<Token>& tokens, std::string_view text, std::size_t i) {
+    if (i + 2 >= tokens.size() || tokens[i + 1].in(text) != "=" || !is_name(tokens[i + 2])) {
+        return "";
+    }
+    i += 2;
+    while (i + 2 < tokens.size() && tokens[i + 1].in(text) == "." && is_name(tokens[i + 2])) {
+        i += 2;
+    }
+    return i + 1 < tokens.size() && tokens[i + 1].in(text) == "(" ? "" : bare(tokens[i].in(text));
+}
+
+}  // namespace
 
 bool has_limit(const sql::Statement& statement) {
     return contains(statement, " limit ") || contains(statement, " fetch first ") ||
@@ -141,18 +157,12 @@ std::string output_name(const sql::Statement& statement, std::size_t column) {
 std::string compared_column(const sql::Statement& statement, std::size_t slot) {
     const std::string_view text = statement.normalized;
     const std::vector<Token> tokens = tokens_of(text);
-    for (std::size_t i = 2; i < tokens.size(); ++i) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
         if (param_number(tokens[i], text) != slot) {
             continue;
         }
-        std::size_t at = i - 1;
-        while (at > 0 && (tokens[at].in(text) == "(" || is_word(tokens[at], text, "any"))) {
-            --at;
-        }
-        if (tokens[at].in(text) == "=" || is_word(tokens[at], text, "in")) {
-            return at > 0 && is_name(tokens[at - 1]) ? bare(tokens[at - 1].in(text)) : "";
-        }
-        return "";
+        std::string column = column_before(tokens, text, i);
+        return column.empty() ? column_behind(tokens, text, i) : column;
     }
     return "";
 }
@@ -161,37 +171,6 @@ std::string main_table(const sql::Statement& statement) {
     const auto& tables =
         statement.tables_written.empty() ? statement.tables_read : statement.tables_written;
     return tables.empty() ? "" : tables.front().name;
-}
-
-// What each ORM's SQL has and others do not.
-Orm orm_of_text(const sql::Statement& statement) {
-    const std::string_view text = statement.normalized;
-    const auto has = [&](std::string_view words) {
-        return text.find(words) != std::string_view::npos;
-    };
-    if (has("\"public\".\"") && (has("where ( \"public\"") || has(" offset $") || has("1 = 1"))) {
-        return Orm::kPrisma;
-    }
-    if (has(" as anon_1") || has("_1.id as ") || text.starts_with("select ")) {
-        // SQLAlchemy labels every column with its table: "a.id as a_id".
-        const auto table = main_table(statement);
-        if (!table.empty() && has(fmt::format(" as {}_", table))) {
-            return Orm::kSqlAlchemy;
-        }
-    }
-    if (has("\"d0\".\"") || has("json_build_array(\"")) {
-        return Orm::kDrizzle;
-    }
-    if (has("_0.") && has("1_0.")) {
-        return Orm::kHibernate;
-    }
-    if (has("select \"") && has("\".* from \"")) {
-        return Orm::kRails;
-    }
-    if (has(" limit $") && text.starts_with("select \"") && has("\" where \"")) {
-        return Orm::kDjango;
-    }
-    return Orm::kUnknown;
 }
 
 std::string short_text(const sql::Statement& statement, std::size_t max) {

@@ -1,7 +1,6 @@
 // What rules want to know of a statement beside sql's facts, read off its normalized text. Pure.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,18 +8,6 @@
 #include "sql/statement.hpp"
 
 namespace howdah::insight::live {
-
-// Who wrote the SQL, as far as that shows.
-enum class Orm : std::uint8_t {
-    kUnknown,
-    kPrisma,
-    kDrizzle,
-    kSqlAlchemy,
-    kDjango,
-    kRails,
-    kHibernate,
-};
-std::string_view orm_name(Orm orm);  // "Prisma"; "" for kUnknown
 
 bool has_limit(const sql::Statement& statement);
 // The parameter behind OFFSET, from 0; nullopt: no OFFSET, or none that is a parameter.
@@ -36,7 +23,6 @@ std::string output_name(const sql::Statement& statement, std::size_t column);
 std::string compared_column(const sql::Statement& statement, std::size_t slot);
 // The first table read or written, "" for none.
 std::string main_table(const sql::Statement& statement);
-Orm orm_of_text(const sql::Statement& statement);
 // At most `max` bytes of the text, cut at a character, "..." behind what was cut.
 std::string short_text(const sql::Statement& statement, std::size_t max = 300);
 

@@ -33,6 +33,12 @@ struct OpenSum {
     std::int64_t first_us = 0, last_us = 0;
 };
 
+// What is known of a statement's plan.
+struct AskedPlan {
+    std::int64_t asked_us = 0;
+    PlanEvidence evidence;
+};
+
 struct Engine::State {
     State(Options from, Names with);
 
@@ -63,6 +69,7 @@ struct Engine::State {
     std::map<std::tuple<std::string, std::string, std::string>, OpenSum> open;
     std::unordered_map<std::uint64_t, bool> ignored_callers;  // by user and application
     std::deque<SlowQuery> slow;
+    std::unordered_map<std::uint64_t, AskedPlan> plans;
     std::uint64_t newest_session = 0;  // when the period began
     std::uint64_t newest_seen = 0;
     std::int64_t period_began_us = 0;
@@ -75,6 +82,9 @@ void find_patterns(const Engine::State& state, FindingList& to);
 void find_costly_statements(const Engine::State& state, FindingList& to);
 void find_missed_chances(const Engine::State& state, FindingList& to);
 void find_session_habits(const Engine::State& state, FindingList& to);
+
+// Whether a statement looks for few rows and takes long: what a missing index looks like.
+bool is_slow_lookup(const StatementStats& stats);
 
 // What most findings about one statement have in common: who sent it, when, how often.
 LiveFinding about_statement(const Engine::State& state, const StatementStats& stats,

@@ -14,10 +14,20 @@ void Breakdown::add(std::uint64_t id, std::uint64_t us, std::uint64_t calls) {
             return;
         }
     }
-    Part& part = used_ < kMax ? parts_[used_++] : other_;
-    part.id = &part == &other_ ? 0 : id;
-    part.calls += calls;
-    part.us += us;
+    if (used_ < kMax) {
+        parts_[used_++] = {id, calls, us};
+        return;
+    }
+    std::size_t chosen = turn_;
+    for (std::size_t i = 1; i < kMax; ++i) {
+        const std::size_t at = (turn_ + i) % kMax;
+        chosen = parts_[at].calls < parts_[chosen].calls ? at : chosen;
+    }
+    turn_ = (chosen + 1) % kMax;
+    Part& least = parts_[chosen];
+    other_.calls += least.calls;
+    other_.us += least.us;
+    least = {id, calls, us};
 }
 
 void Breakdown::merge(const Breakdown& other) {

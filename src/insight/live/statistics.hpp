@@ -21,7 +21,9 @@
 
 namespace howdah::insight::live {
 
-// How often a statement came from each of a few callers; the rest in one sum.
+// How often a statement came from each of a few callers; the rest in one sum. Where there is no
+// room, the caller with the fewest calls goes into that sum, each in its turn where several have
+// as few: who sends much comes to be named.
 class Breakdown {
   public:
     static constexpr std::size_t kMax = 8;
@@ -39,6 +41,7 @@ class Breakdown {
   private:
     std::array<Part, kMax> parts_{};
     std::size_t used_ = 0;
+    std::size_t turn_ = 0;
     Part other_;
 };
 
