@@ -39,7 +39,11 @@ void print_dry_run(const Plan& plan, const DeployRecord& record) {
         fmt::print("run {}\n", planned.script->name);
         print_steps(planned);
     }
-    if (const auto tables = touched_tables(plan); !tables.empty()) {
+    std::vector<std::string> tables;
+    for (const TouchedTable& table : touched_tables(plan)) {
+        tables.push_back(table.schema ? "all of schema " + table.name : table.name);
+    }
+    if (!tables.empty()) {
         fmt::print("rows backed up: {}\n", fmt::join(tables, ", "));
     }
     for (const Finding& finding : record.findings) {

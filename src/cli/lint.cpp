@@ -60,7 +60,7 @@ void declare(CLI::App& app, Options& options) {
     app.add_option("--since", options.since, "judge only files changed since this git revision");
     app.add_flag("--changed", options.changed, "judge only files that are not committed");
     app.add_option("--transaction", options.transaction,
-                   "how files run: auto, statement, file, query, all");
+                   "how files run: auto, statement, file, query, all, runner");
     app.add_option("--postgres", options.postgres, "major version of the server (15)");
     app.add_option("--enable", options.enable, "rules to switch on")->delimiter(',');
     declare_judging(app, options.judging);
@@ -143,10 +143,13 @@ Result<> Lint::apply_options(ml::Settings& settings) const {
         settings.lint.disabled.erase(name);
     }
     settings.lint.disabled.insert(judging.disable.begin(), judging.disable.end());
+    if (options_.clone && !options_.trace) {
+        return fail(ErrorCode::kInvalidInput, "--clone goes with --trace");
+    }
     if (!options_.transaction.empty() &&
         !ml::scope_from_name(options_.transaction, settings.lint.scope)) {
         return fail(ErrorCode::kInvalidInput,
-                    "--transaction is auto, statement, file, query or all");
+                    "--transaction is auto, statement, file, query, all or runner");
     }
     settings.lint.postgres = options_.postgres != 0 ? options_.postgres : settings.lint.postgres;
     settings.lint.threads = judging.threads;
@@ -199,6 +202,10 @@ Result<Lint::Prepared> Lint::prepare() const {
         paths.push_back(settings.path);
     }
     TRY(ml::Project project, ml::discover(paths));
+    if (settings.runner && project.tool == ml::Tool::kPlain &&
+        settings.lint.scope == ml::Scope::kAuto) {
+        settings.lint.scope = ml::Scope::kRunner;
+    }
     for (ml::MigrationFile& file : project.files) {
         for (const std::string& pattern : settings.ignore_paths) {
             file.judged = file.judged && !matches(pattern, file.path);

@@ -152,7 +152,7 @@ void add_object(const json::object& object, std::uint32_t line, Collector& colle
     if (query == nullptr || !query->is_string()) {
         return;
     }
-    DumpStatement statement{.sql = std::string(query->as_string()), .line = line};
+    DumpStatement statement{.sql = std::string(query->as_string()), .line = line, .one_line = true};
     statement.calls = number_of(object, "calls");
     statement.total_ms = number_of(object, "total_exec_time") + number_of(object, "total_time") +
                          number_of(object, "server_ms");
@@ -281,7 +281,7 @@ void read_json_log(std::string_view text, Collector& collector) {
         ++line;
         if (!error && each.is_object()) {
             const json::value* message = each.as_object().if_contains("message");
-            DumpStatement statement{.line = line};
+            DumpStatement statement{.line = line, .one_line = true};
             if (message != nullptr && message->is_string() &&
                 read_message(std::string_view(message->as_string()), statement)) {
                 collector.add(std::move(statement));

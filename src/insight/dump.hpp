@@ -20,6 +20,7 @@ struct CallerShare {
 struct DumpStatement {
     std::string sql = {};
     std::uint32_t line = 1;  // of the dump, where its text begins
+    bool one_line = false;   // JSON: the text's own lines are none of the dump's
     double calls = 0;
     double total_ms = 0;
     std::vector<CallerShare> callers = {};  // a running howdah's only

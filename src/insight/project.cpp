@@ -201,11 +201,14 @@ void judge_dump(const Loaded& loaded, const Schema& schema, double days, FileRes
         const SqlPlace place{.source = source};
         Analysis analysis;
         judge_text(statement.sql, {place, schema, {}}, analysis);
+        const auto in_dump = [&](std::uint32_t line) {
+            return statement.one_line ? statement.line : line + statement.line - 1;
+        };
         for (Finding& finding : analysis.findings) {
-            finding.line += statement.line - 1;
+            finding.line = in_dump(finding.line);
         }
         for (Verdict& verdict : analysis.verdicts) {
-            verdict.line += statement.line - 1;
+            verdict.line = in_dump(verdict.line);
             verdict.live =
                 Live{.calls_a_day = statement.calls / days,
                      .milliseconds_a_day = statement.total_ms / days,

@@ -73,6 +73,7 @@ struct Predicate {
     std::vector<std::vector<Predicate>> arms = {};  // kOr: the conjuncts of each
     std::vector<int> touched = {};  // sources named anywhere below; -1 = some unknown column
     bool join = false;              // from ON or USING, not from WHERE
+    bool prefix = false;            // kRange by LIKE 'x%' or ~ '^x'
     std::size_t offset = 0;
 };
 

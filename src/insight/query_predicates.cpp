@@ -17,6 +17,10 @@ bool is_range(std::string_view name) {
     return name == "<" || name == "<=" || name == ">" || name == ">=";
 }
 
+bool is_pattern(std::string_view name) {
+    return name == "~~" || name == "~";
+}
+
 // What LIKE 'pattern' asks of an index. A parameter may be anything: nothing is said about it.
 Test like_test(std::string_view name, const sql::Node* pattern) {
     if (name.starts_with('!')) {
@@ -174,6 +178,7 @@ void QueryReader::read_or(Query& query, const PgQuery__BoolExpr& expression, Pre
 void QueryReader::read_comparison(Query& query, const PgQuery__AExpr& expression,
                                   Predicate& predicate) {
     predicate.test = operator_test(expression);
+    predicate.prefix = predicate.test == Test::kRange && is_pattern(operator_of(expression));
     const bool constants = expression.lexpr != nullptr && expression.rexpr != nullptr &&
                            expression.lexpr->node_case == PG_QUERY__NODE__NODE_A_CONST &&
                            expression.rexpr->node_case == PG_QUERY__NODE__NODE_A_CONST;

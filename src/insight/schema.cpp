@@ -24,6 +24,7 @@ void merge_columns(Table& into, std::vector<Column> columns) {
         }
         known->type = known->type == TypeClass::kUnknown ? column.type : known->type;
         known->not_null = known->not_null || column.not_null;
+        known->by_bytes = known->by_bytes ? known->by_bytes : column.by_bytes;
     }
 }
 
@@ -95,9 +96,40 @@ const Index* Table::leading(std::span<const std::string> tested) const {
     return found == indexes.end() ? nullptr : &*found;
 }
 
-bool Table::has_leading(std::string_view column_name, bool partial) const {
+namespace {
+
+bool can_serve(const Index& index, const Column* column, IndexUse use) {
+    switch (use) {
+        case IndexUse::kEquals:
+            return true;
+        case IndexUse::kRange:
+            return index.method != "hash" && !index.pattern;
+        case IndexUse::kOrder:
+            return index.method == "btree" && !index.pattern;
+        case IndexUse::kPrefix:
+            break;
+    }
+    if (index.method != "btree") {
+        return index.method != "hash";
+    }
+    return index.pattern || column == nullptr || column->by_bytes.value_or(true);
+}
+
+}  // namespace
+
+bool Table::prefix_depends_on_collation(std::string_view column_name) const {
+    const Column* known = column(column_name);
+    return known != nullptr && !known->by_bytes.has_value() &&
+           std::ranges::none_of(indexes, [&](const Index& index) {
+               return !index.keys.empty() && index.keys.front().column == column_name &&
+                      (index.pattern || index.method != "btree");
+           });
+}
+
+bool Table::has_leading(std::string_view column_name, bool partial, IndexUse use) const {
+    const Column* known = column(column_name);
     return std::ranges::any_of(indexes, [&](const Index& index) {
-        return (partial || !index.partial) && !index.keys.empty() &&
+        return (partial || !index.partial) && !index.keys.empty() && can_serve(index, known, use) &&
                (index.keys.front().column == column_name ||
                 // GIN and GiST serve every key as well as the first
                 ((index.method == "gin" || index.method == "brin") &&

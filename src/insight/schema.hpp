@@ -57,6 +57,9 @@ struct Column {
     std::string other_field = {};  // as a second ORM calls it
     TypeClass type = TypeClass::kUnknown;
     bool not_null = false;
+    // Whether texts are compared byte by byte (collation C): only then a plain index serves LIKE
+    // 'x%'. Nothing: neither a COLLATE nor a database says so.
+    std::optional<bool> by_bytes = {};
 };
 
 struct IndexKey {
@@ -72,6 +75,7 @@ struct Index {
     bool primary = false;
     bool partial = false;
     bool trigram = false;  // some key has gin_trgm_ops or gist_trgm_ops
+    bool pattern = false;  // its first key has text_pattern_ops or its kind, or COLLATE "C"
     std::string method = "btree";
 };
 
@@ -81,6 +85,14 @@ struct ForeignKey {
     std::vector<std::string> other_columns = {};  // empty = the primary key
     Origin origin = Origin::kSql;
     Place place = {};
+};
+
+// What an index is wanted for.
+enum class IndexUse : std::uint8_t {
+    kEquals,
+    kRange,
+    kPrefix,  // LIKE 'x%'
+    kOrder,
 };
 
 // A field of an ORM model that stands for rows of another table.
@@ -118,8 +130,12 @@ struct Table {
     bool in_primary_key(std::string_view column_name) const;
     // A whole index (not partial) whose first keys are these columns, in any order.
     const Index* leading(std::span<const std::string> tested) const;
-    // Some index whose first key is `column_name`; partial ones count when asked for.
-    bool has_leading(std::string_view column_name, bool partial) const;
+    // Some index whose first key is `column_name` and that can serve `use`; partial ones count when
+    // asked for. Where it depends on a collation that nobody told, it can.
+    bool has_leading(std::string_view column_name, bool partial,
+                     IndexUse use = IndexUse::kEquals) const;
+    // A kPrefix that only an index serves which needs collation C, and nobody told the collation.
+    bool prefix_depends_on_collation(std::string_view column_name) const;
     bool has_expression(std::string_view key) const;
     bool has_trigram() const;
 };

@@ -15,7 +15,12 @@ constexpr const char* kTables =
 
 constexpr const char* kColumns =
     "select n.nspname, c.relname, a.attname, t.typname, t.typtype = 'e', t.typcategory = 'A', "
-    "a.attnotnull from pg_attribute a join pg_class c on c.oid = a.attrelid "
+    "a.attnotnull, case when k.collname = 'default' then d.datlocprovider = 'c' and d.datcollate "
+    "in "
+    "('C', 'POSIX') else k.collname in ('C', 'POSIX', 'ucs_basic') end "
+    "from pg_attribute a join pg_class c on c.oid = a.attrelid "
+    "left join pg_collation k on k.oid = a.attcollation "
+    "join pg_database d on d.datname = current_database() "
     "join pg_namespace n on n.oid = c.relnamespace join pg_type t on t.oid = a.atttypid "
     "where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') "
     "and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%' "
@@ -32,6 +37,9 @@ void add_column(Schema& schema, const pg::Rows& rows, std::size_t row) {
                   : rows.boolean(row, 5) ? TypeClass::kArray
                                          : type_class(rows.text(row, 3));
     column.not_null = rows.boolean(row, 6);
+    if (!rows.is_null(row, 7)) {
+        column.by_bytes = rows.boolean(row, 7);
+    }
     schema.at(canonical_name(rows.text(row, 0), rows.text(row, 1)))
         .columns.push_back(std::move(column));
 }

@@ -90,6 +90,10 @@ void add_constraint(Table& table, const PgQuery__Constraint& constraint, const s
     }
 }
 
+bool is_c_collation(std::string_view name) {
+    return name == "C" || name == "POSIX" || name == "ucs_basic";
+}
+
 void add_column(Table& table, const PgQuery__ColumnDef& definition, const StatementPlace& place) {
     Column column{.name = std::string(text_or(definition.colname)),
                   .field = std::string(text_or(definition.colname)),
@@ -98,6 +102,11 @@ void add_column(Table& table, const PgQuery__ColumnDef& definition, const Statem
     for (std::size_t i = 0; i < definition.n_constraints; ++i) {
         column.not_null = column.not_null || definition.constraints[i]->constraint->contype ==
                                                  PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL;
+    }
+    if (definition.coll_clause != nullptr && definition.coll_clause->n_collname > 0) {
+        const PgQuery__CollateClause& collate = *definition.coll_clause;
+        column.by_bytes =
+            is_c_collation(sql::string_value(collate.collname[collate.n_collname - 1]));
     }
     const std::string name = column.name;
     if (table.column(name) == nullptr) {
@@ -149,6 +158,16 @@ std::string_view column_not_null(const sql::Node* where) {
                                 : sql::string_value(column.fields[column.n_fields - 1]);
 }
 
+bool compares_bytes(const PgQuery__IndexElem& element) {
+    const bool operators =
+        element.n_opclass > 0 &&
+        sql::string_value(element.opclass[element.n_opclass - 1]).ends_with("_pattern_ops");
+    const bool collation =
+        element.n_collation > 0 &&
+        is_c_collation(sql::string_value(element.collation[element.n_collation - 1]));
+    return operators || collation;
+}
+
 void create_index(Schema& schema, const PgQuery__IndexStmt& statement) {
     Table& table = schema.at(name_of(statement.relation));
     Index index{.name = std::string(text_or(statement.idxname)),
@@ -164,6 +183,7 @@ void create_index(Schema& schema, const PgQuery__IndexStmt& statement) {
             index.trigram = index.trigram || sql::string_value(element.opclass[n]).find("trgm") !=
                                                  std::string_view::npos;
         }
+        index.pattern = index.pattern || (i == 0 && compares_bytes(element));
         index.keys.push_back({.column = std::string(text_or(element.name)),
                               .expression = expression_key(element.expr)});
         // Whoever compares the column leaves NULL out: WHERE c IS NOT NULL keeps nothing from them.

@@ -10,6 +10,12 @@ namespace {
 
 constexpr double kSmallRows = 1000;
 
+IndexUse use_of(const Predicate& predicate) {
+    return predicate.prefix                 ? IndexUse::kPrefix
+           : predicate.test == Test::kRange ? IndexUse::kRange
+                                            : IndexUse::kEquals;
+}
+
 bool is_weak_type(const Table& table, std::string_view name) {
     const Column* column = table.column(name);
     return column != nullptr && column->type == TypeClass::kBoolean;
@@ -26,7 +32,8 @@ void add_condition(const Table& table, const Predicate& predicate, Access& acces
         access.offset = predicate.offset;
     }
     access.filtered = true;
-    access.served = access.served || table.has_leading(name, true);
+    access.served = access.served || table.has_leading(name, true, use_of(predicate));
+    access.prefix = predicate.prefix ? name : access.prefix;
     if (predicate.test == Test::kEquals || predicate.test == Test::kNull) {
         if (std::ranges::find(access.wanted, name) == access.wanted.end()) {
             access.wanted.push_back(name);
@@ -42,7 +49,7 @@ bool arms_served(const Query& query, const Predicate& predicate, int source, con
                [&](const std::vector<Predicate>& arm) {
                    return std::ranges::any_of(arm, [&](const Predicate& inner) {
                        return inner.column.source == source && !inner.column.outer &&
-                              table.has_leading(inner.column.name, true) &&
+                              table.has_leading(inner.column.name, true, use_of(inner)) &&
                               (inner.test == Test::kEquals || inner.test == Test::kRange ||
                                inner.test == Test::kNull || inner.test == Test::kOperator);
                    });
@@ -121,10 +128,52 @@ bool only_weak_conditions(const Query& query, int source) {
     });
 }
 
+namespace {
+
+// Outside of collation C, LIKE 'x%' needs an index that compares bytes.
+std::vector<std::string> index_keys(const Table& table, const Access& access) {
+    std::vector<std::string> keys = access.wanted;
+    const Column* column = table.column(access.prefix);
+    if (column == nullptr || column->by_bytes.value_or(false)) {
+        return keys;
+    }
+    std::ranges::replace(keys, access.prefix,
+                         access.prefix + (column->type == TypeClass::kChar ? " bpchar_pattern_ops"
+                                                                           : " text_pattern_ops"));
+    return keys;
+}
+
+std::string no_index(const Table& table, const Access& access) {
+    if (!access.prefix.empty() && table.has_leading(access.prefix, true)) {
+        return fmt::format("LIKE cannot use the index on {}: its collation is not C",
+                           access.prefix);
+    }
+    return fmt::format("no index of {} starts with {}", table.name,
+                       fmt::join(access.wanted, " or "));
+}
+
+}  // namespace
+
+// A plain index that is there, and that LIKE can use under one collation only.
+void SqlJudge::check_collation(const Source& source, const Access& access) {
+    if (access.prefix.empty() || !access.served || access.small || access.unique ||
+        access.wanted.size() != 1 || !source.known->prefix_depends_on_collation(access.prefix)) {
+        return;
+    }
+    report("missing-index", access.offset,
+           {.message =
+                fmt::format("LIKE can use the index on {} only under collation C", access.prefix),
+            .fix = create_index_sql(source.table, index_keys(*source.known, access)),
+            .evidence = "no schema here tells the collation; --database does",
+            .confidence = "suspected",
+            .minor = true});
+}
+
 void SqlJudge::check_access(const Query& query) {
     for (std::size_t i = 0; i < query.sources.size(); ++i) {
         const auto source = static_cast<int>(i);
         const Access access = access_of(query, source);
+        check_collation(query.sources[i], access);
         if (!access.known || access.small || access.served || access.unique) {
             continue;
         }
@@ -141,9 +190,8 @@ void SqlJudge::check_access(const Query& query) {
         }
         if (access.filtered) {
             report("missing-index", access.offset,
-                   {.message = fmt::format("no index of {} starts with {}", from.table,
-                                           fmt::join(access.wanted, " or ")),
-                    .fix = create_index_sql(from.table, access.wanted),
+                   {.message = no_index(*from.known, access),
+                    .fix = create_index_sql(from.table, index_keys(*from.known, access)),
                     .evidence = from.known->rows ? fmt::format("{:.0f} rows", *from.known->rows)
                                                  : std::string()});
             continue;
@@ -203,7 +251,7 @@ void SqlJudge::check_sort_access(const Query& query) {
     if (from.known == nullptr || from.known->columns.empty() || from.known->view ||
         from.known->rows.value_or(1e9) < kSmallRows || !key.column.known() || key.column.outer ||
         from.known->column(key.column.name) == nullptr ||
-        from.known->has_leading(key.column.name, false)) {
+        from.known->has_leading(key.column.name, false, IndexUse::kOrder)) {
         return;
     }
     std::vector<std::string> columns;

@@ -14,6 +14,7 @@ struct Access {
     bool small = false;               // so few rows that a scan is right
     bool filtered = false;            // has conditions of its own that an index could serve
     std::vector<std::string> wanted;  // columns of the index that would serve: equal ones, a range
+    std::string prefix;               // column that LIKE 'x%' narrows by
     std::size_t offset = 0;           // of the first condition
 };
 Access access_of(const Query& query, int source);
@@ -62,6 +63,7 @@ class SqlJudge {
     void check_correlated(const Query& query);
     void check_order(const Query& query);
     void check_access(const Query& query);
+    void check_collation(const Source& source, const Access& access);
     void check_join_access(const Query& query, int source);
     void check_sort_access(const Query& query);
 

@@ -109,9 +109,15 @@ enum Trait : std::uint32_t {
     kTemporary = 1U << 20,
     kDynamic = 1U << 21,  // text put together at run time
     kProvedNotNull = 1U << 22,
-    kSchemaOnly = 1U << 23,  // WITH NO DATA
-    kBatched = 1U << 24,     // UPDATE, DELETE: marked -- howdah:backfill
+    kSchemaOnly = 1U << 23,   // WITH NO DATA
+    kBatched = 1U << 24,      // UPDATE, DELETE: marked -- howdah:backfill
+    kLockTimeout = 1U << 25,  // lock_timeout is in force, and not 0
+    kNewColumns = 1U << 26,   // an index or constraint over columns that this migration added
 };
+
+// Of a kSet: `other` when the setting goes back to its default, `name` when all of them do.
+inline constexpr const char* kDefaultValue = "default";
+inline constexpr const char* kAllSettings = "all";
 
 struct Action {
     ActionKind kind = ActionKind::kOther;

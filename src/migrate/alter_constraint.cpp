@@ -77,6 +77,7 @@ void AlterTable::add_constraint(const Command& command, Action& made) {
     made.columns = added.columns;
     made.constraint_def = &definition;
     made.traits |= added.valid ? 0U : kNotValid;
+    made.traits |= interpreter_.are_new(table_, made.columns) ? kNewColumns : 0U;
     if (!text_or(definition.indexname).empty()) {
         return use_index(definition, made);
     }
@@ -171,6 +172,63 @@ void AlterTable::drop_constraint(const Command& command, Action& made) {
     }
 }
 
+namespace {
+
+// A validated CHECK saves the scan when PostgreSQL can prove the bound from it. Proving is left to
+// PostgreSQL (the rule says what must hold); what says nothing about the key proves nothing.
+bool may_prove_bound(const Table& parent, const Table& partition) {
+    const auto about_key = [&](const TableConstraint& check) {
+        return check.kind == ConstraintKind::kCheck && check.valid &&
+               std::ranges::all_of(parent.partition_key, [&](const std::string& column) {
+                   return column.empty() ||
+                          std::ranges::find(check.columns, column) != check.columns.end();
+               });
+    };
+    return std::ranges::any_of(partition.constraints, about_key);
+}
+
+bool key_is_not_null(const Table& parent, const Table& partition) {
+    return std::ranges::all_of(parent.partition_key, [&](const std::string& column) {
+        return column.empty() || partition.never_null(column, true);
+    });
+}
+
+// Indexes of the parent that the new partition does not have are built under its lock.
+bool lacks_an_index(const Table& parent, const Table& partition) {
+    return !std::ranges::all_of(parent.indexes, [&](const Index& wanted) {
+        return std::ranges::any_of(partition.indexes, [&](const Index& index) {
+            return index.columns == wanted.columns && index.partial == wanted.partial &&
+                   index.reads == wanted.reads && (index.unique || !wanted.unique);
+        });
+    });
+}
+
+}  // namespace
+
+// Rows of the partition are looked up for each foreign key that it has not yet.
+void AlterTable::attach_keys(const Table& parent, const Table* partition, Action& made) {
+    for (const TableConstraint& key : parent.constraints) {
+        if (key.kind != ConstraintKind::kForeign) {
+            continue;
+        }
+        const bool has = partition != nullptr &&
+                         std::ranges::any_of(partition->constraints, [&](const auto& own) {
+                             return own.kind == ConstraintKind::kForeign && own.valid &&
+                                    own.other_table == key.other_table &&
+                                    own.columns == key.columns;
+                         });
+        const bool reads = !has && !interpreter_.is_fresh(made.other);
+        made.constraint = reads ? ConstraintKind::kForeign : made.constraint;
+        add_effect(made.effects, {.table = key.other_table,
+                                  .lock = Lock::kShareRowExclusive,
+                                  .second = true,
+                                  .scan = reads});
+        add_effect(
+            made.effects,
+            {.table = made.other, .lock = Lock::kAccessExclusive, .second = true, .scan = reads});
+    }
+}
+
 void AlterTable::attach(const Command& command, Action& made) {
     const PgQuery__PartitionCmd& partition = *command.def->partition_cmd;
     if (statement_.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) {
@@ -181,31 +239,28 @@ void AlterTable::attach(const Command& command, Action& made) {
     made.other = schema().name_of(partition.name);
     const Table* child = schema().find(made.other);
     const Table* parent = table();
-    // A validated CHECK that implies the bound saves the scan; which one does is PostgreSQL's to
-    // prove, so any check made for it counts (the rule says what it must hold).
-    const bool checked = child != nullptr &&
-                         std::ranges::any_of(child->constraints, [](const TableConstraint& each) {
-                             return each.kind == ConstraintKind::kCheck && each.valid;
-                         });
-    interpreter_.touch_inherited_keys(made, parent);
+    const Table unknown;  // its key is not known, so any check may be the one
+    const Table& owner = parent == nullptr ? unknown : *parent;
+    const bool checked =
+        child != nullptr && may_prove_bound(owner, *child) && key_is_not_null(owner, *child);
     const bool bound_default = partition.bound != nullptr && partition.bound->is_default != 0;
     made.traits |= checked ? kProvedNotNull : 0U;
     lock_only(made, Lock::kShareUpdateExclusive);
-    add_effect(made.effects, {.table = made.other,
-                              .lock = Lock::kAccessExclusive,
-                              .second = true,
-                              .scan = !checked && !interpreter_.is_fresh(made.other)});
-    if (parent != nullptr && !parent->default_partition.empty()) {
-        const Table* fallback = schema().find(parent->default_partition);
-        const bool excluded =
-            fallback != nullptr &&
-            std::ranges::any_of(fallback->constraints, [](const TableConstraint& each) {
-                return each.kind == ConstraintKind::kCheck && each.valid;
-            });
-        add_effect(made.effects, {.table = parent->default_partition,
-                                  .lock = Lock::kAccessExclusive,
-                                  .second = true,
-                                  .scan = !excluded});
+    const bool fresh = interpreter_.is_fresh(made.other);
+    add_effect(made.effects,
+               {.table = made.other,
+                .lock = Lock::kAccessExclusive,
+                .second = true,
+                .scan = !checked && !fresh,
+                .build = child != nullptr && !fresh && lacks_an_index(owner, *child)});
+    attach_keys(owner, child, made);
+    if (!owner.default_partition.empty()) {
+        const Table* fallback = schema().find(owner.default_partition);
+        add_effect(made.effects,
+                   {.table = owner.default_partition,
+                    .lock = Lock::kAccessExclusive,
+                    .second = true,
+                    .scan = fallback == nullptr || !may_prove_bound(owner, *fallback)});
     }
     emit(made);
     if (Table* changed = table()) {

@@ -39,9 +39,7 @@ void AlterTable::run() {
             std::tie(made.begin, made.end) = subcommand_range(interpreter_.place_, i);
         }
         if (index) {
-            made.kind = ActionKind::kAlterIndex;
-            made.name = table_;
-            emit(made);
+            alter_index(command, made);
         } else if (other) {
             made.kind = ActionKind::kOther;
             if (statement_.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE && made.has(kCascade)) {
@@ -58,6 +56,23 @@ void AlterTable::run() {
             emit(made);
         }
     }
+}
+
+// Only SET TABLESPACE is more than a note in the catalog: it copies the index, and who plans a
+// query of the table opens all its indexes.
+void AlterTable::alter_index(const Command& command, Action& made) {
+    made.kind = ActionKind::kAlterIndex;
+    made.name = table_;
+    if (command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace) {
+        const std::string owner = schema().table_of_index(table_);
+        const Index* index = schema().index(table_);
+        made.kind = ActionKind::kRewriteStorage;
+        made.fresh = index != nullptr && index->born == interpreter_.migration_;
+        made.fresh = made.fresh || interpreter_.is_fresh(owner);
+        made.table.clear();
+        made.name = "index " + table_ + (owner.empty() ? "" : " of " + owner);
+    }
+    emit(made);
 }
 
 bool AlterTable::column_command(const Command& command, Action& made) {
@@ -78,9 +93,11 @@ bool AlterTable::column_command(const Command& command, Action& made) {
             made.kind = ActionKind::kDropNotNull;
             lock_tree(made, Lock::kAccessExclusive);
             emit(made);
-            if (Table* known = table()) {
-                for (Column& column : known->columns) {
-                    column.not_null = column.name == made.name ? false : column.not_null;
+            for (const std::string& each : schema().with_descendants(table_)) {
+                if (Table* known = schema().tables.find(each)) {
+                    for (Column& column : known->columns) {
+                        column.not_null = column.name == made.name ? false : column.not_null;
+                    }
                 }
             }
             return true;
@@ -140,8 +157,9 @@ void AlterTable::read_default(const PgQuery__ColumnDef& definition, Action& made
     }
     const ColumnType type = type_of(definition.type_name);
     made.traits |= is_serial(type.name) ? kSerial | kNotNull : 0U;
-    const Domain* domain = schema().domains.find(type.name);
-    made.traits |= domain != nullptr && domain->constraints > 0 ? kConstrainedDomain : 0U;
+    int constraints = 0;
+    (void)schema().base_of(type, constraints);
+    made.traits |= constraints > 0 ? kConstrainedDomain : 0U;
 }
 
 void AlterTable::inline_constraints(const PgQuery__ColumnDef& definition, Action& made) {
@@ -204,6 +222,7 @@ void AlterTable::add_column(const Command& command, Action& made) {
     for (const std::string& each : schema().with_descendants(table_)) {
         if (Table* target = schema().tables.find(each)) {
             target->columns.push_back(column_of(definition));
+            target->columns.back().born = interpreter_.migration_;
         }
     }
     for (std::size_t i = 0; i < definition.n_constraints; ++i) {
@@ -264,27 +283,13 @@ bool is_plain_cast(const sql::Node* expression, const std::string& column, const
            sql::string_value(inner->column_ref->fields[0]) == column;
 }
 
-// Domains count as their base type; with constraints every row is looked at.
-ColumnType base_of(const Schema& schema, const ColumnType& type, int& constraints) {
-    ColumnType base = type;
-    for (int depth = 0; depth < 8; ++depth) {
-        const Domain* domain = schema.domains.find(base.name);
-        if (domain == nullptr || base.array_dimensions > 0) {
-            break;
-        }
-        constraints += domain->constraints;
-        base = domain->base;
-    }
-    return base;
-}
-
 }  // namespace
 
 void AlterTable::judge_type_change(const PgQuery__ColumnDef& definition, Action& made) {
     int old_constraints = 0;
     int new_constraints = 0;
-    const ColumnType from = base_of(schema(), made.from, old_constraints);
-    const ColumnType to = base_of(schema(), made.to, new_constraints);
+    const ColumnType from = schema().base_of(made.from, old_constraints);
+    const ColumnType to = schema().base_of(made.to, new_constraints);
     made.change = classify_change(from, to);
     if (made.from.known() && made.from != made.to && new_constraints > 0) {
         made.change = TypeChange::kRewrite;

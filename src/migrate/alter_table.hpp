@@ -17,6 +17,7 @@ class AlterTable {
     bool column_command(const Command& command, Action& made);
     bool constraint_command(const Command& command, Action& made);
     bool storage_command(const Command& command, Action& made);
+    void alter_index(const Command& command, Action& made);
     void add_column(const Command& command, Action& made);
     void inline_constraints(const PgQuery__ColumnDef& definition, Action& made);
     void read_default(const PgQuery__ColumnDef& definition, Action& made);
@@ -30,6 +31,7 @@ class AlterTable {
     void validate(const Command& command, Action& made);
     void drop_constraint(const Command& command, Action& made);
     void attach(const Command& command, Action& made);
+    void attach_keys(const Table& parent, const Table* partition, Action& made);
     void detach(const Command& command, Action& made);
     void rewrite_storage(const Command& command, Action& made);
     void set_options(const Command& command, Action& made);

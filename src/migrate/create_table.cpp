@@ -61,6 +61,11 @@ void Interpreter::create_table(const PgQuery__CreateStmt& statement) {
     table.tablespace = text_or(statement.tablespacename);
     made.traits |= table.temporary ? kTemporary : 0U;
     table.kind = statement.partspec != nullptr ? TableKind::kPartitioned : TableKind::kTable;
+    for (std::size_t i = 0;
+         table.kind == TableKind::kPartitioned && i < statement.partspec->n_part_params; ++i) {
+        table.partition_key.push_back(
+            text_or(statement.partspec->part_params[i]->partition_elem->name));
+    }
     std::vector<TableConstraint> constraints;
     read_elements(schema_, statement, table, constraints);
     for (const TableConstraint& constraint : constraints) {
@@ -129,8 +134,11 @@ void Interpreter::create_table_as(const PgQuery__CreateTableAsStmt& statement) {
         table.reads.push_back(effect.table);
     }
     made.fresh = true;
+    const bool stays = statement.if_not_exists != 0 && schema_.find(made.table) != nullptr;
     emit(made);
-    schema_.add_table(std::move(table));
+    if (!stays) {
+        schema_.add_table(std::move(table));
+    }
 }
 
 }  // namespace howdah::migrate

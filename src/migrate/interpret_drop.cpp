@@ -226,6 +226,19 @@ void Interpreter::drop_schema(Action& made) {
     }
 }
 
+void Interpreter::rename_without_table(const PgQuery__RenameStmt& statement, Action& made) {
+    if (statement.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA) {
+        made.kind = ActionKind::kRenameSchema;
+        emit(made);
+        schema_.rename_schema(made.name, made.other);
+        return;
+    }
+    made.name = schema_.name_of(statement.object);
+    const std::string prefix = schema_part(made.name);
+    emit(made);
+    schema_.rename_type(made.name, prefix.empty() ? made.other : prefix + "." + made.other);
+}
+
 void Interpreter::rename(const PgQuery__RenameStmt& statement) {
     Action made = action(ActionKind::kOther);
     made.table = schema_.name_of(statement.relation);
@@ -280,8 +293,9 @@ void Interpreter::rename(const PgQuery__RenameStmt& statement) {
             return;
         }
         case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA:
-            made.kind = ActionKind::kRenameSchema;
-            break;
+        case PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN:
+        case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE:
+            return rename_without_table(statement, made);
         case PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER:
         case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
         case PG_QUERY__OBJECT_TYPE__OBJECT_RULE:
@@ -307,6 +321,10 @@ void Interpreter::set_schema(const PgQuery__AlterObjectSchemaStmt& statement) {
     emit(made);
     if (relation) {
         schema_.rename_table(made.table, made.other);
+    } else if (statement.object_type == PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN ||
+               statement.object_type == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE) {
+        const std::string name = schema_.name_of(statement.object);
+        schema_.rename_type(name, schema_.name_of(text_or(statement.newschema), last_part(name)));
     }
 }
 

@@ -50,8 +50,9 @@ void Interpreter::alter_domain(const PgQuery__AlterDomainStmt& statement) {
     made.traits |= not_valid ? kNotValid : 0U;
     if ((subtype == 'C' && !not_valid) || subtype == 'V' || subtype == 'O') {
         for (auto& [name, table] : schema_.tables) {
-            const bool uses = std::ranges::any_of(
-                table.columns, [&](const Column& column) { return column.type.name == made.name; });
+            const bool uses = std::ranges::any_of(table.columns, [&](const Column& column) {
+                return schema_.rests_on(column.type, made.name);
+            });
             const bool rows = table.kind == TableKind::kTable;
             if (uses && rows) {
                 add_effect(made.effects,
@@ -157,6 +158,17 @@ void Interpreter::refresh(const PgQuery__RefreshMatViewStmt& statement) {
     emit(made);
 }
 
+// EXPLAIN ANALYZE runs what it explains.
+void Interpreter::explain(const PgQuery__ExplainStmt& statement) {
+    if (statement.query != nullptr &&
+        option_set(statement.options, statement.n_options, "analyze")) {
+        run(*statement.query, place_, *see_);
+        return;
+    }
+    Action made = action(ActionKind::kOther);
+    emit(made);
+}
+
 void Interpreter::publication(const sql::Node& node) {
     Action made = action(ActionKind::kOther);
     sql::visit(node.base, [&](const sql::Node& part) {
@@ -171,7 +183,23 @@ void Interpreter::publication(const sql::Node& node) {
     emit(made);
 }
 
-void Interpreter::data_change(const sql::Node& node) {
+// A statement's WITH may write, too: each part is an action of its own.
+void Interpreter::data_changes(const sql::Node& node) {
+    one_data_change(node);
+    sql::visit(node.base, [&](const sql::Node& part) {
+        const sql::Node* inner = part.node_case == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR
+                                     ? part.common_table_expr->ctequery
+                                     : nullptr;
+        if (inner != nullptr && inner->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
+            one_data_change(*inner);
+        }
+    });
+    if (node.node_case != PG_QUERY__NODE__NODE_COPY_STMT) {
+        Routines(*this).run_called(node);
+    }
+}
+
+void Interpreter::one_data_change(const sql::Node& node) {
     Action made = action(ActionKind::kSelect);
     const PgQuery__RangeVar* target = nullptr;
     bool scan = false;
@@ -217,15 +245,52 @@ void Interpreter::data_change(const sql::Node& node) {
                 effect.lock = Lock::kRowShare;
             }
         }
-        if (select.into_clause != nullptr) {
+        // In a function's body INTO names variables.
+        if (select.into_clause != nullptr && depth_ == 0) {
             schema_.add_table({.name = schema_.name_of(select.into_clause->rel),
                                .born = migration_,
                                .complete = false});
         }
     }
     emit(made);
-    if (node.node_case != PG_QUERY__NODE__NODE_COPY_STMT) {
-        Routines(*this).run_called(node);
+    if (query) {
+        set_by_function(*node.select_stmt);
+    }
+}
+
+// SELECT set_config('name', 'value', is_local)
+void Interpreter::set_by_function(const PgQuery__SelectStmt& select) {
+    for (std::size_t i = 0; i < select.n_target_list; ++i) {
+        const sql::Node* value = select.target_list[i]->node_case == PG_QUERY__NODE__NODE_RES_TARGET
+                                     ? select.target_list[i]->res_target->val
+                                     : nullptr;
+        if (value == nullptr || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL ||
+            value->func_call->n_args != 3 || value->func_call->n_funcname == 0 ||
+            sql::string_value(value->func_call->funcname[value->func_call->n_funcname - 1]) !=
+                "set_config") {
+            continue;
+        }
+        const auto constant = [&](std::size_t argument) -> const PgQuery__AConst* {
+            const sql::Node* given = value->func_call->args[argument];
+            return given->node_case == PG_QUERY__NODE__NODE_A_CONST ? given->a_const : nullptr;
+        };
+        const auto text = [](const PgQuery__AConst* given) {
+            const bool is = given != nullptr && given->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+            return is ? text_or(given->sval->sval) : std::string();
+        };
+        Action made = action(ActionKind::kSet);
+        made.name = text(constant(0));
+        made.other = text(constant(1));
+        const PgQuery__AConst* local = constant(2);
+        const bool is_local =
+            local == nullptr ||
+            (local->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL && local->boolval->boolval != 0);
+        made.traits |= is_local ? kTemporary : 0U;
+        emit(made);
+        if (made.name == "search_path") {
+            const std::string first = made.other.substr(0, made.other.find(','));
+            schema_.search_path = first == "public" ? std::string() : first;
+        }
     }
 }
 

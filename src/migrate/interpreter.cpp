@@ -46,6 +46,15 @@ bool Interpreter::is_fresh(const std::string& table) const {
     return known != nullptr && (known->temporary || known->born == migration_);
 }
 
+bool Interpreter::are_new(const std::string& table, const std::vector<std::string>& columns) const {
+    const Table* known = schema_.find(table);
+    return known != nullptr && !columns.empty() &&
+           std::ranges::all_of(columns, [&](const std::string& name) {
+               const Column* column = known->column(name);
+               return column != nullptr && column->born == migration_;
+           });
+}
+
 // Effects on tables that nobody uses yet are of no interest to anybody.
 void Interpreter::emit(Action& made) {
     for (TableEffect& effect : made.effects) {
@@ -133,7 +142,9 @@ void Interpreter::run(const sql::Node& node, const StatementPlace& place, const 
         case PG_QUERY__NODE__NODE_MERGE_STMT:
         case PG_QUERY__NODE__NODE_COPY_STMT:
         case PG_QUERY__NODE__NODE_SELECT_STMT:
-            return data_change(node);
+            return data_changes(node);
+        case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
+            return explain(*node.explain_stmt);
         case PG_QUERY__NODE__NODE_DO_STMT:
         case PG_QUERY__NODE__NODE_CALL_STMT:
             return Routines(*this).run(node);
@@ -256,6 +267,11 @@ void Interpreter::transaction(const PgQuery__TransactionStmt& statement) {
 void Interpreter::set_variable(const PgQuery__VariableSetStmt& statement) {
     Action made = action(ActionKind::kSet);
     made.name = text_or(statement.name);
+    if (statement.kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE) {
+        const bool all = statement.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL;
+        made.name = all ? kAllSettings : made.name;
+        made.other = kDefaultValue;
+    }
     if (statement.n_args > 0 && statement.args[0]->node_case == PG_QUERY__NODE__NODE_A_CONST) {
         const PgQuery__AConst& value = *statement.args[0]->a_const;
         if (value.val_case == PG_QUERY__A__CONST__VAL_IVAL) {
@@ -266,7 +282,10 @@ void Interpreter::set_variable(const PgQuery__VariableSetStmt& statement) {
     }
     made.traits |= statement.is_local != 0 ? kTemporary : 0U;
     emit(made);
-    if (made.name == "search_path") {
+    const bool path = made.name == "search_path";
+    if (made.name == kAllSettings || (path && made.other == kDefaultValue)) {
+        schema_.search_path.clear();
+    } else if (path) {
         // The schema of whoever runs it ("$user") is hardly ever there.
         std::string first = made.other;
         for (std::size_t i = 0; i < statement.n_args && first == "$user"; ++i) {
@@ -319,7 +338,8 @@ void Interpreter::create_index(const PgQuery__IndexStmt& statement) {
     const bool only = statement.relation->inh == 0;
     made.traits |= (statement.concurrent != 0 ? kConcurrently : 0U) | (only ? kOnly : 0U) |
                    (statement.if_not_exists != 0 ? kIfExists : 0U) |
-                   (statement.unique != 0 ? kInlineUnique : 0U);
+                   (statement.unique != 0 ? kInlineUnique : 0U) |
+                   (are_new(made.table, made.columns) ? kNewColumns : 0U);
     const Lock lock = statement.concurrent != 0 ? Lock::kShareUpdateExclusive : Lock::kShare;
     if (only) {
         const Table* table = schema_.find(made.table);

@@ -37,6 +37,7 @@ class Interpreter {
     Action action(ActionKind kind) const;
     void emit(Action& action);
     bool is_fresh(const std::string& table) const;
+    bool are_new(const std::string& table, const std::vector<std::string>& columns) const;
     void touch(Action& action, const std::string& table, Lock lock) const;
     void touch_tree(Action& action, const std::string& table, TableEffect effect) const;
     // A partition takes over its parent's foreign keys, with their lock on the referenced table.
@@ -60,6 +61,7 @@ class Interpreter {
     void touch_sequence_users(Action& action);
     void drop_schema(Action& action);
     void rename(const PgQuery__RenameStmt& statement);
+    void rename_without_table(const PgQuery__RenameStmt& statement, Action& made);
     void set_schema(const PgQuery__AlterObjectSchemaStmt& statement);
     void alter_domain(const PgQuery__AlterDomainStmt& statement);
     void alter_enum(const PgQuery__AlterEnumStmt& statement);
@@ -68,7 +70,10 @@ class Interpreter {
     void cluster(const PgQuery__ClusterStmt& statement);
     void reindex(const PgQuery__ReindexStmt& statement);
     void refresh(const PgQuery__RefreshMatViewStmt& statement);
-    void data_change(const sql::Node& node);
+    void data_changes(const sql::Node& node);
+    void one_data_change(const sql::Node& node);
+    void set_by_function(const PgQuery__SelectStmt& select);
+    void explain(const PgQuery__ExplainStmt& statement);
     void publication(const sql::Node& node);
     void small_statement(const sql::Node& node);
     void set_variable(const PgQuery__VariableSetStmt& statement);

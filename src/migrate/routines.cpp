@@ -99,27 +99,76 @@ std::vector<std::string> format_arguments(std::string_view body, std::size_t fro
     return arguments;
 }
 
-// %I, %s and %L filled in; `unknown` is set where an argument is no literal.
+// Behind a '%': "2$" is 2 and names the argument, as in %2$I; 0 when nothing is named.
+std::size_t argument_number(std::string_view pattern, std::size_t& at) {
+    std::size_t number = 0;
+    std::size_t end = at;
+    for (; end < pattern.size() && pattern[end] >= '0' && pattern[end] <= '9' && number < 1000;
+         ++end) {
+        number = number * 10 + static_cast<std::size_t>(pattern[end] - '0');
+    }
+    if (end == at || end >= pattern.size() || pattern[end] != '$') {
+        return 0;
+    }
+    at = end + 1;
+    return number;
+}
+
+// %I, %s and %L (also %1$I) filled in; `unknown` is set where an argument is no literal.
 std::string fill_format(std::string_view pattern, const std::vector<std::string>& arguments,
                         bool& unknown) {
     std::string text;
-    std::size_t used = 0;
+    std::size_t next = 0;
     for (std::size_t i = 0; i < pattern.size(); ++i) {
-        const char kind = pattern[i] == '%' && i + 1 < pattern.size() ? pattern[i + 1] : ' ';
+        if (pattern[i] != '%' || i + 1 == pattern.size()) {
+            text += pattern[i];
+            continue;
+        }
+        std::size_t at = i + 1;
+        if (const std::size_t number = argument_number(pattern, at); number > 0) {
+            next = number - 1;
+        }
+        const char kind = at < pattern.size() ? pattern[at] : ' ';
         if (kind == '%') {
             text += '%';
-            ++i;
         } else if (kind == 'I' || kind == 's' || kind == 'L') {
-            const std::string value = used < arguments.size() ? arguments[used] : "";
-            ++used;
+            const std::string value = next < arguments.size() ? arguments[next] : "";
+            ++next;
             unknown = unknown || value.empty();
             text += kind == 'L' ? "'" + value + "'" : value.empty() ? "unknown_name" : value;
-            ++i;
         } else {
             text += pattern[i];
+            continue;
         }
+        i = at;
     }
     return text;
+}
+
+// INSERT, UPDATE, DELETE ... RETURNING x INTO variable: without what PL/pgSQL alone knows.
+std::string_view without_into(std::string_view statement) {
+    sql::Lexer lexer(statement);
+    bool returning = false;
+    int depth = 0;
+    for (sql::Token token = lexer.next_code(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.next_code()) {
+        depth += sql::is_punct(token, statement, '(') ? 1 : 0;
+        depth -= sql::is_punct(token, statement, ')') ? 1 : 0;
+        returning = returning || (depth == 0 && sql::is_word(token, statement, "returning"));
+        if (returning && depth == 0 && sql::is_word(token, statement, "into")) {
+            return statement.substr(0, token.begin);
+        }
+    }
+    return statement;
+}
+
+// CALL f(), SELECT f(): not for a value, as it seems.
+bool called_for_its_effect(const sql::Node& node) {
+    if (node.node_case == PG_QUERY__NODE__NODE_CALL_STMT) {
+        return true;
+    }
+    return node.node_case == PG_QUERY__NODE__NODE_SELECT_STMT &&
+           node.select_stmt->n_from_clause == 0 && node.select_stmt->n_values_lists == 0;
 }
 
 }  // namespace
@@ -164,6 +213,10 @@ void Routines::run_called(const sql::Node& node) {
         if (const Routine* routine = interpreter_.schema_.routines.find(name)) {
             const Routine copy = *routine;
             run_body(copy.body, copy.language, 0, false);
+        } else if (called_for_its_effect(node) && builtin_volatility(last_part(name)) == 0) {
+            Action made = interpreter_.action(ActionKind::kExecuteUnknown);
+            made.name = name;
+            interpreter_.emit(made);
         }
     }
 }
@@ -201,7 +254,9 @@ void Routines::run_body(std::string_view body, std::string_view language, std::s
         end = token.end;
         // IF EXISTS (SELECT ...) THEN, EXCEPTION WHEN x THEN: what stands before THEN is no
         // statement
-        fresh = plpgsql && !open && opens_statement(token, body);
+        // ... and a label (<<name>>) stands in front of one.
+        fresh =
+            plpgsql && !open && (opens_statement(token, body) || token.in(body).ends_with(">>"));
     }
     if (open) {
         run_piece(body, begin, end);
@@ -216,10 +271,10 @@ void Routines::run_piece(std::string_view body, std::size_t begin, std::size_t e
         return;
     }
     if (sql::is_word(first, body, "perform")) {
-        run_text("select" + std::string(body.substr(first.end, end - first.end)), begin, end);
+        (void)run_text("select" + std::string(body.substr(first.end, end - first.end)), begin, end);
         return;
     }
-    run_text(body.substr(begin, end - begin), begin, end);
+    (void)run_text(without_into(body.substr(begin, end - begin)), begin, end);
 }
 
 // EXECUTE 'literal' and EXECUTE format('literal', ...): the literal, with %I, %s and %L filled in.
@@ -245,10 +300,9 @@ void Routines::run_execute(std::string_view body, std::size_t begin, std::size_t
     if (format) {
         text = fill_format(text, format_arguments(body.substr(0, end), token.end), filled);
     }
-    if (filled) {
+    if (!run_text(text, begin, end) || filled) {
         unknown(begin, end);
     }
-    run_text(text, begin, end);
 }
 
 void Routines::unknown(std::size_t begin, std::size_t end) {
@@ -262,10 +316,13 @@ void Routines::unknown(std::size_t begin, std::size_t end) {
     interpreter_.emit(made);
 }
 
-void Routines::run_text(std::string_view text, std::size_t begin, std::size_t end) {
+// false: something of it is no statement that PostgreSQL's parser knows.
+bool Routines::run_text(std::string_view text, std::size_t begin, std::size_t end) {
+    bool understood = true;
     for (const sql::ScriptStatement& statement : sql::parse_script(text)) {
         if (!statement.tree || statement.tree->first() == nullptr) {
-            continue;  // SELECT ... INTO variable and the like: PL/pgSQL's own
+            understood = understood && statement.tree.has_value();
+            continue;  // SELECT ... INTO STRICT variable and the like: PL/pgSQL's own
         }
         const sql::Node& node = *statement.tree->first();
         const StatementPlace outer = interpreter_.place_;
@@ -285,6 +342,7 @@ void Routines::run_text(std::string_view text, std::size_t begin, std::size_t en
         interpreter_.place_ = outer;
         interpreter_.node_ = outer_node;
     }
+    return understood;
 }
 
 }  // namespace howdah::migrate

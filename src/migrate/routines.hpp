@@ -25,7 +25,7 @@ class Routines {
     void run_body(std::string_view body, std::string_view language, std::size_t offset, bool exact);
     void run_piece(std::string_view body, std::size_t begin, std::size_t end);
     void run_execute(std::string_view body, std::size_t begin, std::size_t end);
-    void run_text(std::string_view text, std::size_t begin, std::size_t end);
+    bool run_text(std::string_view text, std::size_t begin, std::size_t end);
     void unknown(std::size_t begin, std::size_t end);
 
     Interpreter& interpreter_;

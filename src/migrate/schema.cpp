@@ -248,6 +248,92 @@ void Schema::rename_column(Table& table, const std::string& from, const std::str
     }
 }
 
+namespace {
+
+template <typename T>
+void move_entry(NameMap<T>& map, const std::string& from, const std::string& to) {
+    if (T* entry = map.find(from); entry != nullptr && from != to) {
+        T moved = std::move(*entry);
+        map.erase(from);
+        map.at(to) = std::move(moved);
+    }
+}
+
+constexpr int kDomainDepthMax = 8;  // domains over domains
+
+}  // namespace
+
+void Schema::rename_type(const std::string& from, const std::string& to) {
+    move_entry(domains, from, to);
+    move_entry(enums, from, to);
+    for (auto& [name, domain] : domains) {
+        domain.base.name = domain.base.name == from ? to : domain.base.name;
+    }
+    for (auto& [name, table] : tables) {
+        table.of_type = table.of_type == from ? to : table.of_type;
+        for (Column& column : table.columns) {
+            column.type.name = column.type.name == from ? to : column.type.name;
+        }
+    }
+}
+
+void Schema::rename_schema(const std::string& from, const std::string& to) {
+    const std::string prefix = from == "public" ? std::string() : from + ".";
+    const auto inside = [&](const std::string& name) {
+        return prefix.empty() ? name.find('.') == std::string::npos : name.starts_with(prefix);
+    };
+    const auto moved = [&](const std::string& name) {
+        return name_of(to, std::string_view(name).substr(prefix.size()));
+    };
+    std::vector<std::string> names;
+    for (const auto& [name, table] : tables) {
+        names.push_back(name);
+    }
+    std::erase_if(names, [&](const std::string& name) { return !inside(name); });
+    for (const std::string& name : names) {
+        rename_table(name, moved(name));
+    }
+    names.clear();
+    for (const auto& [name, domain] : domains) {
+        names.push_back(name);
+    }
+    for (const auto& [name, type] : enums) {
+        names.push_back(name);
+    }
+    std::erase_if(names, [&](const std::string& name) { return !inside(name); });
+    for (const std::string& name : names) {
+        rename_type(name, moved(name));
+    }
+}
+
+ColumnType Schema::base_of(const ColumnType& type, int& constraints) const {
+    ColumnType base = type;
+    for (int depth = 0; depth < kDomainDepthMax; ++depth) {
+        const Domain* domain = domains.find(base.name);
+        if (domain == nullptr || base.array_dimensions > 0) {
+            break;
+        }
+        constraints += domain->constraints;
+        base = domain->base;
+    }
+    return base;
+}
+
+bool Schema::rests_on(const ColumnType& type, std::string_view domain) const {
+    ColumnType base = type;
+    for (int depth = 0; depth < kDomainDepthMax && base.array_dimensions == 0; ++depth) {
+        if (base.name == domain) {
+            return true;
+        }
+        const Domain* known = domains.find(base.name);
+        if (known == nullptr) {
+            break;
+        }
+        base = known->base;
+    }
+    return false;
+}
+
 Volatility volatility_of(const Schema& schema, std::string_view function) {
     if (const Routine* routine = schema.routines.find(function)) {
         return routine->volatility == 'v' ? Volatility::kVolatile : Volatility::kSteady;

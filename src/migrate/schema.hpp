@@ -26,7 +26,8 @@ struct Column {
     bool has_default = false;
     bool generated = false;
     bool identity = false;
-    bool serial = false;  // its default is the sequence table_column_seq
+    bool serial = false;     // its default is the sequence table_column_seq
+    std::uint32_t born = 0;  // the migration that added it to a table that was there
 };
 
 enum class ConstraintKind : std::uint8_t { kCheck, kUnique, kPrimary, kExclude, kForeign };
@@ -74,10 +75,11 @@ struct Table {
     std::vector<TableConstraint> constraints = {};
     std::vector<Index> indexes = {};
     std::vector<Trigger> triggers = {};
-    std::vector<std::string> reads = {};     // views: the relations that the query names
-    std::string parent = {};                 // partitions and INHERITS children
-    std::vector<std::string> children = {};  // partitions and INHERITS children
-    std::string default_partition = {};      // partitioned: the one that is DEFAULT
+    std::vector<std::string> reads = {};          // views: the relations that the query names
+    std::string parent = {};                      // partitions and INHERITS children
+    std::vector<std::string> children = {};       // partitions and INHERITS children
+    std::vector<std::string> partition_key = {};  // partitioned: columns, "" for an expression
+    std::string default_partition = {};           // partitioned: the one that is DEFAULT
 
     const Column* column(std::string_view name) const;
     const TableConstraint* constraint(std::string_view name) const;
@@ -155,6 +157,14 @@ class Schema {
     void drop_index(const std::string& name);
     void drop_column(const std::string& table, const std::string& column);
     void rename_column(Table& table, const std::string& from, const std::string& to);
+    // A domain, an enum or a composite type.
+    void rename_type(const std::string& from, const std::string& to);
+    void rename_schema(const std::string& from, const std::string& to);
+
+    // Domains count as what they are made of; `constraints` counts those on the way.
+    ColumnType base_of(const ColumnType& type, int& constraints) const;
+    // Whether `type` is the domain, or a domain over it.
+    bool rests_on(const ColumnType& type, std::string_view domain) const;
 };
 
 // Whether a call of this function may give another value each time, and so makes ADD COLUMN write

@@ -500,6 +500,10 @@ Result<> Transaction::commit() {
     return std::exchange(connection_, nullptr)->execute("commit");
 }
 
+Result<> Transaction::commit(Milliseconds deadline) {
+    return std::exchange(connection_, nullptr)->execute("commit", {}, deadline);
+}
+
 Result<> Transaction::rollback() {
     return std::exchange(connection_, nullptr)->execute("rollback");
 }

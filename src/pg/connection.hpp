@@ -145,6 +145,7 @@ class Transaction {
     ~Transaction();
 
     Result<> commit();
+    Result<> commit(Milliseconds deadline);
     Result<> rollback();
 
   private:

@@ -182,6 +182,14 @@ def test_a_log(folder, name, text):
     assert (verdict["callsPerDay"], verdict["millisecondsPerDay"]) == (2, 20)
 
 
+def test_a_statement_of_several_lines_in_a_json_log(folder):
+    """Its own lines are escaped: they are none of the file's."""
+    folder.write("server.log", '{"message":"connection received"}\n'
+                 '{"message":"duration: 1 ms  statement: delete\\n\\nfrom users"}\n')
+    finding, = folder.findings("server.log", "--language", "log")
+    assert finding["line"] == 2
+
+
 def test_a_database_knows_indexes_and_sizes(folder, orders):
     folder.write("a.sql", "select total from orders where customer_email = 'c1';\n"
                           "select total from orders where id = 1;\n"

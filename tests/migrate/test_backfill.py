@@ -105,3 +105,25 @@ def test_waits_for_a_replica(run_folder, tmp_path):
         out, err = running.communicate(timeout=60)
         assert running.returncode == 0, err
         assert box.sql("select count(*) from wide where n = 1") == "60000"
+
+
+def test_key_of_fixed_length(filled):
+    """A key's values are compared as its type has them, length and all."""
+    filled.write("migrations/2_t.sql", "create table codes (code char(3) primary key, n int);\n"
+                 "insert into codes select 'a' || chr(97 + n / 26) || chr(97 + n % 26), 0 from "
+                 "generate_series(0, 99) n;\n")
+    filled.write("migrations/3_fill.sql", "-- howdah:backfill batch=30 pause_ms=0\n"
+                 "update codes set n = n + 1;\n")
+    assert "100 rows in 4 batches" in filled.up().stderr
+    assert filled.sql("select min(n), max(n) from codes") == "1|1"
+
+
+def test_a_key_with_nulls_is_refused(filled):
+    filled.write("migrations/2_t.sql", "create table loose (k int unique, n int);\n"
+                 "insert into loose values (1, 0), (2, 0), (null, 0);\n")
+    filled.write("migrations/3_fill.sql", "-- howdah:backfill key=k\nupdate loose set n = 1;\n")
+    assert "NULL: no batch would hold them" in filled.up(status=1).stderr
+    assert filled.sql("select count(*) from loose where n = 1") == "0"
+    filled.sql("delete from loose where k is null")
+    filled.up()
+    assert filled.sql("select min(n) from loose") == "1"

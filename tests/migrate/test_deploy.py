@@ -102,6 +102,41 @@ def test_backup_holds_the_rows_and_can_be_put_back(box):
     assert box.dump(data=True) == before
 
 
+@pytest.mark.parametrize("migration, tables", [
+    ("drop table events;\n", ["public.e1", "public.e2"]),
+    ("drop schema app cascade;\n", ["app.notes", "app.tags"]),
+    ("set search_path to app;\ndrop table notes;\n", ["app.notes"]),
+    ("delete from users where id = 1;\n", ["app.notes", "public.users"]),
+    ("truncate users cascade;\n", ["app.notes", "public.users"]),
+], ids=["partitioned", "schema", "search_path", "on delete cascade", "truncate cascade"])
+def test_backup_holds_all_rows_that_go(box, migration, tables):
+    box.sql("create table events (k int) partition by range (k); "
+            "create table e1 partition of events for values from (0) to (10); "
+            "create table e2 partition of events for values from (10) to (20); "
+            "insert into events values (1), (11), (12); create schema app; "
+            "create table app.tags (a int); insert into app.tags values (1); "
+            "create table app.notes (user_id int references users on delete cascade); "
+            "insert into app.notes values (1), (2)")
+    box.write("migrations/2_gone.sql", migration)
+    configure(box, gate="off", stop_on_drift=False)
+    document = box.json("deploy")
+    assert sorted(document["backup"]["tables"]) == tables
+
+
+def test_gate_sees_the_transactions_of_the_runner(box):
+    """What stands before and behind a statement that runs apart is one transaction each."""
+    box.sql("create table other (id int primary key)")
+    box.write("migrations/2_mixed.sql",
+              "create index concurrently users_email on users (email);\n"
+              "alter table other add column a int;\n"
+              "alter table users add constraint c check (id > 0) not valid;\n"
+              "alter table users validate constraint c;\n")
+    configure(box, stop_on_drift=False)
+    document = box.json("deploy")
+    rules = {finding["rule"] for finding in document["findings"]}
+    assert "validate-in-same-transaction" in rules and "concurrently-in-transaction" not in rules
+
+
 def test_restore_by_consent(box):
     before = box.dump(data=True)
     configure(box, "[[deploy.smoke]]\nsql = \"select false\"\n", backup_scope="full", gate="off")
@@ -170,6 +205,17 @@ def test_half_a_migration_is_taken_back(box):
     assert stages(document)["roll back schema"] == "done"
     assert box.dump(data=True) == before
     assert box.json("migrate", "status")["pending"] == 1
+
+
+def test_a_lost_connection_does_not_stop_the_way_back(box):
+    before = box.dump()
+    box.write("migrations/2_lost.sql", "alter table users add column nick text;\n"
+              "create index concurrently users_email on users (email);\n"
+              "select pg_terminate_backend(pg_backend_pid());\n")
+    configure(box)
+    document = box.json("deploy", status=1)
+    assert document["outcome"] == "rolled-back", document["stages"]
+    assert box.dump() == before
 
 
 def test_failing_application_goes_back(box):

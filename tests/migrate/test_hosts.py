@@ -230,6 +230,23 @@ def test_drizzle_late_merge_stops_then_runs(sandbox):
     assert sandbox.json("migrate", "status")["pending"] == 0
 
 
+def test_drizzle_runs_the_same_text_twice(sandbox):
+    """Two entries with one text, a refresh say: the row of the first says nothing of the second."""
+    same = "update t set n = n + 1;\n"
+    for number, text in enumerate(("create table t (n int);\ninsert into t values (0);\n", same, same)):
+        sandbox.write(f"drizzle/000{number}_x.sql", text)
+    entries = [{"idx": n, "version": "7", "when": 1000 * (n + 1), "tag": f"000{n}_x", "breakpoints": True}
+               for n in range(3)]
+    journal = {"version": "7", "dialect": "postgresql", "entries": entries[:2]}
+    sandbox.write("drizzle/meta/_journal.json", json.dumps(journal))
+    sandbox.up()
+    assert sandbox.sql("select n from t") == "1"
+    sandbox.write("drizzle/meta/_journal.json", json.dumps({**journal, "entries": entries}))
+    sandbox.up()
+    assert sandbox.sql("select n from t") == "2"
+    assert sandbox.sql("select count(*) from drizzle.__drizzle_migrations") == "3"
+
+
 def test_drizzle_table_of_0x_is_upgraded_as_they_do(sandbox):
     sandbox.server.sql(f"alter role {SUPERUSER} password 'x'")
     host = Drizzle1(sandbox)

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "migrate/deploy/command.hpp"
+#include "migrate/runner/search_path.hpp"
 
 namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
@@ -130,24 +131,49 @@ class PgDump {
     Result<> dump_touched(const std::string& snapshot) {
         std::map<std::string, std::int64_t> expected;
         std::vector<std::string> options{"--data-only"};
-        for (const std::string& table : call_.touched) {
-            TRY(const pg::Rows named,
-                db_.query("select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from "
-                          "pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = "
-                          "to_regclass($1) and c.relkind in ('r', 'p')",
-                          {table}));
-            if (named.size() == 0) {
-                continue;  // made by this very deploy
+        for (const TouchedTable& table : call_.touched) {
+            TRY(const std::vector<std::string> names, with_dependents(table));
+            for (const std::string& name : names) {
+                if (expected.contains(name)) {
+                    continue;
+                }
+                TRY(const pg::Rows count,
+                    db_.query("select count(*) from only " + name, {}, pg::kNoDeadline));
+                expected[name] = count.integer(0, 0);
+                options.push_back("--table=" + name);
+                result_.tables.push_back(name);
             }
-            TRY(const pg::Rows count,
-                db_.query("select count(*) from only " + named.string(0, 0), {}, pg::kNoDeadline));
-            expected[named.string(0, 0)] = count.integer(0, 0);
-            options.push_back("--table=" + named.string(0, 0));
-            result_.tables.push_back(named.string(0, 0));
         }
-        if (expected.empty()) {
-            return {};
+        return expected.empty() ? Result<>() : dump_rows(snapshot, options, expected);
+    }
+
+    // The table, its partitions and children, and what its rows take with them along foreign keys;
+    // of a schema all its tables. Nothing when this very deploy makes it.
+    Result<std::vector<std::string>> with_dependents(const TouchedTable& table) {
+        const SearchPath path(db_, table.search_path);
+        TRY(const pg::Rows rows,
+            db_.query(
+                "with recursive hit(oid) as (select c.oid from pg_class c where case when $2 then "
+                "c.relnamespace = (select oid from pg_namespace where nspname = "
+                "(parse_ident($1))[1]) else c.oid = to_regclass($1) end union select next.oid from "
+                "hit cross join lateral (select inhrelid from pg_inherits where inhparent = "
+                "hit.oid "
+                "union all select conrelid from pg_constraint where contype = 'f' and confrelid = "
+                "hit.oid and $3 and (confdeltype in ('c', 'n', 'd') or $4)) next(oid)) select "
+                "quote_ident(n.nspname) || '.' || quote_ident(c.relname) from hit join pg_class c "
+                "using (oid) join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' "
+                "order by 1",
+                {table.name, table.schema ? "t" : "f", table.rows_go ? "t" : "f",
+                 table.truncated ? "t" : "f"}));
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            names.push_back(rows.string(i, 0));
         }
+        return names;
+    }
+
+    Result<> dump_rows(const std::string& snapshot, const std::vector<std::string>& options,
+                       const std::map<std::string, std::int64_t>& expected) {
         TRY_VOID(dump("rows", snapshot, options));
         TRY(const auto found, count_rows(result_.files.back(), call_.config.command_timeout_s));
         for (const auto& [table, rows] : expected) {
@@ -210,22 +236,34 @@ Result<BackupResult> by_restore_point(pg::Connection& db, const BackupCall& call
 
 }  // namespace
 
-std::vector<std::string> touched_tables(const Plan& plan) {
-    std::vector<std::string> tables;
+namespace {
+
+void add_touched(const Change& change, std::vector<TouchedTable>& tables) {
+    const bool destroys =
+        change.kind == ChangeKind::kDropTable || change.kind == ChangeKind::kDropSchema ||
+        change.kind == ChangeKind::kDropColumn || change.kind == ChangeKind::kTruncate ||
+        change.kind == ChangeKind::kDelete || change.kind == ChangeKind::kUpdate ||
+        change.kind == ChangeKind::kOther;
+    const bool truncated = change.kind == ChangeKind::kTruncate;
+    const TouchedTable table{.name = change.relation,
+                             .search_path = change.search_path,
+                             .schema = change.kind == ChangeKind::kDropSchema,
+                             .rows_go = truncated || change.kind == ChangeKind::kDelete,
+                             .truncated = truncated};
+    if (destroys && !table.name.empty() && std::ranges::find(tables, table) == tables.end()) {
+        tables.push_back(table);
+    }
+}
+
+}  // namespace
+
+std::vector<TouchedTable> touched_tables(const Plan& plan) {
+    std::vector<TouchedTable> tables;
     for (const PlannedMigration& planned : plan.migrations) {
         for (const Step& step : planned.steps) {
             for (const Statement& statement : step.statements) {
                 for (const Change& change : statement.facts.changes) {
-                    const bool destroys = change.kind == ChangeKind::kDropTable ||
-                                          change.kind == ChangeKind::kDropColumn ||
-                                          change.kind == ChangeKind::kTruncate ||
-                                          change.kind == ChangeKind::kDelete ||
-                                          change.kind == ChangeKind::kUpdate ||
-                                          change.kind == ChangeKind::kOther;
-                    if (destroys && !change.relation.empty() &&
-                        std::ranges::find(tables, change.relation) == tables.end()) {
-                        tables.push_back(change.relation);
-                    }
+                    add_touched(change, tables);
                 }
             }
         }

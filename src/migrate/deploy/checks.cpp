@@ -87,20 +87,10 @@ std::string check_command(const SmokeTest& test) {
                        done->status, done->output.substr(0, 500));
 }
 
-const PlannedMigration* planned_up(const Plan& plan, const Script& script) {
-    const auto found = std::ranges::find_if(plan.migrations, [&](const PlannedMigration& planned) {
+bool is_planned(const Plan& plan, const Script& script) {
+    return std::ranges::any_of(plan.migrations, [&](const PlannedMigration& planned) {
         return planned.script == &script && !planned.down;
     });
-    return found == plan.migrations.end() ? nullptr : &*found;
-}
-
-// The runner takes out of a file's transaction what cannot stand in it.
-lint::Scope scope_of(const PlannedMigration* planned) {
-    const bool apart =
-        planned != nullptr && std::ranges::any_of(planned->steps, [](const Step& step) {
-            return step.kind != StepKind::kTransaction;
-        });
-    return apart ? lint::Scope::kStatement : lint::Scope::kFile;
 }
 
 }  // namespace
@@ -118,14 +108,16 @@ Result<GateVerdict> lint_gate(const GateCall& call) {
     linted.folder = project.folder.string();
     std::map<std::string, const Script*> texts;
     for (const Script& script : project.scripts) {
-        const PlannedMigration* planned = planned_up(call.plan, script);
+        const bool planned = is_planned(call.plan, script);
         const std::string path = script.up.file.string();
         texts[path] = &script;
         linted.files.push_back({.path = path,
                                 .name = script.name,
-                                .judged = planned != nullptr,
-                                .pending = planned != nullptr,
-                                .scope = scope_of(planned)});
+                                .judged = planned,
+                                .pending = planned,
+                                .scope = call.scope == TransactionScope::kStatement
+                                             ? lint::Scope::kStatement
+                                             : lint::Scope::kRunner});
     }
     lint::LintConfig config = lint_settings;
     config.scope = lint::Scope::kAuto;  // each file's own, as the runner cuts it

@@ -26,7 +26,8 @@ struct GateCall {
     const Project& project;
     const Plan& plan;
     std::filesystem::path settings_file;  // [lint] of it counts; empty: none
-    std::string database;                 // sizes, traffic and rows are looked up in it
+    TransactionScope scope = TransactionScope::kFile;
+    std::string database;  // sizes, traffic and rows are looked up in it
 };
 Result<GateVerdict> lint_gate(const GateCall& call);
 

@@ -115,6 +115,7 @@ Result<std::string> Deploy::gate() {
     TRY(verdict_, lint_gate({.project = runner_->project(),
                              .plan = plan_,
                              .settings_file = config_.file,
+                             .scope = config_.migrate.plan.scope,
                              .database = config_.migrate.database}));
     record_.risk = risk_text(verdict_.risk);
     record_.findings.insert(record_.findings.end(), verdict_.findings.begin(),
@@ -331,8 +332,22 @@ Result<std::string> Deploy::roll_back_schema(const std::vector<std::string>& nam
                        : fmt::format("{} migration{} undone", undone, undone == 1 ? "" : "s");
 }
 
+// What failed may have taken the connection with it.
+void Deploy::connect_again() {
+    const auto until = Clock::now() + std::chrono::seconds(20);
+    while (!runner_->db().is_open() && Clock::now() < until && !interrupt_.requested()) {
+        if (auto again = Runner::open(config_.migrate, narrator_, interrupt_)) {
+            plan_.migrations.clear();  // they point into the runner that goes
+            runner_ = std::move(*again);
+            return;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
+}
+
 void Deploy::roll_back() {
     interrupt_.reset();
+    connect_again();
     bool good = true;
     if (application_begun_ && !config_.deploy.application_rollback.empty()) {
         good = stage("roll back application", [this] { return roll_back_application(); });

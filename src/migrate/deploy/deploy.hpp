@@ -84,6 +84,7 @@ class Deploy {
     Result<std::string> watch();
     bool before_changes();
     bool changes();
+    void connect_again();
     void roll_back();
     Result<std::string> roll_back_application();
     Result<std::string> roll_back_schema(const std::vector<std::string>& names);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "migrate/history/host_table.hpp"
 
@@ -150,6 +151,11 @@ std::vector<Standing> DrizzleTable::compare(const Project& project,
     for (const HistoryRow& row : rows) {
         newest = std::max(newest, row.when_ms);
     }
+    const auto listed = [&](const HistoryRow& row) {
+        return std::ranges::any_of(
+            project.scripts, [&](const Script& script) { return script.when_ms == row.when_ms; });
+    };
+    std::set<const HistoryRow*> taken;
     std::vector<Standing> standings;
     for (const Script& script : project.scripts) {
         const auto by_name = [&](const HistoryRow& row) { return row.name == script.name; };
@@ -167,8 +173,15 @@ std::vector<Standing> DrizzleTable::compare(const Project& project,
             row =
                 names_ ? std::ranges::find_if(rows, unnamed) : std::ranges::find_if(rows, by_time);
         }
+        // Its `when` was corrected after it ran. Two migrations may have the same text: a row that
+        // another entry accounts for says nothing about this one.
         if (row == rows.end() && !names_) {
-            row = std::ranges::find_if(rows, by_hash);
+            row = std::ranges::find_if(rows, [&](const HistoryRow& r) {
+                return by_hash(r) && !listed(r) && !taken.contains(&r);
+            });
+        }
+        if (row != rows.end()) {
+            taken.insert(&*row);
         }
         Standing standing;
         if (row != rows.end()) {

@@ -236,6 +236,10 @@ Result<Project> discover(const std::vector<std::string>& paths) {
         }
         return discover_folder(wanted.front());
     }
+    if (std::ranges::any_of(
+            wanted, [&](const std::string& path) { return fs::is_directory(path, ignored); })) {
+        return fail(ErrorCode::kInvalidInput, "one folder at a time, or files of one folder");
+    }
     const fs::path owner = owner_of(wanted.front());
     const auto tool = detect_tool(owner);
     if (!tool) {

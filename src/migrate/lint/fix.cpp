@@ -476,10 +476,10 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
         const bool last = i + 1 == input.project.files.size();
         const Schema before = last ? schema : Schema();
         std::vector<Action> actions;
-        bool broken = false;
+        const sql::ScriptStatement* broken = nullptr;
         for (std::size_t n = 0; n < script.statements.size(); ++n) {
             const sql::ScriptStatement& statement = script.statements[n];
-            broken = broken || !statement.tree;
+            broken = broken == nullptr && !statement.tree ? &statement : broken;
             if (!statement.tree || statement.tree->first() == nullptr) {
                 continue;
             }
@@ -494,7 +494,11 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
                          actions.back().node = action.nested ? nullptr : action.node;
                      });
         }
-        if (!file.judged || broken) {
+        if (file.judged && broken != nullptr) {
+            plan.left.push_back(fmt::format("{}: the statement in line {} does not parse",
+                                            file.path, script.line_of(broken->begin)));
+        }
+        if (!file.judged || broken != nullptr) {
             continue;
         }
         std::vector<FixStep> steps = split_steps(

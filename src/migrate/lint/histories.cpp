@@ -224,29 +224,57 @@ void read_folders(Project& project) {
     }
 }
 
+namespace {
+
+// "^7.4.1" is 7.4; "workspace:*" and "latest" are nothing.
+bool read_version(std::string_view text, Project& project) {
+    const std::size_t at = text.find_first_of("0123456789");
+    if (at == std::string_view::npos ||
+        text.substr(0, at).find_first_not_of("^~<>= v") != std::string_view::npos) {
+        return false;
+    }
+    const std::string from(text.substr(at));
+    project.tool_major = std::atoi(from.c_str());
+    const std::size_t dot = from.find_first_not_of("0123456789");
+    const bool minor = dot != std::string::npos && from[dot] == '.';
+    project.tool_minor = minor ? std::atoi(from.c_str() + dot + 1) : 0;
+    return true;
+}
+
+bool read_package(const fs::path& path, Project& project) {
+    const auto text = read_whole(path);
+    boost::system::error_code error;
+    const json::value root = text ? json::parse(*text, error) : json::value();
+    const json::object* package = root.if_object();
+    if (error || package == nullptr) {
+        return false;
+    }
+    const auto has = [&](const json::object* object, std::string_view name) {
+        const json::value* value = object == nullptr ? nullptr : object->if_contains(name);
+        return value != nullptr && value->is_string() && read_version(value->as_string(), project);
+    };
+    if (path.parent_path().filename() == "prisma") {
+        return has(package, "version");
+    }
+    for (const std::string_view name : {"prisma", "@prisma/client"}) {
+        for (const std::string_view list : {"devDependencies", "dependencies"}) {
+            const json::value* found = package->if_contains(list);
+            if (has(found == nullptr ? nullptr : found->if_object(), name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
 void read_prisma_version(Project& project) {
     fs::path folder = fs::absolute(project.folder);
     for (int up = 0; up < 6 && folder.has_parent_path(); ++up, folder = folder.parent_path()) {
-        for (const fs::path& path :
-             {folder / "node_modules/prisma/package.json", folder / "package.json"}) {
-            const auto text = read_whole(path);
-            if (!text) {
-                continue;
-            }
-            const bool own = path.parent_path().filename() == "prisma";
-            std::size_t at = text->find(own ? "\"version\"" : "\"prisma\"");
-            if (at == std::string::npos && !own) {
-                at = text->find("\"@prisma/client\"");
-            }
-            at = at == std::string::npos ? at : text->find(':', at);
-            at = at == std::string::npos ? at : text->find_first_of("0123456789", at);
-            if (at != std::string::npos) {
-                project.tool_major = std::atoi(text->c_str() + at);
-                const std::size_t dot = text->find_first_not_of("0123456789", at);
-                const bool minor = dot != std::string::npos && (*text)[dot] == '.';
-                project.tool_minor = minor ? std::atoi(text->c_str() + dot + 1) : 0;
-                return;
-            }
+        if (read_package(folder / "node_modules/prisma/package.json", project) ||
+            read_package(folder / "package.json", project)) {
+            return;
         }
     }
 }

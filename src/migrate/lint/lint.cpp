@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 #include "migrate/build_table.hpp"
 #include "migrate/interpreter.hpp"
@@ -36,8 +38,10 @@ class FileJudge : public Sink {
   private:
     void run_statement(std::size_t number);
     void see(Action& action);
+    void note_setting(const Action& action);
     void close_transaction();
     void keep_ledger(std::vector<const Action*> actions);
+    void report_unseen();
     void run_file_rules();
     void check_suppressions(LintResult& result);
     bool keep_live(const Suppression& suppression, LintResult& result) const;
@@ -47,7 +51,8 @@ class FileJudge : public Sink {
     void keep_actions(LintResult& result);
     void carry_over();
     bool active(const Rule& rule) const;
-    bool in_transaction() const { return explicit_block_ || tool_block_; }
+    bool in_transaction() const { return explicit_block_ || (tool_block_ && !apart_); }
+    void take_apart(const Action& action);
 
     const LintInput& input_;
     History& history_;
@@ -59,10 +64,14 @@ class FileJudge : public Sink {
     std::uint32_t migration_;
     const Script* script_ = nullptr;
     Setting setting_;
-    bool tool_block_ = false;      // the tool's own or an implicit transaction
-    bool implicit_ = false;        // one simple query
-    bool explicit_block_ = false;  // BEGIN in the file
-    bool lock_timeout_ = false;
+    bool tool_block_ = false;             // the tool's own or an implicit transaction
+    bool implicit_ = false;               // one simple query
+    bool runner_ = false;                 // howdah migrate's
+    bool apart_ = false;                  // the statement runs outside of the runner's transaction
+    bool explicit_block_ = false;         // BEGIN in the file
+    bool session_timeout_ = false;        // lock_timeout by SET
+    std::optional<bool> local_timeout_;   // by SET LOCAL
+    std::optional<Schema> before_block_;  // where the file rolls back what it began
     std::vector<Action> actions_;
     std::size_t carried_ = 0;            // the first of actions_ are of files before
     std::size_t transaction_begin_ = 0;  // of actions_
@@ -154,18 +163,46 @@ bool is_batched(const Script& script, const Action& action) {
            std::string_view::npos;
 }
 
+// SET LOCAL ends with its transaction; outside of one it does nothing.
+void FileJudge::note_setting(const Action& action) {
+    const bool about = action.kind == ActionKind::kSet &&
+                       (action.name == "lock_timeout" || action.name == kAllSettings);
+    if (!about) {
+        return;
+    }
+    const bool on = std::strtod(action.other.c_str(), nullptr) > 0;  // kDefaultValue is no number
+    if (!action.has(kTemporary)) {
+        session_timeout_ = on;
+        local_timeout_.reset();
+    } else if (in_transaction()) {
+        local_timeout_ = on;
+    }
+}
+
+// The runner commits before a statement that cannot stand in a transaction, and begins another
+// behind it; a new enum value is committed before it is used, a backfill commits each batch.
+void FileJudge::take_apart(const Action& action) {
+    const bool lone = action.own_transaction_only || action.kind == ActionKind::kAddEnumValue ||
+                      action.has(kBatched);
+    if (runner_ && !explicit_block_ && !action.nested && lone && !apart_) {
+        close_transaction();
+        apart_ = true;
+    }
+}
+
 void FileJudge::see(Action& action) {
     action.traits |= is_batched(*script_, action) ? kBatched : 0U;
-    if (action.kind == ActionKind::kSet && action.name == "lock_timeout") {
-        lock_timeout_ = action.other != "0";
-    }
+    take_apart(action);
+    note_setting(action);
+    const bool in_force = local_timeout_.value_or(session_timeout_);
+    action.traits |= in_force || input_.config.lock_timeout_by_runner ? kLockTimeout : 0U;
     const Step step{.action = action,
                     .schema = schema_,
                     .setting = setting_,
                     .in_transaction = in_transaction(),
                     .implicit_transaction = implicit_,
-                    .tool_transaction = tool_block_,
-                    .lock_timeout_set = lock_timeout_ || input_.config.lock_timeout_by_runner,
+                    .tool_transaction = tool_block_ && !runner_,
+                    .lock_timeout_set = action.has(kLockTimeout),
                     .file_name = file_.name};
     if (file_.judged) {
         for (const Rule* rule : all_rules()) {
@@ -225,6 +262,14 @@ void FileJudge::keep_ledger(std::vector<const Action*> actions) {
     ledger_.push_back(std::move(locked));
 }
 
+bool rolls_back(const Script& script) {
+    return std::ranges::any_of(script.statements, [](const sql::ScriptStatement& statement) {
+        const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
+        return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_TRANSACTION_STMT &&
+               node->transaction_stmt->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK;
+    });
+}
+
 void FileJudge::run_statement(std::size_t number) {
     const sql::ScriptStatement& statement = script_->statements[number];
     if (!statement.tree) {
@@ -238,6 +283,10 @@ void FileJudge::run_statement(std::size_t number) {
     if (node == nullptr) {
         return;
     }
+    const bool begins = node->node_case == PG_QUERY__NODE__NODE_TRANSACTION_STMT;
+    if (begins && !explicit_block_ && rolls_back(*script_)) {
+        before_block_ = schema_;
+    }
     const std::size_t before = actions_.size();
     Interpreter interpreter(schema_, migration_);
     interpreter.run(
@@ -246,14 +295,33 @@ void FileJudge::run_statement(std::size_t number) {
         [this](Action& action) { see(action); });
     const ActionKind kind = before < actions_.size() ? actions_[before].kind : ActionKind::kOther;
     if (kind == ActionKind::kBegin) {
-        if (!in_transaction() || implicit_) {
+        if (runner_ && !explicit_block_) {
+            close_transaction();
+        }
+        if (!in_transaction() || implicit_ || runner_) {
             explicit_block_ = true;
         }
     } else if (kind == ActionKind::kCommit || kind == ActionKind::kRollback) {
         close_transaction();
+        if (kind == ActionKind::kRollback && before_block_) {
+            schema_ = std::move(*before_block_);
+        }
+        before_block_.reset();
+        local_timeout_.reset();
         explicit_block_ = false;
     } else if (!in_transaction()) {
         close_transaction();
+    }
+    apart_ = false;
+}
+
+void FileJudge::report_unseen() {
+    for (const Unseen& unseen : script_->unseen) {
+        deliver(rule_dynamic_sql_not_seen,
+                {.begin = unseen.begin,
+                 .end = unseen.end,
+                 .message = fmt::format("what \\{} runs is not in this file: it is not judged",
+                                        unseen.command)});
     }
 }
 
@@ -263,7 +331,6 @@ void FileJudge::run_file_rules() {
                         .actions = std::span(actions_).subspan(carried_),
                         .schema = schema_,
                         .file_name = file_.name,
-                        .lock_timeout_set = input_.config.lock_timeout_by_runner,
                         .open_transaction = explicit_block_};
     for (const Rule* rule : all_rules()) {
         if (rule->file != nullptr) {
@@ -375,13 +442,15 @@ void FileJudge::judge(const Script& script, LintResult& result) {
                 .requires_reason = input_.config.require_reason};
     const Scope scope = scope_of_file(input_, file_, script);
     implicit_ = scope == Scope::kOneQuery && script.statements.size() > 1;
-    tool_block_ = implicit_ || scope == Scope::kFile || scope == Scope::kAllPending;
+    runner_ = scope == Scope::kRunner;
+    tool_block_ = implicit_ || runner_ || scope == Scope::kFile || scope == Scope::kAllPending;
     const bool joined = file_.pending && scope == Scope::kAllPending;
     actions_ = joined ? std::move(history_.open) : std::vector<Action>();
     carried_ = actions_.size();
     for (std::size_t i = 0; i < script.statements.size(); ++i) {
         run_statement(i);
     }
+    report_unseen();
     const bool open = explicit_block_;
     if (!open) {
         close_transaction();
@@ -415,63 +484,7 @@ void FileJudge::carry_over() {
     history_.open = std::move(actions_);
 }
 
-bool contains_drop_index_concurrently(const Script& script) {
-    return std::ranges::any_of(script.statements, [](const sql::ScriptStatement& statement) {
-        const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
-        return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_DROP_STMT &&
-               node->drop_stmt->concurrent != 0;
-    });
-}
-
 }  // namespace
-
-Scope scope_of(const Project& project, const LintConfig& config, const Script& script) {
-    if (script.no_transaction) {
-        return Scope::kStatement;
-    }
-    if (config.scope != Scope::kAuto) {
-        return config.scope;
-    }
-    switch (project.tool) {
-        case Tool::kPlain:
-        case Tool::kSqitch:
-            return Scope::kStatement;
-        case Tool::kDrizzle:
-        case Tool::kDrizzle1:
-            return Scope::kAllPending;
-        case Tool::kPrisma: {
-            const bool one_by_one =
-                project.tool_major > 7 || (project.tool_major == 7 && project.tool_minor >= 4);
-            // Its splitter cannot read DROP INDEX CONCURRENTLY; the whole file then goes as one.
-            return one_by_one && !contains_drop_index_concurrently(script) ? Scope::kStatement
-                                                                           : Scope::kOneQuery;
-        }
-        case Tool::kGolangMigrate:
-            return Scope::kOneQuery;
-        case Tool::kFlyway: {
-            // Flyway runs a file without a transaction when it finds a statement that needs it.
-            const bool alone =
-                std::ranges::any_of(script.statements, [](const sql::ScriptStatement& statement) {
-                    const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
-                    return node != nullptr &&
-                           ((node->node_case == PG_QUERY__NODE__NODE_INDEX_STMT &&
-                             node->index_stmt->concurrent != 0) ||
-                            (node->node_case == PG_QUERY__NODE__NODE_DROP_STMT &&
-                             node->drop_stmt->concurrent != 0) ||
-                            node->node_case == PG_QUERY__NODE__NODE_VACUUM_STMT);
-                });
-            return alone ? Scope::kStatement : Scope::kFile;
-        }
-        default:
-            return Scope::kFile;
-    }
-}
-
-Scope scope_of_file(const LintInput& input, const MigrationFile& file, const Script& script) {
-    return file.scope != Scope::kAuto && input.config.scope == Scope::kAuto
-               ? file.scope
-               : scope_of(input.project, input.config, script);
-}
 
 void sort_findings(std::vector<Finding>& findings) {
     std::ranges::sort(findings, [](const Finding& a, const Finding& b) {

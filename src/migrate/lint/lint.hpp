@@ -27,6 +27,7 @@ enum class Scope : std::uint8_t {
     kFile,        // one transaction around the file
     kOneQuery,    // the file as one simple query: an implicit transaction around several statements
     kAllPending,  // one transaction around all pending files
+    kRunner,      // as howdah migrate: a transaction, and what cannot stand in one by itself
 };
 
 struct MigrationFile {

@@ -156,6 +156,26 @@ TEST(Discover, PrismaKnowsItsVersion) {
     EXPECT_TRUE(has(lint_folder(folder.path()), "concurrently-in-transaction"));
 }
 
+TEST(Discover, PrismasVersionIsNoOthers) {
+    Folder folder;
+    folder.write("prisma/migrations/20240101000000_a/migration.sql", "SELECT 1;");
+    for (const std::string_view package :
+         {R"({"devDependencies": {"prisma": "workspace:*", "next": "14.1.0"}})",
+          R"({"scripts": {"prisma": "prisma"}, "prisma": {"seed": "node 9.js"}})",
+          R"({"dependencies": {"@prisma/client": "latest"}, "version": "8.0.0"})", "{ not JSON"}) {
+        folder.write("package.json", package);
+        const auto project = discover({folder.path()});
+        ASSERT_TRUE(project.has_value());
+        EXPECT_EQ(project->tool_major, 0) << package;
+    }
+}
+
+TEST(Discover, AFolderBesideAFileIsRefused) {
+    Folder folder;
+    folder.write("m/1.sql", "SELECT 1;");
+    EXPECT_FALSE(discover({folder.path("m/1.sql"), folder.path("m")}).has_value());
+}
+
 TEST(Discover, EachToolByItsShape) {
     struct Shape {
         std::string file, text;
@@ -355,6 +375,26 @@ TEST(Lint, PendingFilesOfDrizzleAreOneTransaction) {
     }
 }
 
+TEST(Lint, TheRunnersTransactions) {
+    const std::string text =
+        "CREATE INDEX CONCURRENTLY i ON t (a);\n"
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;\n"
+        "ALTER TABLE t VALIDATE CONSTRAINT c;\n";
+    LintConfig config;
+    EXPECT_FALSE(has(lint_text(text, config), "validate-in-same-transaction"));
+    config.scope = Scope::kRunner;
+    EXPECT_TRUE(has(lint_text(text, config), "validate-in-same-transaction"));
+    EXPECT_FALSE(has(lint_text(text, config), "concurrently-in-transaction"));
+    EXPECT_FALSE(has(lint_text("-- howdah:no-transaction\n" + text, config),
+                     "validate-in-same-transaction"));
+    EXPECT_TRUE(
+        has(lint_text("BEGIN;\n" + text + "COMMIT;", config), "concurrently-in-transaction"));
+    const auto settings = read_settings("[lint]\ntransaction = \"runner\"\n[migrate]\n", "x");
+    ASSERT_TRUE(settings.has_value());
+    EXPECT_EQ(settings->lint.scope, Scope::kRunner);
+    EXPECT_TRUE(settings->runner);
+}
+
 TEST(Lint, LedgerSaysWhatIsHeldAcrossWhat) {
     Folder folder;
     folder.write("0001_a.sql", "CREATE TABLE a (x int, y int);\nCREATE TABLE b (x int);\n");
@@ -452,6 +492,19 @@ TEST(Fix, SplitsAndTheResultIsClean) {
                                 << show_plan(plan);
     }
     EXPECT_TRUE(fixes(folder).files.empty()) << "a second run finds nothing to do";
+}
+
+TEST(Fix, SaysWhatItCannotRead) {
+    Folder folder;
+    folder.write("m/1.sql", "CREATE TABLE t (a int);");
+    folder.write("m/2.sql", "ALTER TABLE t ALTER a SET NOT NULL;\nCREATE TABEL u ();\n");
+    const auto project = discover({folder.path("m")});
+    ASSERT_TRUE(project.has_value());
+    const LintConfig config;
+    const auto plan = plan_fixes({.project = *project, .config = config, .read = from_disk});
+    ASSERT_TRUE(plan.has_value());
+    ASSERT_EQ(plan->left.size(), 1U);
+    EXPECT_NE(plan->left[0].find("line 2 does not parse"), std::string::npos) << plan->left[0];
 }
 
 TEST(Fix, WritesTheJournalOfDrizzle) {

@@ -47,7 +47,6 @@ struct FileView {
     std::span<const Action> actions;
     const Schema& schema;  // after the file
     std::string_view file_name;
-    bool lock_timeout_set = false;
     bool open_transaction = false;  // at the end of the file
 
     // Whether the foreign key `constraint` was written in the CREATE TABLE of this action.

@@ -1,6 +1,7 @@
 #include "migrate/lint/script.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace howdah::migrate::lint {
 namespace {
@@ -85,8 +86,30 @@ bool is_copy_from_stdin(std::string_view text, const sql::Piece& piece) {
     return false;
 }
 
+// Blanks the backslash command at `at`, which takes its line, and notes what it runs. \g and its
+// kind end a statement as a semicolon does. Returns the end of the line.
+std::size_t blank_command(std::string& text, std::size_t at, std::vector<Unseen>& unseen) {
+    const std::size_t end = line_end(text, at);
+    std::size_t word_end = at + 1;
+    while (word_end < end &&
+           ((text[word_end] >= 'a' && text[word_end] <= 'z') || text[word_end] == '_')) {
+        ++word_end;
+    }
+    const std::string word = text.substr(at + 1, word_end - at - 1);
+    constexpr std::array<std::string_view, 5> kRuns{"i", "ir", "include", "include_relative",
+                                                    "gexec"};
+    if (std::ranges::find(kRuns, word) != kRuns.end()) {
+        unseen.push_back({.begin = at, .end = end, .command = word});
+    }
+    blank(text, at, end);
+    if (word.starts_with('g') || word == "watch" || word == "crosstabview") {
+        text[at] = ';';
+    }
+    return end;
+}
+
 // psql: a backslash command takes its line; :name and :'name' become words and strings.
-void clean_psql(std::string& text) {
+void clean_psql(std::string& text, std::vector<Unseen>& unseen) {
     if (text.find('\\') == std::string::npos && text.find(':') == std::string::npos) {
         return;
     }
@@ -94,9 +117,7 @@ void clean_psql(std::string& text) {
     sql::Token before;
     for (sql::Token token = lexer.next(); token.kind != sql::TokenKind::kEnd;) {
         if (sql::is_punct(token, text, '\\')) {
-            const std::size_t end = line_end(text, token.begin);
-            blank(text, token.begin, end);
-            lexer = sql::Lexer(text, end);
+            lexer = sql::Lexer(text, blank_command(text, token.begin, unseen));
         } else if (sql::is_punct(token, text, ':') && token.end < text.size() &&
                    before.kind != sql::TokenKind::kNumber && !sql::is_punct(before, text, ']')) {
             const char next = text[token.end];
@@ -112,13 +133,12 @@ void clean_psql(std::string& text) {
     }
 }
 
-void clean_copy(std::string& text) {
+void clean_copy(std::string& text, std::vector<Unseen>& unseen) {
     for (std::size_t at = 0; at < text.size();) {
         // A backslash command between statements ends with its line, not with a semicolon.
         const std::size_t first = text.find_first_not_of(" \t\r\n", at);
         if (first != std::string::npos && text[first] == '\\') {
-            at = line_end(text, first);
-            blank(text, first, at);
+            at = blank_command(text, first, unseen);
             continue;
         }
         const sql::Piece piece = sql::split_one(text, at);
@@ -268,14 +288,14 @@ std::string up_text(std::string_view text, Tool tool) {
 }
 
 // What PostgreSQL would be given.
-std::string for_parser(std::string clean, Tool tool) {
+std::string for_parser(std::string clean, Tool tool, std::vector<Unseen>& unseen) {
     if (tool == Tool::kFlyway || tool == Tool::kPlain) {
         rename_placeholders(clean);
     }
     if (clean.find("stdin") != std::string::npos || clean.find("STDIN") != std::string::npos) {
-        clean_copy(clean);
+        clean_copy(clean, unseen);
     }
-    clean_psql(clean);
+    clean_psql(clean, unseen);
     return clean;
 }
 
@@ -307,14 +327,15 @@ void read_templates(Script& script) {
 }  // namespace
 
 std::string clean_text(std::string_view text, Tool tool) {
-    return for_parser(up_text(text, tool), tool);
+    std::vector<Unseen> unseen;
+    return for_parser(up_text(text, tool), tool, unseen);
 }
 
 Script read_script(std::string text, Tool tool) {
     Script script;
     script.text = std::move(text);
     const std::string up = up_text(script.text, tool);
-    script.clean = for_parser(up, tool);
+    script.clean = for_parser(up, tool, script.unseen);
     script.rewritten = script.clean != up;
     script.no_transaction = find_no_transaction(script.text, tool);
     script.statements = sql::parse_script(script.clean);

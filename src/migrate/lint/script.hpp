@@ -42,11 +42,19 @@ struct Suppression {
     mutable bool used = false;
 };
 
+// A psql command that runs statements which are not in the file: \i and its kind, \gexec.
+struct Unseen {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::string command = {};  // its first word
+};
+
 struct Script {
     std::string text;   // as it is on disk
     std::string clean;  // the same length; what PostgreSQL would be given
     std::vector<sql::ScriptStatement> statements;
     std::vector<Suppression> suppressions;
+    std::vector<Unseen> unseen;
     bool no_transaction = false;  // the file asks its tool for none
     bool rewritten = false;       // `clean` is not the text: placeholders, psql commands, COPY data
     std::vector<std::size_t> line_starts;

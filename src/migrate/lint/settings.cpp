@@ -96,7 +96,7 @@ class Reader {
                 return wrong(node, "lock_timeout is \"runner\", or not there");
             }
         } else if (!scope_from_name(*text, lint.scope)) {
-            return wrong(node, "transaction is auto, statement, file, query or all");
+            return wrong(node, "transaction is auto, statement, file, query, all or runner");
         }
         return {};
     }
@@ -162,8 +162,9 @@ bool set_severity(LintConfig& config, const std::string& rule, std::string_view 
 }
 
 bool scope_from_name(std::string_view name, Scope& scope) {
-    constexpr std::array<std::pair<std::string_view, Scope>, 5> kNames{{
+    constexpr std::array<std::pair<std::string_view, Scope>, 6> kNames{{
         {"auto", Scope::kAuto},
+        {"runner", Scope::kRunner},
         {"statement", Scope::kStatement},
         {"file", Scope::kFile},
         {"query", Scope::kOneQuery},
@@ -187,6 +188,7 @@ Result<Settings> read_settings(std::string_view text, std::string_view file) {
         return fail(ErrorCode::kInvalidInput,
                     fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
     }
+    settings.runner = parsed["migrate"].is_table();
     if (const toml::table* table = parsed["lint"].as_table()) {
         TRY_VOID(Reader(file, settings).read(*table));
     }

@@ -3,7 +3,8 @@
 //   [lint]
 //   path = "drizzle"             folder, from the file's own
 //   postgres = 15                major version of the server
-//   transaction = "auto"         "statement", "file", "query" (one simple query) or "all" (pending)
+//   transaction = "auto"         "statement", "file", "query" (one simple query), "all" (pending)
+//                                or "runner" (howdah migrate)
 //   lock_timeout = "runner"      something outside the files sets it
 //   require_reason = true
 //   fail_on = "warning"          "error", "info", "high", "medium", "low", "never"
@@ -27,6 +28,7 @@ struct Settings {
     std::string path;
     std::string fail_on = "warning";
     std::vector<std::string> ignore_paths;
+    bool runner = false;  // the file has [migrate]: howdah migrate runs plain folders
 };
 
 // kInvalidInput names `file` and line; unknown keys and rules are errors. No [lint] = defaults.

@@ -16,8 +16,9 @@ void check(const Step& step, Sink& sink) {
     }
     for (const TableEffect& effect : a.effects) {
         if (effect.works()) {
-            sink.at(a, fmt::format("attaching {} reads all of {} under ACCESS EXCLUSIVE", a.other,
-                                   effect.table));
+            sink.at(a, fmt::format("attaching {} {} {} under {}", a.other,
+                                   effect.build ? "builds an index on" : "reads all of",
+                                   effect.table, lock_name(effect.lock)));
         }
     }
 }
@@ -34,11 +35,13 @@ const Rule rule_attach_partition_scans{
     .why =
         "Each row must be proved to fit the bounds. A validated CHECK that implies the "
         "bounds (and NOT NULL of the key) saves the scan of the new partition; one that "
-        "excludes them saves that of the default partition. The parent itself takes only "
-        "SHARE UPDATE EXCLUSIVE.",
+        "excludes them saves that of the default partition. Indexes of the parent that the new "
+        "partition has not are built, foreign keys that it has not are checked, under the same "
+        "lock. The parent itself takes only SHARE UPDATE EXCLUSIVE.",
     .fix =
         "ADD CHECK ... NOT VALID on the partition (and the opposite on the default "
-        "partition), VALIDATE, then ATTACH, then drop the checks.",
+        "partition), VALIDATE, build the parent's indexes on it CONCURRENTLY, give it the "
+        "parent's foreign keys (NOT VALID, VALIDATE), then ATTACH, then drop the checks.",
     .versions = "Before 12 the parent was locked ACCESS EXCLUSIVE.",
     .flagged =
         "ALTER TABLE events ATTACH PARTITION events_2026 FOR VALUES FROM ('2026-01-01') "

@@ -25,7 +25,8 @@ const Rule rule_change_storage_rewrites{
     .severity = Severity::kWarning,
     .risk = Risk::kHigh,
     .why =
-        "The table is copied under ACCESS EXCLUSIVE. (Where the setting already holds "
+        "The table is copied under ACCESS EXCLUSIVE; an index likewise, and every query of its "
+        "table waits for it when it is planned. (Where the setting already holds "
         "nothing happens, but then the statement is of no use.)",
     .fix = "A window, or a new table that is filled in batches and swapped in.",
     .flagged = "ALTER TABLE events SET UNLOGGED;",

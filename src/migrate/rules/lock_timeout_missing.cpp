@@ -10,18 +10,11 @@ namespace howdah::migrate::lint {
 namespace {
 
 void check(const FileView& file, Sink& sink) {
-    if (file.lock_timeout_set) {
-        return;
-    }
-    bool set = false;
     for (const Action& a : file.actions) {
-        if (a.kind == ActionKind::kSet && a.name == "lock_timeout" && a.other != "0") {
-            set = true;
-        }
         const bool strong = std::ranges::any_of(a.effects, [](const TableEffect& effect) {
             return !effect.fresh && blocks_writes(effect.lock);
         });
-        if (strong && !a.fresh && !set && a.kind != ActionKind::kAddEnumValue) {
+        if (strong && !a.fresh && !a.has(kLockTimeout) && a.kind != ActionKind::kAddEnumValue) {
             sink.at(a,
                     fmt::format("{} on {} may wait without end, with everybody behind it",
                                 lock_name(a.strongest()), describe_tables(a)),

@@ -11,7 +11,7 @@ namespace {
 
 void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
-    if (a.kind != ActionKind::kSet || a.name != "lock_timeout") {
+    if (a.kind != ActionKind::kSet || a.name != "lock_timeout" || a.other == kDefaultValue) {
         return;
     }
     const long value = std::strtol(a.other.c_str(), nullptr, 10);

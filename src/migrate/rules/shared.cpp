@@ -286,8 +286,20 @@ DeployOrder deploy_order(const Action& action) {
         case ActionKind::kSetSchema:
             return DeployOrder::kTwoDeploys;
         case ActionKind::kAddConstraint:
-            return action.constraint == ConstraintKind::kPrimary ? DeployOrder::kAny
-                                                                 : DeployOrder::kAfter;
+            // The old code does not write columns that are new.
+            return action.constraint == ConstraintKind::kPrimary || action.has(kNewColumns)
+                       ? DeployOrder::kAny
+                       : DeployOrder::kAfter;
+        case ActionKind::kCreateIndex:
+            return action.has(kInlineUnique) && !action.has(kNewColumns) ? DeployOrder::kAfter
+                                                                         : DeployOrder::kAny;
+        case ActionKind::kAlterType:
+            // Drivers give another type's values as another type (int8 as a string, say).
+            return action.change == TypeChange::kNothing ||
+                           action.change == TypeChange::kMetadata ||
+                           action.change == TypeChange::kIndexRebuild
+                       ? DeployOrder::kAny
+                       : DeployOrder::kTwoDeploys;
         default:
             return DeployOrder::kAny;
     }

@@ -64,16 +64,36 @@ Result<std::vector<std::string>> from_cursor(const std::string& cursor, std::siz
     return values;
 }
 
+// A row whose key is NULL is in no range: it would be left out, silently.
+Result<> refuse_nulls(pg::Connection& db, const Key& key) {
+    std::string any;
+    for (const std::string& name : key.names) {
+        any += (any.empty() ? "" : " or ") + name + " is null";
+    }
+    TRY(const pg::Rows rows,
+        db.query(fmt::format("select exists (select from {} where {})", key.table, any), {},
+                 pg::kNoDeadline));
+    if (!rows.boolean(0, 0)) {
+        return {};
+    }
+    return fail(
+        Error(ErrorCode::kInvalidInput, "",
+              fmt::format("table {} has rows whose key ({}) is NULL: no batch would hold them",
+                          key.table, key.columns()),
+              "name columns that are NOT NULL: -- howdah:backfill key=a,b"));
+}
+
 Result<Key> read_key(pg::Connection& db, const std::string& table, const std::string& wanted) {
     TRY(const pg::Rows rows,
-        db.query("select quote_ident(a.attname), format_type(a.atttypid, null), c.reltuples, "
-                 "a.attname from pg_class c left join pg_index i on i.indrelid = c.oid and "
-                 "i.indisprimary left join pg_attribute a on a.attrelid = c.oid and (case when $2 "
-                 "= '' then a.attnum = any(i.indkey) else a.attname = any(string_to_array($2, "
-                 "',')) end) where c.oid = to_regclass($1) order by case when $2 = '' then "
-                 "array_position(i.indkey::smallint[], a.attnum) else array_position("
-                 "string_to_array($2, ','), a.attname::text) end",
-                 {table, wanted}));
+        db.query(
+            "select quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), c.reltuples, "
+            "a.attname from pg_class c left join pg_index i on i.indrelid = c.oid and "
+            "i.indisprimary left join pg_attribute a on a.attrelid = c.oid and (case when $2 "
+            "= '' then a.attnum = any(i.indkey) else a.attname = any(string_to_array($2, "
+            "',')) end) where c.oid = to_regclass($1) order by case when $2 = '' then "
+            "array_position(i.indkey::smallint[], a.attnum) else array_position("
+            "string_to_array($2, ','), a.attname::text) end",
+            {table, wanted}));
     if (rows.size() == 0) {
         return fail(ErrorCode::kInvalidInput, fmt::format("there is no table {}", table));
     }
@@ -90,6 +110,9 @@ Result<Key> read_key(pg::Connection& db, const std::string& table, const std::st
                               ? fmt::format("table {} has no primary key to go by", table)
                               : fmt::format("table {} has no columns {}", table, wanted),
                           "name unique, indexed columns: -- howdah:backfill key=a,b"));
+    }
+    if (!wanted.empty()) {
+        TRY_VOID(refuse_nulls(db, key));
     }
     return key;
 }

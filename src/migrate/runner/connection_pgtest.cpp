@@ -54,6 +54,21 @@ TEST_F(ConnectionTest, ErrorsKeepTheConnection) {
     EXPECT_FALSE(db_.query(std::string("select 1\0", 9)));
 }
 
+TEST_F(ConnectionTest, CommitMayTakeItsTime) {
+    ASSERT_TRUE(db_.execute(
+        "create table slow (a int); create function wait() returns trigger language plpgsql as $$ "
+        "begin perform pg_sleep(0.5); return null; end $$; create constraint trigger w after "
+        "insert on slow deferrable initially deferred for each row execute function wait()"));
+    db_.set_deadline(pg::Milliseconds(100));
+    for (const bool patient : {false, true}) {
+        auto transaction = pg::Transaction::begin(db_);
+        ASSERT_TRUE(transaction) << transaction.error().message;
+        ASSERT_TRUE(db_.execute("insert into slow values (1)"));
+        const auto done = patient ? transaction->commit(pg::kNoDeadline) : transaction->commit();
+        EXPECT_EQ(done.has_value(), patient);
+    }
+}
+
 TEST_F(ConnectionTest, DeadlineCancelsAndTheConnectionStays) {
     const auto begun = Clock::now();
     const auto late = db_.query("select pg_sleep(30)", {}, pg::Milliseconds(200));

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/assert.hpp"
+#include "sql/tokens.hpp"
 
 namespace howdah::migrate::runner {
 namespace {
@@ -22,6 +23,20 @@ double seconds_since(Clock::time_point begun) {
 
 bool worth_retrying(const Error& error) {
     return error.sqlstate == "55P03" || error.sqlstate == "40P01";
+}
+
+// lint --fix wrote it: it goes on where rows are left.
+bool is_own_backfill(const Statement& statement) {
+    return statement.sql.starts_with("CALL howdah_backfill_");
+}
+
+// A block that runs by itself may have committed part of what it does.
+bool may_repeat(const Statement& statement) {
+    sql::Lexer lexer(statement.sql);
+    const sql::Token first = lexer.next_code();
+    const bool block =
+        sql::is_word(first, statement.sql, "call") || sql::is_word(first, statement.sql, "do");
+    return !block || is_own_backfill(statement);
 }
 
 }  // namespace
@@ -145,7 +160,7 @@ void Executor::pause(int attempt, StepRun& run) {
     run.waited_s += static_cast<double>(wait) / 1000;
 }
 
-Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once) {
+Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once, int attempts_max) {
     ASSERT(narrator_ != nullptr);
     StepRun run;
     current_ = &run;
@@ -164,13 +179,13 @@ Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once)
         if (done) {
             return run;
         }
-        const bool again = worth_retrying(done.error()) && attempt < settings_.attempts_max &&
+        const bool again = worth_retrying(done.error()) && attempt < attempts_max &&
                            Clock::now() - begun < settings_.retry_for_max;
         if (!again) {
             return std::unexpected(done.error());
         }
         narrator_->say(fmt::format("  {} ({}); attempt {} of {} follows", done.error().message,
-                                   done.error().sqlstate, attempt + 1, settings_.attempts_max));
+                                   done.error().sqlstate, attempt + 1, attempts_max));
         pause(attempt, run);
     }
 }
@@ -251,23 +266,25 @@ Result<> Executor::attempt(const Step& step, const std::function<Result<>()>& in
         }
     }
     TRY_VOID(inside());
-    return transaction.commit();
+    return transaction.commit(pg::kNoDeadline);  // deferred constraints are checked now
 }
 
 Result<StepRun> Executor::run_transaction(const Step& step,
                                           const std::function<Result<>()>& inside) {
-    return retried([&](StepRun& run) -> Result<> {
+    const auto once = [&](StepRun& run) -> Result<> {
         TRY_VOID(wait_for_queue(step, run));
         return attempt(step, inside);
-    });
+    };
+    return retried(once, settings_.attempts_max);
 }
 
 Result<StepRun> Executor::run_autocommit(const Statement& statement) {
-    return retried([&](StepRun& run) -> Result<> {
+    const auto once = [&](StepRun& run) -> Result<> {
         TRY_VOID(wait_for_queue(statement, run));
         TRY_VOID(remove_leftovers(statement));
         return attempt_autocommit(statement);
-    });
+    };
+    return retried(once, may_repeat(statement) ? settings_.attempts_max : 1);
 }
 
 // No lock_timeout here: a CREATE INDEX CONCURRENTLY that it cuts leaves an index that no query uses
@@ -306,6 +323,9 @@ Result<> Executor::remove_leftovers(const Statement& statement) {
         } else {
             continue;
         }
+        question +=
+            " and not exists (select from pg_stat_progress_create_index p where "
+            "p.index_relid = i.indexrelid)";  // somebody is at it just now
         TRY(const pg::Rows rows, work_.query(question, {change.relation, change.name}));
         for (std::size_t i = 0; i < rows.size(); ++i) {
             narrator_->say(
@@ -321,8 +341,8 @@ Result<> Executor::remove_leftovers(const Statement& statement) {
 }
 
 Result<bool> Executor::has_happened(const Statement& statement) {
-    if (statement.sql.starts_with("CALL howdah_backfill_")) {
-        return false;  // lint --fix wrote it: it goes on where rows are left
+    if (is_own_backfill(statement)) {
+        return false;
     }
     for (const Change& change : statement.facts.changes) {
         std::string question;

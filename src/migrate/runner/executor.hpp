@@ -71,7 +71,7 @@ class Executor {
     Result<> wait_for_queue(const Statement& statement, StepRun& run);
     Result<> wait_for_queue(const Step& step, StepRun& run);
     Result<> send(const Statement& statement);
-    Result<StepRun> retried(const std::function<Result<>(StepRun&)>& once);
+    Result<StepRun> retried(const std::function<Result<>(StepRun&)>& once, int attempts_max);
     void pause(int attempt, StepRun& run);
 
     pg::Connection work_;

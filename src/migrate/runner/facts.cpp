@@ -306,6 +306,48 @@ bool read_create(Facts& facts, const PgQuery__Node& node) {
     return true;
 }
 
+std::string constant_text(const PgQuery__Node* node) {
+    const bool text = node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+                      node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+    return text && node->a_const->sval->sval != nullptr ? node->a_const->sval->sval : "";
+}
+
+// SET name = ... (not LOCAL, which ends with its transaction; search_path is told all the same).
+void read_setting(Facts& facts, const PgQuery__VariableSetStmt& statement) {
+    const std::string name = statement.name != nullptr ? statement.name : "";
+    const bool multi = statement.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI;
+    facts.sets = multi || statement.is_local != 0 ? "" : name;
+    if (name == "search_path") {
+        for (std::size_t i = 0; i < statement.n_args; ++i) {
+            facts.sets_to +=
+                (i == 0 ? "" : ", ") + pg::quoted_name(constant_text(statement.args[i]));
+        }
+    }
+    simple(facts, ChangeKind::kSafe, {});
+}
+
+// SELECT set_config('name', 'value', false)
+void read_select(Facts& facts, const PgQuery__SelectStmt& statement) {
+    simple(facts, ChangeKind::kSafe, {});
+    for (std::size_t i = 0; i < statement.n_target_list; ++i) {
+        const PgQuery__Node* target = statement.target_list[i];
+        const PgQuery__Node* value = target->node_case == PG_QUERY__NODE__NODE_RES_TARGET
+                                         ? target->res_target->val
+                                         : nullptr;
+        if (value == nullptr || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL ||
+            value->func_call->n_funcname == 0 || value->func_call->n_args != 3 ||
+            sql::string_value(value->func_call->funcname[value->func_call->n_funcname - 1]) !=
+                "set_config") {
+            continue;
+        }
+        facts.sets = constant_text(value->func_call->args[0]);
+        if (facts.sets == "search_path") {
+            const std::string path = constant_text(value->func_call->args[1]);
+            facts.sets_to = path.empty() ? "\"\"" : path;
+        }
+    }
+}
+
 void read_other(Facts& facts, const PgQuery__Node& node) {
     switch (node.node_case) {
         case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
@@ -346,7 +388,9 @@ void read_other(Facts& facts, const PgQuery__Node& node) {
                                                              : LockMode::kAccessExclusive);
             return simple(facts, ChangeKind::kSafe, {});
         case PG_QUERY__NODE__NODE_SELECT_STMT:
+            return read_select(facts, *node.select_stmt);
         case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+            return read_setting(facts, *node.variable_set_stmt);
         case PG_QUERY__NODE__NODE_COMMENT_STMT:
             return simple(facts, ChangeKind::kSafe, {});
         default:

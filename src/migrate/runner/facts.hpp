@@ -45,6 +45,8 @@ struct Change {
     std::string takes_index = {};  // constraint USING INDEX: the index, renamed to `name` by it
     bool concurrently = false;
     bool if_exists = false;  // IF [NOT] EXISTS, OR REPLACE: it may have been there before
+    std::string search_path =
+        {};  // where its names are looked up, as the file sets it; "": as given
 };
 
 // pg_locks' modes, weakest first, numbered as PostgreSQL does (src/include/storage/lockdefs.h).
@@ -69,6 +71,8 @@ struct Facts {
     bool own_transaction = false;  // PostgreSQL refuses it in a transaction block
     bool apart = false;            // needs a commit before its effect can be used: ADD VALUE
     bool copies_stdin = false;     // needs data that only psql sends
+    std::string sets = {};         // the setting that it changes for the session
+    std::string sets_to = {};      // search_path alone: its new value, "" where it is not told
     std::vector<Change> changes;
     std::vector<LockWant> locks;  // on tables that it names, DDL only
 };

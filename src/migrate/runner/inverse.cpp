@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "migrate/runner/plan.hpp"
+#include "migrate/runner/search_path.hpp"
 
 namespace howdah::migrate::runner {
 namespace {
@@ -88,6 +89,21 @@ Error no_inverse(const Script& script, const Statement& statement) {
             "down.sql in its folder), or go forward with a new migration"};
 }
 
+// A bare name in a file that sets search_path to one schema gets it; with several nobody can tell
+// from the text where it is.
+std::optional<Change> in_its_schema(Change change) {
+    const bool qualified = change.relation.find("\".\"") != std::string::npos;
+    if (change.search_path.empty() || qualified || change.relation.empty() ||
+        change.kind == ChangeKind::kCreateSchema) {
+        return change;
+    }
+    if (change.search_path.find(',') != std::string::npos) {
+        return std::nullopt;
+    }
+    change.relation = change.search_path + "." + change.relation;
+    return change;
+}
+
 Result<std::vector<Statement>> undo_statement(const Script& script, const std::vector<Step>& steps,
                                               const Statement& statement) {
     std::vector<Statement> undone;
@@ -96,7 +112,9 @@ Result<std::vector<Statement>> undo_statement(const Script& script, const std::v
         if (change->kind != ChangeKind::kCreateTable && table_goes(steps, change->relation)) {
             continue;
         }
-        const std::optional<std::string> sql = inverse_sql(*change);
+        const std::optional<Change> named = in_its_schema(*change);
+        const std::optional<std::string> sql =
+            named ? inverse_sql(*named) : std::optional<std::string>();
         if (!sql) {
             return fail(no_inverse(script, statement));
         }
@@ -139,6 +157,7 @@ Result<std::string> written_condition(pg::Connection& db, const Change& change) 
 }
 
 Result<std::string> stake_of(pg::Connection& db, const Change& change) {
+    const SearchPath path(db, change.search_path);
     std::string condition;
     std::string what;
     switch (change.kind) {

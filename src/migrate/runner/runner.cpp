@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "migrate/history/digest.hpp"
@@ -95,6 +96,8 @@ Result<Runner> Runner::open(RunnerSettings settings, Narrator& narrator, Interru
     Executor executor(std::move(work), std::move(watch), settings.executor);
     Runner runner(std::move(settings), std::move(project), std::move(executor), narrator);
     runner.interrupt_ = &interrupt;
+    TRY(const pg::Rows path, runner.executor_.db().query("select current_setting('search_path')"));
+    runner.search_path_ = path.string(0, 0);
     return runner;
 }
 
@@ -301,7 +304,45 @@ Result<> Runner::settle_failure(const PlannedMigration& planned, const Error& er
     });
 }
 
+// A rerun begins in a session of its own: what the steps before have SET in theirs is set again,
+// so that names mean what they meant.
+Result<> Runner::set_again(const PlannedMigration& planned) {
+    for (std::size_t number = 0; number < planned.resume_at; ++number) {
+        for (const Statement& statement : planned.steps[number].statements) {
+            if (!statement.facts.sets.empty()) {
+                TRY_VOID(executor_.db().execute(statement.sql));
+            }
+        }
+    }
+    return {};
+}
+
+// The next migration begins as it would in a run of its own.
+Result<> Runner::take_back_settings(const PlannedMigration& planned) {
+    std::set<std::string> names;
+    for (const Step& step : planned.steps) {
+        for (const Statement& statement : step.statements) {
+            names.insert(statement.facts.sets);
+        }
+    }
+    names.erase("");
+    for (const std::string& name : names) {
+        TRY_VOID(name == "search_path"
+                     ? executor_.db().execute("select set_config('search_path', $1, false)",
+                                              {search_path_})
+                     : executor_.db().execute("reset " + name));
+    }
+    return {};
+}
+
 Result<> Runner::run_migration(const PlannedMigration& planned, MigrationRecord& record) {
+    TRY_VOID(set_again(planned));
+    Result<> done = run_steps(planned, record);
+    const Result<> back = executor_.db().is_open() ? take_back_settings(planned) : Result<>();
+    return done ? back : done;
+}
+
+Result<> Runner::run_steps(const PlannedMigration& planned, MigrationRecord& record) {
     const ScriptText& text =
         planned.down && !planned.generated ? planned.script->down : planned.script->up;
     if (planned.steps.empty()) {

@@ -106,6 +106,9 @@ class Runner {
     Result<RunRecord> run(bool down);
     Result<> run_plan(const Plan& plan, RunRecord& record);
     Result<> run_migration(const PlannedMigration& planned, MigrationRecord& record);
+    Result<> run_steps(const PlannedMigration& planned, MigrationRecord& record);
+    Result<> set_again(const PlannedMigration& planned);
+    Result<> take_back_settings(const PlannedMigration& planned);
     Result<> begin_migration(const PlannedMigration& planned);
     Result<> settle_failure(const PlannedMigration& planned, const Error& error);
     Result<StepRun> run_step(const PlannedMigration& planned, std::size_t number,
@@ -126,6 +129,7 @@ class Runner {
     Project project_;
     Executor executor_;
     std::unique_ptr<HostTable> table_;
+    std::string search_path_;  // of the session, before any migration
     Narrator* narrator_;
     Interrupt* interrupt_ = nullptr;
 };

@@ -134,6 +134,7 @@ class Planner {
     void open();
     Result<> control(const Statement& statement);
     void apart(StepKind kind, Found found);
+    void push(Statement statement);
 
     const ScriptText& script_;
     bool single_;               // every statement by itself
@@ -141,11 +142,28 @@ class Planner {
     bool lone_commit_ = false;  // COMMIT; ...; BEGIN: the file leaves its tool's transaction
     std::size_t begin_line_ = 0;
     bool open_ = false;
+    std::string search_path_;   // "": as it was given
+    std::string session_path_;  // what of it outlives the step
     std::vector<Step> steps_;
 };
 
 void Planner::close() {
     open_ = false;
+    search_path_ = session_path_;  // SET LOCAL ends here
+}
+
+// Into the last step: its names are looked up where the statements before it say.
+void Planner::push(Statement statement) {
+    Facts& facts = statement.facts;
+    for (Change& change : facts.changes) {
+        change.search_path = search_path_;
+    }
+    if (facts.sets == "search_path") {
+        search_path_ = session_path_ = facts.sets_to;
+    } else if (!facts.sets_to.empty()) {
+        search_path_ = facts.sets_to;
+    }
+    steps_.back().statements.push_back(std::move(statement));
 }
 
 void Planner::open() {
@@ -160,8 +178,8 @@ void Planner::apart(StepKind kind, Found found) {
     Step step;
     step.kind = kind;
     step.hint = found.hint.value_or(BackfillHint());
-    step.statements.push_back(std::move(found.statement));
     steps_.push_back(std::move(step));
+    push(std::move(found.statement));
 }
 
 Result<> Planner::control(const Statement& statement) {
@@ -223,7 +241,7 @@ Result<> Planner::add(Found found) {
             close();
         }
         open();
-        steps_.back().statements.push_back(std::move(found.statement));
+        push(std::move(found.statement));
     }
     return {};
 }

@@ -7,6 +7,7 @@
 
 #include "migrate/history/digest.hpp"
 #include "migrate/history/host_table.hpp"
+#include "migrate/runner/search_path.hpp"
 
 namespace howdah::migrate::runner {
 namespace {
@@ -24,23 +25,30 @@ Finding finding_of(std::string rule, Severity severity, std::string message, std
     return finding;
 }
 
+// A table, and the search_path that its name is looked up in.
+struct NamedTable {
+    std::string name;
+    std::string search_path;
+    auto operator<=>(const NamedTable&) const = default;
+};
+
 struct Expectations {
     std::vector<Change> changes;  // in the order they ran
-    std::set<std::string> tables;
-    std::set<std::string> analyze;
+    std::set<NamedTable> tables;
+    std::set<NamedTable> analyze;
 };
 
 void expect(Expectations& all, const Step& step, const Change& change) {
     all.changes.push_back(change);
     if (change.kind == ChangeKind::kCreateIndex || step.kind == StepKind::kBackfill) {
-        all.analyze.insert(change.relation);
+        all.analyze.insert({change.relation, change.search_path});
     }
     const bool on_table =
         change.kind == ChangeKind::kCreateTable || change.kind == ChangeKind::kCreateIndex ||
         change.kind == ChangeKind::kAddConstraint || change.kind == ChangeKind::kValidate ||
         change.kind == ChangeKind::kAddColumn;
     if (on_table) {
-        all.tables.insert(change.relation);
+        all.tables.insert({change.relation, change.search_path});
     }
 }
 
@@ -75,6 +83,7 @@ bool changed_later(const Expectations& all, std::size_t at) {
 }
 
 Result<> check_object(pg::Connection& db, const Change& change, std::vector<Finding>& findings) {
+    const SearchPath path(db, change.search_path);
     const bool index = change.kind == ChangeKind::kCreateIndex;
     const bool relation = change.kind == ChangeKind::kCreateTable ||
                           change.kind == ChangeKind::kCreateView ||
@@ -130,9 +139,10 @@ Result<> check_table(pg::Connection& db, const std::string& table, std::vector<F
     return {};
 }
 
-Result<> analyze_tables(pg::Connection& db, const std::set<std::string>& tables,
+Result<> analyze_tables(pg::Connection& db, const std::set<NamedTable>& tables,
                         std::vector<Finding>& findings) {
-    for (const std::string& table : tables) {
+    for (const auto& [table, search_path] : tables) {
+        const SearchPath path(db, search_path);
         TRY(const pg::Rows rows, db.query("select to_regclass($1)", {table}));
         if (rows.is_null(0, 0)) {
             continue;
@@ -226,8 +236,9 @@ Result<std::vector<Finding>> validate_run(pg::Connection& db,
             TRY_VOID(check_object(db, all.changes[i], findings));
         }
     }
-    for (const std::string& table : all.tables) {
-        TRY_VOID(check_table(db, table, findings));
+    for (const NamedTable& table : all.tables) {
+        const SearchPath path(db, table.search_path);
+        TRY_VOID(check_table(db, table.name, findings));
     }
     TRY_VOID(analyze_tables(db, all.analyze, findings));
     return findings;
