@@ -1,6 +1,6 @@
 // The texts are what the mappers sent for PantryCRM's organizations and contacts: Prisma 7, Drizzle
-// 0.4x, SQLAlchemy 1.4, Django 3.2, TypeORM 1.1, Sequelize 6, Knex 3, Kysely 0.29, Hibernate 7;
-// Active Record's and Hibernate 5's are written by hand, by what they are known to emit.
+// 0.4x, SQLAlchemy 1.4, Django 3.2, TypeORM 1.1, Sequelize 6, Knex 3, Kysely 0.29;
+// Active Record's and Hibernate's are written by hand, by what they are known to emit.
 #include "insight/live/orm.hpp"
 
 #include <gtest/gtest.h>
