@@ -107,9 +107,15 @@ class Proxy:
                      f"{' '.join(self.command())}")
 
     def becomes_ready(self) -> bool:
-        process.wait_until(lambda: self.process.poll() is not None or process.accepts(self.port),
+        process.wait_until(lambda: self.process.poll() is not None or self.listens(),
                            START_SECONDS_MAX, f"listening {self.binary.name} ({self.log})")
         return self.process.poll() is None
+
+    def listens(self) -> bool:
+        """On TCP, and on the unix socket where there is to be one: it comes a little later."""
+        folder = self.settings.get("unix_socket_dir", "")
+        return process.accepts(self.port) and (
+            not folder or (Path(folder) / f".s.PGSQL.{self.port}").exists())
 
     def log_end(self, lines: int = 5) -> str:
         try:
