@@ -197,6 +197,21 @@ def test_interrupt_cancels_and_a_rerun_goes_on(plain):
     plain.up()
 
 
+def test_interrupt_at_any_moment(sandbox):
+    """As soon as the run has its lock: between two statements there is nothing to cancel."""
+    sandbox.write("migrations/1_slow.sql", "select 1;\n" * 40 + "select pg_sleep(30);\n")
+    held = "select count(*) from pg_locks where locktype = 'advisory' and database = (select oid " \
+           "from pg_database where datname = current_database())"
+    for _ in range(8):
+        running = sandbox.start("migrate", "up")
+        wait_until(lambda: sandbox.sql(held) != "0", 15, "its lock")
+        running.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        said = running.communicate(timeout=40)
+        # 3: before anything ran
+        assert running.returncode in (1, 3) and time.monotonic() - begun < 10, said
+
+
 def test_drift_is_reported(plain):
     assert plain.json("migrate", "status")["findings"] == []
     plain.sql("alter table users add column by_hand text")

@@ -44,8 +44,10 @@ bool may_repeat(const Statement& statement) {
 // Looks at the run from outside while a statement runs: who blocks it, how far an index build is.
 class Executor::Watch {
   public:
-    Watch(pg::Connection& db, int pid, Narrator& narrator)
-        : db_(db), pid_(pid), narrator_(narrator), thread_([this] { run(); }) {}
+    Watch(pg::Connection& db, int pid, Narrator& narrator, Interrupt& interrupt)
+        : db_(db), pid_(pid), narrator_(narrator), interrupt_(interrupt), thread_([this] {
+              run();
+          }) {}
     ~Watch() { stop(); }
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
@@ -78,6 +80,9 @@ class Executor::Watch {
     }
 
     void look(double seconds) {
+        if (interrupt_.requested()) {
+            interrupt_.request();  // a cancel that came before the statement began was lost
+        }
         if (!db_.is_open()) {
             return;
         }
@@ -124,6 +129,7 @@ class Executor::Watch {
     pg::Connection& db_;
     int pid_;
     Narrator& narrator_;
+    Interrupt& interrupt_;
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false;
@@ -191,7 +197,10 @@ Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once,
 }
 
 Result<> Executor::send(const Statement& statement) {
-    Watch watch(watch_, work_.backend_pid(), *narrator_);
+    if (interrupt_->requested()) {
+        return fail(Error(ErrorCode::kCancelled, "57014", "interrupted", "run it again"));
+    }
+    Watch watch(watch_, work_.backend_pid(), *narrator_, *interrupt_);
     const Result<pg::Rows> done = work_.query(statement.sql, {}, pg::kNoDeadline);
     watch.stop();
     current_->blockers.insert(current_->blockers.end(), watch.blockers().begin(),

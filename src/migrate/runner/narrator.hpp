@@ -24,6 +24,7 @@ class Narrator {
 // Asked to stop (a signal): the running statement is cancelled, nothing new begins.
 class Interrupt {
   public:
+    // May be called again while a statement runs.
     void request() {
         requested_ = true;
         const std::lock_guard guard(mutex_);
