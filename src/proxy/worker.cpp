@@ -215,11 +215,10 @@ void Worker::apply_pauses() {
         entry->database_disabled = control.disabled(entry->database());
         entry->pool().set_paused(control.paused(entry->database()));
     }
+    const bool lent_before = !lends_no_more_;
     lends_no_more_ = control.shutdown_mode() == ShutdownMode::kWaitForServers;
-    for (const auto& [id, session] : sessions_) {
-        if (lends_no_more_ && session->waiting()) {
-            session->end("57P01", "server shutting down");
-        }
+    if (lent_before && lends_no_more_) {
+        lends_no_more_since_ = loop_.now();
     }
     if (std::exchange(suspended_, control.pause_mode() == PauseMode::kSuspend) && !suspended_) {
         for (const auto& [id, session] : sessions_) {
@@ -282,7 +281,21 @@ net::Duration shorter(net::Duration a, net::Duration b) {
 
 }  // namespace
 
+// Who waits when the proxy begins to shut down hears so a moment later, as PgBouncer's clients do:
+// whoever gave the command has its answer first.
+void Worker::refuse_waiting() {
+    if (!lends_no_more_ || loop_.now() - lends_no_more_since_ < 100ms) {
+        return;
+    }
+    for (const auto& [id, session] : sessions_) {
+        if (session->waiting()) {
+            session->end("57P01", "server shutting down");
+        }
+    }
+}
+
 void Worker::tend_pools() {
+    refuse_waiting();
     const net::Duration idle_max = settings().pool_idle_timeout;
     for (auto at = pools_.begin(); at != pools_.end();) {
         PoolEntry& entry = *at->second;

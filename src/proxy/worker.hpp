@@ -124,6 +124,7 @@ class Worker {
     net::Task<void> run_session(Session* session);
     net::Task<void> roll_stats();
     net::Task<void> retire(std::unique_ptr<PoolEntry> entry);
+    void refuse_waiting();
     void tend_pools();
     void keep_minimum_pools();
     void close_outdated();
@@ -154,6 +155,7 @@ class Worker {
     bool suspended_ = false;
     bool handing_over_ = false;
     bool lends_no_more_ = false;
+    net::TimePoint lends_no_more_since_{};
     std::map<int, int> peer_cancels_;
     net::TimePoint minimum_kept_at_{};
     net::TimePoint stats_newer_at_{};

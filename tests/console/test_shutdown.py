@@ -43,6 +43,34 @@ def test_terminate_waits_for_clients(pooler):
     assert not pidfile.exists()
 
 
+def test_wait_for_servers_refuses_those_who_wait(start_howdah):
+    """After the console has its answer, so that a script can watch for it from there on."""
+    pooler = start_howdah("shutdown-waiting", ini=True, pool_mode="transaction",
+                          default_pool_size="1")
+    with connect(pooler) as client, connect(pooler) as other:
+        client.execute("begin")
+        heard = []
+
+        def wait():
+            try:
+                other.execute("select 1")
+            except psycopg.OperationalError as error:
+                heard.append(str(error))
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        with connect(pooler, "pgbouncer") as console:
+            names = [column.name for column in console.execute("show pools").description]
+            process.wait_until(
+                lambda: any(row[names.index("cl_waiting")] == 1
+                            for row in console.execute("show pools").fetchall()), 10, "a waiter")
+            console.execute("shutdown wait_for_servers")
+            assert client.execute("select 2").fetchone() == (2,)
+        waiting.join(10)
+        assert heard and "server shutting down" in heard[0]
+        client.execute("commit")
+    process.wait_until(lambda: gone(pooler), 10, "the end")
+
+
 def test_terminate_with_a_toml_lets_clients_go_as_transactions_end(start_howdah):
     pooler = start_howdah("shutdown-toml", pool_mode="transaction")
     with connect(pooler) as client, connect(pooler) as idle:
