@@ -79,7 +79,7 @@ def soak(arguments):
 def bench(arguments):
     """bench NAME [ARGUMENT..]    runs bench/NAME.py; without NAME: lists them"""
     from tools import runners
-    if arguments:
+    if arguments and not {"-h", "--help"} & set(arguments):
         build([])
     return runners.bench(arguments)
 
