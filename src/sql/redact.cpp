@@ -91,7 +91,9 @@ bool is_ascii(std::string_view text) {
         seen |= word;
     }
     std::uint64_t word = 0;
-    std::memcpy(&word, at, left);
+    if (left > 0) {  // an empty view may have no address
+        std::memcpy(&word, at, left);
+    }
     return ((seen | word) & 0x8080808080808080ULL) == 0;
 }
 
