@@ -50,7 +50,7 @@ class Services:
     @property
     def environment(self) -> dict[str, str]:
         return {"LD_PRELOAD": str(LIBRARIES / "libpam_wrapper.so"), "PAM_WRAPPER": "1",
-                "PAM_WRAPPER_SERVICE_DIR": str(self.folder), "PAM_WRAPPER_DISABLE_DEEPBIND": "1",
+                "PAM_WRAPPER_SERVICE_DIR": str(self.folder), "UID_WRAPPER_DISABLE_DEEPBIND": "1",
                 "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
 
