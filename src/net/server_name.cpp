@@ -30,6 +30,17 @@ std::vector<unsigned char> address_bytes(const std::string& host) {
     return bytes;
 }
 
+std::string_view text_of(const ASN1_STRING* string) {
+    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+            static_cast<std::size_t>(ASN1_STRING_length(string))};
+}
+
+struct NamesFree {
+    void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
+};
+
+}  // namespace
+
 std::string common_name(X509* certificate) {
     X509_NAME* subject = X509_get_subject_name(certificate);
     const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
@@ -46,17 +57,6 @@ std::string common_name(X509* certificate) {
     OPENSSL_free(utf8);
     return name;
 }
-
-std::string_view text_of(const ASN1_STRING* string) {
-    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
-            static_cast<std::size_t>(ASN1_STRING_length(string))};
-}
-
-struct NamesFree {
-    void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
-};
-
-}  // namespace
 
 bool name_is_for_host(std::string_view name, std::string_view host) {
     name = without_nul(name);

@@ -20,6 +20,9 @@ namespace howdah::net {
 // `name` is from a certificate and may hold anything.
 [[nodiscard]] bool name_is_for_host(std::string_view name, std::string_view host);
 
+// The subject's common name in UTF-8, a NUL in it kept; "" where there is none.
+[[nodiscard]] std::string common_name(x509_st* certificate);
+
 [[nodiscard]] bool certificate_is_for_host(x509_st* certificate, const std::string& host);
 
 }  // namespace howdah::net

@@ -364,19 +364,7 @@ std::string TlsSession::peer_common_name() const {
     if (certificate == nullptr) {
         return {};
     }
-    X509_NAME* subject = X509_get_subject_name(certificate);
-    const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (index < 0) {
-        return {};
-    }
-    unsigned char* utf8 = nullptr;
-    const int length =
-        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
-    if (length < 0) {
-        return {};
-    }
-    std::string name(reinterpret_cast<char*>(utf8), static_cast<std::size_t>(length));
-    OPENSSL_free(utf8);
+    std::string name = common_name(certificate);
     // A NUL inside would let "alice\0.evil" pass for "alice" (CVE-2009-4034).
     return name.find('\0') == std::string::npos ? name : std::string();
 }
