@@ -112,6 +112,8 @@ def new(arguments):
 COMMANDS = {f.__name__: f for f in
             (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, package, psql, doctor, new)}
 
+OWN_HELP = {"up", "bench", "psql"}  # they say more than a line
+
 
 def usage() -> str:
     lines = "\n".join("  ./dev " + f.__doc__ for f in COMMANDS.values())
@@ -126,6 +128,9 @@ def main(arguments: list[str]) -> int:
     if name not in COMMANDS:
         shell.warn(f"./dev: no command {name}\n\n{usage()}")
         return 2
+    if {"-h", "--help"} & set(rest) and name not in OWN_HELP:
+        print(f"usage: ./dev {COMMANDS[name].__doc__}")
+        return 0
     os.umask(0o022)
     BUILD.mkdir(exist_ok=True)
     try:

@@ -264,6 +264,8 @@ class Session {
     bool on_copy_message(wire::Frame frame);
     bool on_terminate();
     bool copy_may_run();
+    bool copy_is_ahead();
+    void hurry();
     void send_parse(std::string_view name, std::string_view body);
     void duplicate_parse(std::string_view name, wire::Frame frame);
     bool stream_large(wire::Frame frame);
@@ -312,12 +314,12 @@ class Session {
                           std::string& out, std::unique_ptr<SqlNames>& names);
     // A statement of the extended protocol whose text is a PREPARE, EXECUTE or DEALLOCATE.
     struct Named {
-        std::uint32_t effects = 0;  // kSqlPrepare, kSqlExecute, kSqlDeallocate; 0: it is not
+        std::uint32_t effects = 0;  // which of kSqlPrepare, kSqlExecute, kSqlDeallocate
         std::string_view body;      // as Prepared::body
         KnownText known;
         PreparedPtr held;  // what `body` is of, for it may be naming itself
     };
-    Named says_names(std::string_view name, const PreparedPtr* prepared) const;
+    std::optional<Named> says_names(std::string_view name, const PreparedPtr* prepared) const;
     Rewrite parse_with_names(const Named& named, std::unique_ptr<SqlNames>& names);
     Rewrite bind_with_names(wire::Frame frame, std::string_view portal, std::string_view name,
                             std::string_view values, const Named& named);
@@ -511,6 +513,7 @@ class Session {
     bool cancelled_ = false;
     bool query_active_ = false;
     bool flush_sent_ = false;         // by us, for there are too many requests under way
+    bool hurried_ = false;            // by a Flush of ours, behind all that was sent
     bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way
     // In a pipeline: which stretch between two Syncs this is, and in which names last changed.
     std::uint32_t segment_ = 1;

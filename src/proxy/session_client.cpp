@@ -20,6 +20,11 @@ bool is_large_object_function(std::uint32_t oid) {
            oid == 964 || oid == 1004 || (oid >= 3170 && oid <= 3172);
 }
 
+// What a server that copies in does not take: all but data, its end, Flush and Sync.
+bool breaks_copy(char type) {
+    return std::string_view("dcfHSX").find(type) == std::string_view::npos;
+}
+
 }  // namespace
 
 // Whether the whole frame has come.
@@ -125,6 +130,10 @@ bool Session::take_client_frame(wire::Frame frame) {
     if ((skip_to_sync_ || server_skips_) && frame.type != 'X') {
         return skip_client_frame(frame);
     }
+    if (in_copy_ && breaks_copy(frame.type)) {
+        forward_client(frame);  // PostgreSQL has its own words for it, and hangs up
+        return true;
+    }
     switch (frame.type) {
         case 'Q':
             return on_query(frame);
@@ -208,6 +217,7 @@ bool Session::need_server() {
 
 // A request is about to go to the server: starts the clocks.
 void Session::begin_request() {
+    hurried_ = false;
     if (!query_active_) {
         query_active_ = true;
         batch_.clear();
@@ -368,6 +378,18 @@ bool Session::copy_may_run() {
             request.kind == RequestKind::kQuery || request.kind == RequestKind::kExecute;
         if (text && (request.facts.get() == nullptr ||
                      request.facts->has(sql::kCopyIn | sql::kUnparsed | sql::kUnknownCode))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whether a COPY that was sent may take what comes next for its data, and break over it.
+bool Session::copy_is_ahead() {
+    for (const Request& request : requests_) {
+        if (!request.error && request.facts.get() != nullptr &&
+            request.facts->has(sql::kCopyIn | sql::kUnparsed)) {
+            hurry();
             return true;
         }
     }

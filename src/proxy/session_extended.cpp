@@ -274,25 +274,23 @@ bool Session::on_bind(wire::Frame frame) {
     begin_request();
     const std::string_view values = reader.rest();
     bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
-    PreparedPtr* prepared = known;
     bound_tap_ = nullptr;
-    const Named named = says_names(name, known);
-    if (named.effects != 0) {
-        const Rewrite outcome = bind_with_names(frame, portal, name, values, named);
+    if (const auto named = says_names(name, known)) {
+        const Rewrite outcome = bind_with_names(frame, portal, name, values, *named);
         if (outcome != Rewrite::kNothing) {
             return outcome == Rewrite::kDone;
         }
     }
-    if (prepared == nullptr || !renames_) {
-        if (prepared == nullptr && !name.empty() && pgbouncer_refuses(name)) {
+    if (known == nullptr || !renames_) {
+        if (known == nullptr && !name.empty() && pgbouncer_refuses(name)) {
             return false;
         }
-        bind_as_is(frame, name.empty(), values, prepared);
+        bind_as_is(frame, name.empty(), values, known);
         return true;
     }
-    bring(*prepared);
+    bring(*known);
     ++pool_->stats.binds;
-    const Prepared& statement = **prepared;
+    const Prepared& statement = **known;
     if (nobodys) {
         bound_ = {};
     } else {
@@ -300,7 +298,7 @@ bool Session::on_bind(wire::Frame frame) {
                 statement.text(), values);
     }
     Request& request = requests_.push(RequestKind::kBind);
-    request.prepared = *prepared;
+    request.prepared = *known;
     if (nobodys || name.size() < std::string().capacity()) {
         request.name = name;  // for errors; needs no memory
     }
@@ -355,9 +353,9 @@ bool Session::on_describe(wire::Frame frame) {
         return false;
     }
     if (kind == 'S') {
-        const Named named = says_names(name, prepared);
-        const Rewrite outcome = (named.effects & sql::kSqlExecute) != 0
-                                    ? describe_with_names(frame, named)
+        const auto named = says_names(name, prepared);
+        const Rewrite outcome = named && (named->effects & sql::kSqlExecute) != 0
+                                    ? describe_with_names(frame, *named)
                                     : Rewrite::kNothing;
         if (outcome != Rewrite::kNothing) {
             return outcome == Rewrite::kDone;
@@ -430,6 +428,9 @@ bool Session::on_close(wire::Frame frame) {
     }
     const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
     if (kind == 'S' && ((prepared != nullptr && renames_) || name.empty())) {
+        if (copy_is_ahead()) {
+            return false;  // if it begins, this is not ours to answer
+        }
         // The server keeps a named one for others; this client's name is gone.
         (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
         if (lease_ != nullptr && has_stand_in(name)) {

@@ -408,7 +408,6 @@ void Session::abandon_server() {
     worker_.recover(*pool_, server, recovery);
 }
 
-// The name under which the client is counted; it may change with SET.
 // Whether the values of this statement are to be followed.
 bool Session::tapped(const sql::Statement* facts) {
     return facts != nullptr && facts->kind >= sql::StatementKind::kSelect &&
@@ -416,6 +415,7 @@ bool Session::tapped(const sql::Statement* facts) {
            worker_.tap().wants(client_id_ ^ pool_->user_id, worker_.loop().now());
 }
 
+// The name under which the client is counted; it may change with SET.
 void Session::note_application() {
     if (application_of_ == vars_.get()) {
         return;

@@ -29,6 +29,14 @@ bool Session::settled(std::string_view name) {
     return true;
 }
 
+// We wait for an answer that the server may hold back until the client's Sync.
+void Session::hurry() {
+    if (!std::exchange(hurried_, true)) {
+        wire::Encoder flush;
+        lease_->connection->stream->write(flush.simple('H').view());
+    }
+}
+
 // DISCARD, DEALLOCATE, PREPARE under way: what they do to names is known when they are answered.
 bool Session::sql_names_pending() {
     if (!sql_changes_names_) {
@@ -36,8 +44,7 @@ bool Session::sql_names_pending() {
     }
     for (const Request& request : requests_) {
         if (changes_names(request)) {
-            wire::Encoder flush;
-            lease_->connection->stream->write(flush.simple('H').view());
+            hurry();
             return true;
         }
     }

@@ -225,25 +225,28 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     return true;
 }
 
-Session::Named Session::says_names(std::string_view name, const PreparedPtr* prepared) const {
-    if (!renames_ || !worker_.settings().track_sql_prepare) {
-        return {};
+// Nothing, for all but a PREPARE, EXECUTE or DEALLOCATE: one look at the effects on every Bind.
+std::optional<Session::Named> Session::says_names(std::string_view name,
+                                                  const PreparedPtr* prepared) const {
+    constexpr std::uint32_t kNames = sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate;
+    const bool kept = prepared != nullptr && !(*prepared)->from_sql;
+    const bool unnamed = !kept && name.empty() && unnamed_ != nullptr;
+    const sql::Statement* facts = kept      ? (*prepared)->facts.get()
+                                  : unnamed ? unnamed_->facts.get()
+                                            : nullptr;
+    if (facts == nullptr || !facts->has(kNames) || !renames_ ||
+        !worker_.settings().track_sql_prepare) {
+        return std::nullopt;
     }
     Named named;
-    if (prepared != nullptr && !(*prepared)->from_sql) {
-        const Prepared& statement = **prepared;
-        named.body = statement.body;
-        named.known = {statement.facts.get(), statement.text_id, statement.tags};
-    } else if (name.empty() && unnamed_ != nullptr) {
-        named.body = unnamed_->body;
-        named.known = {unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags};
-    }
-    if (named.known.facts != nullptr) {
-        named.effects = named.known.facts->effects &
-                        (sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate);
-    }
-    if (named.effects != 0 && prepared != nullptr) {
+    named.effects = facts->effects & kNames;
+    if (kept) {
+        named.body = (*prepared)->body;
+        named.known = {facts, (*prepared)->text_id, (*prepared)->tags};
         named.held = *prepared;
+    } else {
+        named.body = unnamed_->body;
+        named.known = {facts, unnamed_->text_id, unnamed_->tags};
     }
     return named;
 }

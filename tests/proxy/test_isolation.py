@@ -22,22 +22,6 @@ def database(new_database):
     return new_database("isolation")
 
 
-@pytest.fixture(scope="module")
-def uris(cluster, pooler, database):
-    return {"direct": cluster.primary.uri("app", "app-secret", database),
-            "howdah": pooler.uri(database)}
-
-
-@pytest.fixture
-def open_client(uris):
-    with contextlib.ExitStack() as stack:
-        def make(where="howdah", **options):
-            client = wire.Client(uris[where], **options)
-            stack.callback(client.close)
-            return client
-        yield make
-
-
 def rows(messages):
     """The first column of each row."""
     return [one.body[6:6 + struct.unpack("!i", one.body[2:6])[0]].decode()

@@ -28,15 +28,6 @@ def uri(pooler, new_database):
     return pooler.uri(new_database(f"edges_{pooler.port}"))
 
 
-@pytest.fixture
-def connect(uri):
-    with contextlib.ExitStack() as stack:
-        def open_one(**options):
-            options.setdefault("prepare_threshold", None)
-            return stack.enter_context(psycopg.connect(uri, autocommit=True, **options))
-        yield open_one
-
-
 def pins(pooler, connection):
     name = value(connection, "show application_name")  # answered after any probe
     with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True,

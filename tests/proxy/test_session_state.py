@@ -28,15 +28,6 @@ def uri(pooler, new_database):
     return pooler.uri(new_database(f"state_{pooler.port}"))
 
 
-@pytest.fixture
-def connect(uri):
-    with contextlib.ExitStack() as stack:
-        def open_one(**options):
-            options.setdefault("prepare_threshold", None)
-            return stack.enter_context(psycopg.connect(uri, autocommit=True, **options))
-        yield open_one
-
-
 def value(connection, query, parameters=None):
     return connection.execute(query, parameters).fetchone()[0]
 

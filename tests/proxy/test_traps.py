@@ -4,7 +4,6 @@ Every case sends the same messages to PostgreSQL and through howdah, while anoth
 howdah's client change servers, and demands the same answers.
 """
 
-import contextlib
 import os
 import socket
 import struct
@@ -27,22 +26,6 @@ def pooler(start_howdah):
 @pytest.fixture(scope="module")
 def database(new_database):
     return new_database("traps")
-
-
-@pytest.fixture(scope="module")
-def uris(cluster, pooler, database):
-    return {"direct": cluster.primary.uri("app", "app-secret", database),
-            "howdah": pooler.uri(database)}
-
-
-@pytest.fixture
-def open_client(uris):
-    with contextlib.ExitStack() as stack:
-        def make(where="howdah", **options):
-            client = wire.Client(uris[where], **options)
-            stack.callback(client.close)
-            return client
-        yield make
 
 
 @pytest.fixture
@@ -267,6 +250,24 @@ def test_t8_data_after_a_failed_copy_reaches_nobody(open_client):
     client.until("Z")
     client.send(copy_data(b"2\n"), COPY_DONE)
     assert [one.type for one in client.ask(query("select 7"))] == ["T", "D", "C", "Z"]
+
+
+@pytest.mark.parametrize("said", [query("select 1"), parse("b", "select 2"), close("S", "a")],
+                         ids=["query", "parse", "close"])
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "ahead"])
+def test_t8_whoever_says_something_else_is_hung_up_on(open_client, said, waits):
+    answers = []
+    for where in ("direct", "howdah"):
+        client = open_client(where)
+        client.ask(query("create table if not exists t8(i int)"), parse("a", "select 1"), SYNC,
+                   ready=2)
+        client.send(query("copy t8 from stdin"), *(() if waits else (said,)))
+        client.until("G")
+        if waits:
+            client.send(said)
+        answers.append(wire.normal(client.until_end()))
+    assert answers[0] == answers[1]
+    assert [one[0] for one in answers[0]] == ["E", "E"]
 
 
 def test_t8_copy_out(same):

@@ -1,5 +1,6 @@
 """A PostgreSQL client that sends exactly the messages it is told to, and shows each answer."""
 
+import contextlib
 import hashlib
 import socket
 import struct
@@ -125,6 +126,13 @@ class Client:
         while count:
             seen.append(self.receive())
             count -= seen[-1].type == kind
+        return seen
+
+    def until_end(self) -> list[Message]:
+        seen = []
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while True:
+                seen.append(self.receive())
         return seen
 
     def ask(self, *messages: bytes, ready: int = 1) -> list[Message]:

@@ -2,7 +2,10 @@
 
 import subprocess
 
+import pytest
+
 from tools import run_tests
+from tools.dev import COMMANDS, OWN_HELP
 from tools.shell import ROOT
 
 
@@ -41,3 +44,10 @@ def test_junit_sum_counts_each_kind_and_gives_the_line_to_rerun(tmp_path):
     tally = run_tests.read_junit(path, lambda group, name: f"again {group} {name}")
     assert tally.line() == "1 passed, 2 failed, 1 skipped"
     assert tally.failed == ["a.bad (rerun: again a bad)", "a.broken (rerun: again a broken)"]
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - OWN_HELP))
+def test_help_of_a_command_does_nothing_else(name):
+    done = dev(name, "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: ./dev {name}")
+    assert len(done.stdout.splitlines()) == 1
