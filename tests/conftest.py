@@ -104,16 +104,17 @@ def new_database(cluster):
 def start_howdah(cluster, run_folder):
     """start_howdah(name, **settings): a pooler of one's own; stopped at the end of the session.
 
-    With ini=True it is started as PgBouncer is: `howdah FILE.ini`.
+    With ini=True it is started as PgBouncer is: `howdah FILE.ini`. `server_port`: another server's.
     """
     running = []
 
-    def start(name: str, *, ini: bool = False, **settings: str) -> proxy.Proxy:
+    def start(name: str, *, ini: bool = False, server_port: int = 0, **settings: str) -> proxy.Proxy:
         folder = Path(run_folder) / f"proxy-{name}"
         folder.mkdir()
         process.give_to_server_user(folder)
         one = proxy.Proxy(folder, {USER: PASSWORD}, settings=settings, ini=ini,
-                          databases={"*": f"host=127.0.0.1 port={cluster.primary.port}"})
+                          databases={"*": "host=127.0.0.1 port="
+                                          f"{server_port or cluster.primary.port}"})
         one.start()
         running.append(one)
         return one

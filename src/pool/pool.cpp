@@ -8,6 +8,20 @@ namespace howdah::pool {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+constexpr net::Duration kFirstPause = 100ms;
+constexpr net::Duration kPatiencePause = 1s;
+
+// A server that refuses a login would refuse the next. One that cannot be reached, or says that it
+// is starting or shutting down (57P03), may be there in a moment.
+bool is_refusal(const Error& error) {
+    const bool spoke = error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused;
+    return spoke && error.sqlstate != "57P03";
+}
+
+}  // namespace
+
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
            std::shared_ptr<Commons> commons, std::size_t seat)
     : loop_(loop),
@@ -77,7 +91,7 @@ Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     }
     // The servers cannot be reached, and were asked a moment ago: no use in waiting.
     if (last_failure_ && !waiter.patient && !paused_ && loop_.now() < retry_at_ &&
-        none_will_come()) {
+        !server_may_be_back_soon() && none_will_come()) {
         waiter.refused = std::make_unique<Error>(cached_failure());
         waiter.event->notify();
         return nullptr;
@@ -296,6 +310,7 @@ net::Task<void> Pool::connect(Pooled* server) {
     --connecting_;
     last_failure_.reset();
     retry_at_ = {};
+    retry_pause_ = {};
     server->connection = std::move(*connection);
     server->connection->id = server->id;
     server->connection->released_at = loop_.now();
@@ -312,20 +327,34 @@ void Pool::connect_failed(Pooled* server, Error error) {
                                     [&](const auto& entry) { return entry.get() == server; });
     servers_.erase(found);
     give_up_place();
+    const net::Duration pause = pause_after(error);
     retry_at_ = loop_.now();
     if (!host_.may_retry_now()) {
-        retry_at_ += options_.server_login_retry;
+        retry_at_ += pause;
     }
     last_failure_ = error;
-    // A server that refuses the login would refuse the next: unless somebody's connection comes
-    // free, nobody can be served. One that cannot be reached, or says that it is starting (57P03),
-    // may be there in a moment: they wait on.
-    if (error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused) {
-        if (error.sqlstate != "57P03" && none_will_come()) {
-            refuse_waiters(error);
-        }
+    // Unless somebody's connection comes free, nobody can be served.
+    if (is_refusal(error) && none_will_come()) {
+        refuse_waiters(error);
     }
     launch_wanted();
+}
+
+// A restart is over in a second, an outage is not: the pauses grow up to server_login_retry.
+net::Duration Pool::pause_after(const Error& error) {
+    if (!options_.retry_soon || is_refusal(error)) {
+        retry_pause_ = options_.server_login_retry;
+    } else if (loop_.now() >= retry_at_) {  // of several that fail together the first counts
+        retry_pause_ =
+            std::min(std::max(retry_pause_ * 2, kFirstPause), options_.server_login_retry);
+    }
+    return retry_pause_;
+}
+
+// Worth waiting for: it has not been away for long.
+bool Pool::server_may_be_back_soon() const {
+    return options_.retry_soon && !is_refusal(*last_failure_) &&
+           retry_pause_ < options_.server_login_retry && retry_pause_ <= kPatiencePause;
 }
 
 // Whether there is a connection that can still be lent to somebody.

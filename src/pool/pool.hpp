@@ -140,6 +140,8 @@ class Pool {
     void forget(Pooled* server);
     void empty_graveyard();
     int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
+    net::Duration pause_after(const Error& error);
+    bool server_may_be_back_soon() const;
     // A place in the commons and in every quota, or none at all.
     bool reserve_place(bool reserve);
     void give_up_place();
@@ -163,6 +165,7 @@ class Pool {
     std::vector<std::pair<std::string, std::string>> greeting_;
     std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};
+    net::Duration retry_pause_{};  // before retry_at_
     net::Event idle_event_;
     net::TaskGroup tasks_;
     int leased_ = 0;

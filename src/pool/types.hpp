@@ -27,6 +27,7 @@ struct Options {
     bool reset_on_release = false;  // session pooling: before anybody else has it
     bool round_robin = false;
     net::Duration server_login_retry{};
+    bool retry_soon = false;  // that is the longest pause; where there is hope, a short one first
     int connects_parallel = 16;
     bool probe_first = false;  // one connection finds the host that works, then the others go there
 };

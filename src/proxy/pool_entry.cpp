@@ -103,6 +103,7 @@ pool::Options PoolEntry::pool_options() const {
     options.reset_always = global.server_reset_query_always || mode_ == PoolMode::kSession;
     options.round_robin = global.server_round_robin;
     options.server_login_retry = global.server_login_retry;
+    options.retry_soon = !worker_.config().pgbouncer;  // whose users know one pause
     options.connects_parallel = std::max(1, global.server_connects_parallel);
     options.probe_first = settings_.addresses.size() > 1 &&
                           settings_.load_balance_hosts == config::LoadBalance::kDisable;

@@ -191,3 +191,23 @@ def test_the_network_to_the_clients_cut_under_load(pooler, victim, healthy):
     healthy()
     with connect(pooler) as client:
         assert client.execute("select count(*) from half").fetchone() == (0,)
+
+
+def test_a_restart_costs_no_more_than_it_takes(victim, start_howdah):
+    """Who came while the server was away is served when it is back, long before server_login_retry."""
+    pooler = start_howdah("restart", server_login_retry="300", query_wait_timeout="100",
+                          server_port=victim.port)
+    works_again(pooler)
+    answers = []
+
+    def ask():
+        with psycopg.connect(pooler.uri("chaos"), autocommit=True, connect_timeout=90) as client:
+            answers.append(client.execute("select 42").fetchone())
+    victim.stop()
+    waiting = threading.Thread(target=ask, daemon=True)
+    waiting.start()
+    process.wait_until(lambda: "connect failed" in pooler.log.read_text(), 20, "a failed login")
+    victim.start()
+    waiting.join(60)
+    assert answers == [(42,)]
+    works_again(pooler)
