@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -41,15 +42,23 @@ std::string caret_line(const Finding& finding) {
     return pad + "^" + std::string(finding.caret_length > 1 ? finding.caret_length - 1 : 0, '~');
 }
 
+template <typename... T>
+void append(std::string& out, fmt::format_string<T...> format, T&&... values) {
+    fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
+}
+
 void add_field(std::string& out, std::string_view name, std::string_view value,
                const Colours& colours) {
     if (value.empty()) {
         return;
     }
-    out += fmt::format("  {}{:<7}{} ", colours.dim, std::string(name) + ":", colours.reset);
+    append(out, "  {}{}:{:<{}}{} ", colours.dim, name, "",
+           6 - std::min<std::size_t>(6, name.size()), colours.reset);
     for (std::size_t at = 0; at <= value.size();) {
         const std::size_t end = std::min(value.find('\n', at), value.size());
-        out += fmt::format("{}{}\n", at == 0 ? "" : "          ", value.substr(at, end - at));
+        out += at == 0 ? "" : "          ";
+        out += value.substr(at, end - at);
+        out += '\n';
         at = end + 1;
     }
 }
@@ -62,19 +71,18 @@ struct Explain {
 
 void add_finding(std::string& out, const Finding& finding, const Colours& colours,
                  Explain explain) {
-    const std::string place =
-        finding.line == 0
-            ? finding.file
-            : fmt::format("{}:{}:{}", finding.file, finding.line, std::max(finding.column, 1U));
-    out += fmt::format("{}{}{}: {}{}{}: {} [{}]\n", colours.bold, place, colours.reset,
-                       colour_of(colours, finding.severity), severity_name(finding.severity),
-                       colours.reset, finding.message, finding.rule);
+    out += colours.bold;
+    out += finding.file;
+    if (finding.line > 0) {
+        append(out, ":{}:{}", finding.line, std::max(finding.column, 1U));
+    }
+    append(out, "{}: {}{}{}: {} [{}]\n", colours.reset, colour_of(colours, finding.severity),
+           severity_name(finding.severity), colours.reset, finding.message, finding.rule);
     if (!finding.source.empty() && finding.line > 0) {
         const std::string number = std::to_string(finding.line);
-        out += fmt::format("{}{} |{} {}\n", colours.dim, number, colours.reset, finding.source);
-        out += fmt::format("{}{} |{} {}{}{}\n", colours.dim, std::string(number.size(), ' '),
-                           colours.reset, colour_of(colours, finding.severity), caret_line(finding),
-                           colours.reset);
+        append(out, "{}{} |{} {}\n", colours.dim, number, colours.reset, finding.source);
+        append(out, "{}{:{}} |{} {}{}{}\n", colours.dim, "", number.size(), colours.reset,
+               colour_of(colours, finding.severity), caret_line(finding), colours.reset);
     }
     add_field(out, "why", explain.why ? finding.why : "", colours);
     add_field(out, "found", finding.evidence, colours);

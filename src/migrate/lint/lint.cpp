@@ -486,11 +486,23 @@ void FileJudge::carry_over() {
 
 }  // namespace
 
+// By pointers: a finding is half a kilobyte, and sorting moves each a dozen times.
 void sort_findings(std::vector<Finding>& findings) {
-    std::ranges::sort(findings, [](const Finding& a, const Finding& b) {
-        return std::tie(b.risk, b.severity, a.file, a.line, a.column, a.rule, a.message) <
-               std::tie(a.risk, a.severity, b.file, b.line, b.column, b.rule, b.message);
+    std::vector<Finding*> order;
+    order.reserve(findings.size());
+    for (Finding& finding : findings) {
+        order.push_back(&finding);
+    }
+    std::ranges::sort(order, [](const Finding* a, const Finding* b) {
+        return std::tie(b->risk, b->severity, a->file, a->line, a->column, a->rule, a->message) <
+               std::tie(a->risk, a->severity, b->file, b->line, b->column, b->rule, b->message);
     });
+    std::vector<Finding> sorted;
+    sorted.reserve(findings.size());
+    for (Finding* finding : order) {
+        sorted.push_back(std::move(*finding));
+    }
+    findings = std::move(sorted);
 }
 
 Result<LintResult> judge_project(const LintInput& input) {

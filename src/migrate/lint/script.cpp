@@ -341,10 +341,9 @@ Script read_script(std::string text, Tool tool) {
     script.statements = sql::parse_script(script.clean);
     read_templates(script);
     script.line_starts.push_back(0);
-    for (std::size_t i = 0; i < script.text.size(); ++i) {
-        if (script.text[i] == '\n') {
-            script.line_starts.push_back(i + 1);
-        }
+    for (std::size_t end = script.text.find('\n'); end != std::string::npos;
+         end = script.text.find('\n', end + 1)) {
+        script.line_starts.push_back(end + 1);
     }
     read_comments(script);
     return script;
