@@ -11,12 +11,17 @@ namespace howdah {
 enum class Severity : std::uint8_t { kInfo, kWarning, kError };
 enum class Risk : std::uint8_t { kNone, kLow, kMedium, kHigh };
 
-// A replacement of bytes [begin, end) of `file` by `text`; offsets count from the file's start.
+// A replacement of bytes [begin, end) of `file` by `text`; offsets count from the file's start. A
+// file that is not there yet is made. The places say the same in lines and characters, from 1.
 struct Edit {
     std::string file;
     std::size_t begin = 0;
     std::size_t end = 0;
     std::string text;
+    std::uint32_t line = 1;
+    std::uint32_t column = 1;
+    std::uint32_t end_line = 1;
+    std::uint32_t end_column = 1;
 };
 
 struct Finding {
@@ -34,7 +39,7 @@ struct Finding {
     std::string fix;          // SQL, code or setting
     std::string impact;       // expected effect, or "lock + tables + work + duration"
     std::string confidence;   // "certain", "likely", "suspected"
-    std::vector<Edit> edits;  // machine-applicable form of `fix`
+    std::vector<Edit> edits;  // `fix` for machines: all of them, or none
 };
 
 }  // namespace howdah

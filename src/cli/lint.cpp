@@ -316,6 +316,7 @@ Result<int> Lint::once(findings::Format format) const {
     if (options_.fix || options_.diff) {
         return run_fix(input, options_.diff);
     }
+    input.with_edits = format == findings::Format::kJson || format == findings::Format::kSarif;
     TRY(Observed observed, observe(options_, prepared.project));
     input.keep_actions = observed.live.has_value() || observed.running.has_value();
     TRY(ml::LintResult result, ml::judge_project(input));

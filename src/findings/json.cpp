@@ -49,6 +49,10 @@ json::object finding_object(const Finding& finding) {
         edits.push_back(json::object{{"file", text(edit.file)},
                                      {"begin", edit.begin},
                                      {"end", edit.end},
+                                     {"line", edit.line},
+                                     {"column", edit.column},
+                                     {"end_line", edit.end_line},
+                                     {"end_column", edit.end_column},
                                      {"text", text(edit.text)}});
     }
     return json::object{{"rule", text(finding.rule)},
@@ -72,6 +76,29 @@ std::string_view sarif_level(Severity severity) {
                                             : "note";
 }
 
+// One fix of all edits, a change for each file (SARIF 2.1.0, 3.55 to 3.57).
+json::array sarif_fixes(const Finding& finding) {
+    json::array changes;
+    for (const Edit& edit : finding.edits) {
+        json::object replacement{{"deletedRegion", json::object{{"startLine", edit.line},
+                                                                {"startColumn", edit.column},
+                                                                {"endLine", edit.end_line},
+                                                                {"endColumn", edit.end_column}}},
+                                 {"insertedContent", json::object{{"text", text(edit.text)}}}};
+        const json::string uri = text(edit.file);
+        const bool same_file =
+            !changes.empty() && changes.back().at("artifactLocation").at("uri") == uri;
+        if (same_file) {
+            changes.back().at("replacements").as_array().push_back(std::move(replacement));
+        } else {
+            changes.push_back(json::object{{"artifactLocation", json::object{{"uri", uri}}},
+                                           {"replacements", json::array{std::move(replacement)}}});
+        }
+    }
+    return json::array{json::object{{"description", json::object{{"text", text(finding.fix)}}},
+                                    {"artifactChanges", std::move(changes)}}};
+}
+
 json::object sarif_result(const Finding& finding, const std::string& fingerprint) {
     json::object region{{"startLine", std::max(finding.line, 1U)}};
     if (finding.column > 0) {
@@ -91,6 +118,9 @@ json::object sarif_result(const Finding& finding, const std::string& fingerprint
                                                     {"confidence", text(finding.confidence)}}}};
     if (!finding.file.empty()) {
         result["locations"] = json::array{std::move(location)};
+    }
+    if (!finding.edits.empty()) {
+        result["fixes"] = sarif_fixes(finding);
     }
     return result;
 }

@@ -107,12 +107,12 @@ enum Trait : std::uint32_t {
     kSteadyUsing = 1U << 18,
     kHasUsing = 1U << 19,  // a USING that is more than the cast
     kTemporary = 1U << 20,
-    kDynamic = 1U << 21,  // text put together at run time
-    kProvedNotNull = 1U << 22,
-    kSchemaOnly = 1U << 23,   // WITH NO DATA
-    kBatched = 1U << 24,      // UPDATE, DELETE: marked -- howdah:backfill
-    kLockTimeout = 1U << 25,  // lock_timeout is in force, and not 0
-    kNewColumns = 1U << 26,   // an index or constraint over columns that this migration added
+    kDynamic = 1U << 21,        // text put together at run time
+    kProvedNotNull = 1U << 22,  // of DROP CONSTRAINT: its columns are NOT NULL, it says no more
+    kSchemaOnly = 1U << 23,     // WITH NO DATA
+    kBatched = 1U << 24,        // UPDATE, DELETE: marked -- howdah:backfill
+    kLockTimeout = 1U << 25,    // lock_timeout is in force, and not 0
+    kNewColumns = 1U << 26,     // an index or constraint over columns that this migration added
 };
 
 // Of a kSet: `other` when the setting goes back to its default, `name` when all of them do.

@@ -147,6 +147,11 @@ void AlterTable::drop_constraint(const Command& command, Action& made) {
         made.constraint = constraint->kind;
         made.columns = constraint->columns;
         made.other = constraint->other_table;
+        const bool told = constraint->only_not_null &&
+                          std::ranges::all_of(constraint->not_null, [&](const std::string& name) {
+                              return known->never_null(name, false);
+                          });
+        made.traits |= told ? kProvedNotNull : 0U;
     } else if (made.name.ends_with("_pkey")) {
         made.constraint = ConstraintKind::kPrimary;
     } else if (made.name.ends_with("_fkey")) {

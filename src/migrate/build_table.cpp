@@ -99,6 +99,39 @@ std::string default_name(const TableConstraint& constraint, const std::string& t
     return columns.empty() ? base + "_check" : base + "_" + columns + "_check";
 }
 
+void note_columns(const sql::Node* expression, std::vector<std::string>& columns) {
+    if (expression == nullptr) {
+        return;
+    }
+    sql::visit(expression->base, [&](const sql::Node& node) {
+        if (node.node_case == PG_QUERY__NODE__NODE_COLUMN_REF && node.column_ref->n_fields > 0) {
+            columns.emplace_back(
+                sql::string_value(node.column_ref->fields[node.column_ref->n_fields - 1]));
+        }
+    });
+}
+
+// "a IS NOT NULL AND b IS NOT NULL": the columns; false when it says anything else.
+bool only_not_null(const sql::Node* expression, std::vector<std::string>& columns) {
+    if (expression == nullptr) {
+        return false;
+    }
+    if (expression->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR) {
+        const PgQuery__BoolExpr& both = *expression->bool_expr;
+        return both.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR &&
+               std::all_of(both.args, both.args + both.n_args, [&](const sql::Node* argument) {
+                   return only_not_null(argument, columns);
+               });
+    }
+    if (expression->node_case != PG_QUERY__NODE__NODE_NULL_TEST ||
+        expression->null_test->nulltesttype != PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL ||
+        expression->null_test->arg->node_case != PG_QUERY__NODE__NODE_COLUMN_REF) {
+        return false;
+    }
+    note_columns(expression->null_test->arg, columns);
+    return true;
+}
+
 void read_kind(const Schema& schema, const PgQuery__Constraint& definition,
                TableConstraint& constraint) {
     switch (definition.contype) {
@@ -119,6 +152,9 @@ void read_kind(const Schema& schema, const PgQuery__Constraint& definition,
         default:
             constraint.kind = ConstraintKind::kCheck;
             constraint.not_null = proved_not_null(definition.raw_expr);
+            if (std::vector<std::string> columns; only_not_null(definition.raw_expr, columns)) {
+                constraint.only_not_null = true;
+            }
             break;
     }
 }
@@ -196,39 +232,6 @@ std::string name_of_expression(const sql::Node* expression) {
             expression->func_call->funcname[expression->func_call->n_funcname - 1]));
     }
     return "expr";
-}
-
-void note_columns(const sql::Node* expression, std::vector<std::string>& columns) {
-    if (expression == nullptr) {
-        return;
-    }
-    sql::visit(expression->base, [&](const sql::Node& node) {
-        if (node.node_case == PG_QUERY__NODE__NODE_COLUMN_REF && node.column_ref->n_fields > 0) {
-            columns.emplace_back(
-                sql::string_value(node.column_ref->fields[node.column_ref->n_fields - 1]));
-        }
-    });
-}
-
-// "a IS NOT NULL AND b IS NOT NULL": the columns; false when it says anything else.
-bool only_not_null(const sql::Node* expression, std::vector<std::string>& columns) {
-    if (expression == nullptr) {
-        return false;
-    }
-    if (expression->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR) {
-        const PgQuery__BoolExpr& both = *expression->bool_expr;
-        return both.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR &&
-               std::all_of(both.args, both.args + both.n_args, [&](const sql::Node* argument) {
-                   return only_not_null(argument, columns);
-               });
-    }
-    if (expression->node_case != PG_QUERY__NODE__NODE_NULL_TEST ||
-        expression->null_test->nulltesttype != PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL ||
-        expression->null_test->arg->node_case != PG_QUERY__NODE__NODE_COLUMN_REF) {
-        return false;
-    }
-    note_columns(expression->null_test->arg, columns);
-    return true;
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ struct TableConstraint {
     std::string other_table = {};                 // foreign keys: the referenced table
     std::vector<std::string> other_columns = {};  // empty = its primary key
     std::vector<std::string> not_null = {};       // checks: columns that it proves to be not null
+    bool only_not_null = false;                   // checks: and says nothing else
     bool valid = true;
 };
 

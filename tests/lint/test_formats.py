@@ -8,11 +8,28 @@ import jsonschema
 import pytest
 
 from tests.lint.test_lint import Folder, SECOND, FIRST
+from tests.migrate.harness import npm_place
 
 TEXT = {"type": "string", "minLength": 1}
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": TEXT}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 POSITIVE = {"type": "integer", "minimum": 1}
+REGION = {"type": "object", "required": ["startLine", "startColumn", "endLine", "endColumn"],
+          "additionalProperties": {"type": "integer", "minimum": 1}}
+ARTIFACT = {"type": "object", "required": ["uri"],
+            "properties": {"uri": {"type": "string", "pattern": "^[^\\\\ ]+$"}}}
+FIX = {  # 3.55 to 3.57
+    "type": "object", "required": ["artifactChanges"], "additionalProperties": False, "properties": {
+        "description": MESSAGE,
+        "artifactChanges": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {
+            "type": "object", "required": ["artifactLocation", "replacements"],
+            "additionalProperties": False, "properties": {
+                "artifactLocation": ARTIFACT,
+                "replacements": {"type": "array", "minItems": 1, "items": {
+                    "type": "object", "required": ["deletedRegion"], "additionalProperties": False,
+                    "properties": {"deletedRegion": REGION, "insertedContent": {
+                        "type": "object", "required": ["text"],
+                        "properties": {"text": {"type": "string"}}}}}}}}}}}
 SARIF = {
     "type": "object", "required": ["version", "runs"], "additionalProperties": False,
     "properties": {
@@ -31,6 +48,8 @@ SARIF = {
                     "type": "object", "required": ["message", "ruleId", "level"], "properties": {
                         "ruleId": TEXT, "level": LEVEL, "message": MESSAGE,
                         "partialFingerprints": {"type": "object", "additionalProperties": TEXT},
+                        "fixes": {"type": "array", "minItems": 1, "uniqueItems": True,
+                                  "items": FIX},
                         "locations": {"type": "array", "items": {
                             "type": "object", "required": ["physicalLocation"], "properties": {
                                 "physicalLocation": {
@@ -56,6 +75,13 @@ TRAPS = ("CREATE TABEL x (a int);\n"
          "DROP TABLE \"\u00e9t\u00e9\", t;\n-- howdah-ignore drop-table -- not here\n")
 
 
+@pytest.fixture(scope="session")
+def oasis():
+    """The standard's own schema, as an npm package brings it."""
+    return json.loads((npm_place("sarif") / "node_modules/@microsoft/jest-sarif/lib/schemas/"
+                       "sarif-2.1.0-rtm.5.json").read_text())
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = Folder(tmp_path)
@@ -65,12 +91,19 @@ def folder(tmp_path):
     return made
 
 
-def test_sarif(folder):
+def test_sarif(folder, oasis):
     document = json.loads(folder.lint("--format", "sarif", status=1).stdout)
     jsonschema.validate(document, SARIF)
+    jsonschema.validate(document, oasis)
     run = document["runs"][0]
     known = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert {result["ruleId"] for result in run["results"]} <= set(known)
+    folder.write("migrations/0003_c.sql", "")
+    fixed = json.loads(folder.lint("migrations/0002_b.sql", "--format", "sarif").stdout)
+    jsonschema.validate(fixed, SARIF)
+    jsonschema.validate(fixed, oasis)
+    assert any("fixes" in result for result in fixed["runs"][0]["results"])
+    folder.write("migrations/0003_c.sql", TRAPS)
     prints = [tuple(result["partialFingerprints"].values()) for result in run["results"]]
     assert len(set(prints)) == len(prints)
     folder.write("migrations/0003_c.sql", "\n\n" + TRAPS)

@@ -163,6 +163,7 @@ void judge_only(Project& project, const std::vector<std::string>& files) {
             std::error_code ignored;
             return fs::equivalent(file.path, wanted, ignored);
         });
+        file.named = file.judged;
     }
 }
 

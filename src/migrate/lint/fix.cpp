@@ -20,6 +20,7 @@ class Splitter {
 
     // Statement `number`; `actions`: all of it.
     void split(std::size_t number, const std::vector<const Action*>& actions);
+    void leave_comments() { comments_stay_ = true; }
     bool changed() const { return !broken_ && (changed_ || (changes_rows_ && changes_tables_)); }
     std::vector<FixStep> take();
 
@@ -46,7 +47,8 @@ class Splitter {
     bool split_command(const Action& action, const std::string& text);
     bool split_column(const Action& action);
     bool split_key(const Action& action);
-    void prove_not_null(const Action& action, const std::string& column);
+    void prove_not_null(const Action& action, const std::vector<std::string>& columns,
+                        const std::string& then = "");
     void backfill(const Action& action, const std::string& expression);
     std::string index_sql(const sql::ScriptStatement& statement, std::string_view word);
 
@@ -64,7 +66,8 @@ class Splitter {
     bool changes_rows_ = false;
     bool changes_tables_ = false;
     bool in_block_ = false;
-    bool broken_ = false;  // ROLLBACK or SAVEPOINT: no order but its own
+    bool comments_stay_ = false;  // what stands around the statement is not touched
+    bool broken_ = false;         // ROLLBACK or SAVEPOINT: no order but its own
 };
 
 std::string alter(const Action& action) {
@@ -98,14 +101,30 @@ std::string Splitter::index_sql(const sql::ScriptStatement& statement, std::stri
     return text;
 }
 
-void Splitter::prove_not_null(const Action& action, const std::string& column) {
-    const std::string name = cut(plain_name(action.table) + "_" + column + "_not_null");
-    step(Phase::kExpand, fmt::format("{}ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID",
-                                     alter(action), sql_name(name), sql_name(column)));
-    step(Phase::kValidate, fmt::format("{}VALIDATE CONSTRAINT {}", alter(action), sql_name(name)));
-    step(Phase::kContract,
-         fmt::format("{}ALTER COLUMN {} SET NOT NULL", alter(action), sql_name(column)));
-    step(Phase::kContract, fmt::format("{}DROP CONSTRAINT {}", alter(action), sql_name(name)));
+// A CHECK that is validated without a strong lock spares SET NOT NULL its scan. It goes in a
+// statement behind: PostgreSQL drops first what one statement drops. `then` joins that one.
+void Splitter::prove_not_null(const Action& action, const std::vector<std::string>& columns,
+                              const std::string& then) {
+    std::vector<std::string> add;
+    std::vector<std::string> validate;
+    std::vector<std::string> set;
+    std::vector<std::string> drop;
+    for (const std::string& column : columns) {
+        const std::string name =
+            sql_name(cut(plain_name(action.table) + "_" + column + "_not_null"));
+        add.push_back(fmt::format("ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", name,
+                                  sql_name(column)));
+        validate.push_back("VALIDATE CONSTRAINT " + name);
+        set.push_back(fmt::format("ALTER COLUMN {} SET NOT NULL", sql_name(column)));
+        drop.push_back("DROP CONSTRAINT " + name);
+    }
+    if (!then.empty()) {
+        drop.push_back(then);
+    }
+    step(Phase::kExpand, fmt::format("{}{}", alter(action), fmt::join(add, ",\n  ")));
+    step(Phase::kValidate, fmt::format("{}{}", alter(action), fmt::join(validate, ",\n  ")));
+    step(Phase::kContract, fmt::format("{}{}", alter(action), fmt::join(set, ",\n  ")));
+    step(Phase::kContract, fmt::format("{}{}", alter(action), fmt::join(drop, ",\n  ")));
     deferred_.put_off(action.table, kNotNullLater);
 }
 
@@ -120,15 +139,19 @@ bool Splitter::split_key(const Action& action) {
     step(Phase::kIndex,
          fmt::format("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({})", sql_name(index),
                      sql_name(action.table), sql_names(action.columns)));
-    for (const std::string& column : action.columns) {
-        const bool proved = table != nullptr && table->never_null(column, true);
-        if (primary && !proved) {
-            prove_not_null(action, column);
-        }
+    std::vector<std::string> unproved;
+    std::ranges::copy_if(
+        action.columns, std::back_inserter(unproved), [&](const std::string& column) {
+            return primary && (table == nullptr || !table->never_null(column, true));
+        });
+    const std::string take_over =
+        fmt::format("ADD CONSTRAINT {} {} USING INDEX {}", sql_name(action.name),
+                    primary ? "PRIMARY KEY" : "UNIQUE", sql_name(index));
+    if (unproved.empty()) {
+        step(Phase::kContract, alter(action) + take_over);
+    } else {
+        prove_not_null(action, unproved, take_over);
     }
-    step(Phase::kContract,
-         fmt::format("{}ADD CONSTRAINT {} {} USING INDEX {}", alter(action), sql_name(action.name),
-                     primary ? "PRIMARY KEY" : "UNIQUE", sql_name(index)));
     deferred_.put_off(action.table, kKeyLater);
     return true;
 }
@@ -211,10 +234,9 @@ bool Splitter::split_column(const Action& action) {
     std::string expression(text.substr(from, to - from));
     expression.erase(0, expression.find_first_not_of(" \t\r\n"));
     expression.erase(expression.find_last_not_of(" \t\r\n") + 1);
-    step(Phase::kExpand, fmt::format("{}ADD COLUMN {} {}", alter(action), sql_name(action.name),
-                                     to_sql(action.to)));
-    step(Phase::kExpand, fmt::format("{}ALTER COLUMN {} SET DEFAULT {}", alter(action),
-                                     sql_name(action.name), expression));
+    step(Phase::kExpand,
+         fmt::format("{0}ADD COLUMN {1} {2},\n  ALTER COLUMN {1} SET DEFAULT {3}", alter(action),
+                     sql_name(action.name), to_sql(action.to), expression));
     backfill(action, expression);
     // A CHECK that is not valid still holds for each row that is written: before the backfill is
     // through, it would refuse the application's updates of old rows.
@@ -223,7 +245,7 @@ bool Splitter::split_column(const Action& action) {
         step(Phase::kContract, std::exchange(after_backfill_, {}));
     }
     if (action.has(kNotNull)) {
-        prove_not_null(action, action.name);
+        prove_not_null(action, {action.name});
     }
     return true;
 }
@@ -235,7 +257,7 @@ bool Splitter::split_command(const Action& action, const std::string& text) {
     }
     switch (action.kind) {
         case ActionKind::kSetNotNull:
-            prove_not_null(action, action.name);
+            prove_not_null(action, {action.name});
             return true;
         case ActionKind::kAddColumn:
             return split_column(action);
@@ -273,6 +295,9 @@ void Splitter::read_comments(std::size_t number) {
         from = std::min(line == std::string::npos ? statement.begin : line, statement.begin);
     }
     comment_.clear();
+    if (comments_stay_) {
+        return;
+    }
     std::string_view gap = std::string_view(script_.text).substr(from, statement.begin - from);
     while (!gap.empty()) {
         const std::size_t end = std::min(gap.find('\n'), gap.size() - 1) + 1;
@@ -466,6 +491,51 @@ std::vector<FixStep> split_steps(const FixInput& input) {
     return splitter.changed() ? splitter.take() : std::vector<FixStep>();
 }
 
+std::string split_in_place(const FixInput& input, std::size_t number) {
+    std::vector<const Action*> own;
+    for (const Action& action : input.actions) {
+        if (action.statement == number) {
+            own.push_back(&action);
+        }
+    }
+    Splitter splitter(input);
+    splitter.leave_comments();
+    splitter.split(number, own);
+    if (!splitter.changed()) {
+        return {};
+    }
+    std::string text;
+    for (const FixStep& step : splitter.take()) {
+        if (step.phase == Phase::kBackfill) {
+            return {};
+        }
+        text += text.empty() ? "" : separator_of(input.tool);
+        text += step.sql;
+    }
+    text.pop_back();
+    return text;
+}
+
+std::vector<Action> read_actions(const Script& script, Schema& schema, std::uint32_t migration) {
+    std::vector<Action> actions;
+    for (std::size_t n = 0; n < script.statements.size(); ++n) {
+        const sql::ScriptStatement& statement = script.statements[n];
+        const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
+        if (node == nullptr) {
+            continue;
+        }
+        Interpreter(schema, migration)
+            .run(
+                *node,
+                {.text = script.clean, .begin = statement.begin, .end = statement.end, .number = n},
+                [&](Action& action) {
+                    actions.push_back(action);
+                    actions.back().node = action.nested ? nullptr : action.node;
+                });
+    }
+    return actions;
+}
+
 Result<FixPlan> plan_fixes(const LintInput& input) {
     FixPlan plan;
     Schema schema;
@@ -475,30 +545,16 @@ Result<FixPlan> plan_fixes(const LintInput& input) {
         const Script script = read_script(std::move(text), input.project.tool);
         const bool last = i + 1 == input.project.files.size();
         const Schema before = last ? schema : Schema();
-        std::vector<Action> actions;
-        const sql::ScriptStatement* broken = nullptr;
-        for (std::size_t n = 0; n < script.statements.size(); ++n) {
-            const sql::ScriptStatement& statement = script.statements[n];
-            broken = broken == nullptr && !statement.tree ? &statement : broken;
-            if (!statement.tree || statement.tree->first() == nullptr) {
-                continue;
-            }
-            Interpreter(schema, static_cast<std::uint32_t>(i + 2))
-                .run(*statement.tree->first(),
-                     {.text = script.clean,
-                      .begin = statement.begin,
-                      .end = statement.end,
-                      .number = n},
-                     [&](Action& action) {
-                         actions.push_back(action);
-                         actions.back().node = action.nested ? nullptr : action.node;
-                     });
-        }
-        if (file.judged && broken != nullptr) {
+        const std::vector<Action> actions =
+            read_actions(script, schema, static_cast<std::uint32_t>(i + 2));
+        const auto broken = std::ranges::find_if(
+            script.statements,
+            [](const sql::ScriptStatement& statement) { return !statement.tree; });
+        if (file.judged && broken != script.statements.end()) {
             plan.left.push_back(fmt::format("{}: the statement in line {} does not parse",
                                             file.path, script.line_of(broken->begin)));
         }
-        if (!file.judged || broken != nullptr) {
+        if (!file.judged || broken != script.statements.end()) {
             continue;
         }
         std::vector<FixStep> steps = split_steps(

@@ -29,6 +29,8 @@ struct PlannedFile {
     std::string path;
     std::string before;  // empty: the file is new
     std::string after;
+    bool migration = false;      // what the tool runs: not a journal, a down script, ...
+    Scope scope = Scope::kAuto;  // of a migration, where a file beside it says so
 };
 
 struct FixPlan {
@@ -45,6 +47,13 @@ struct FixInput {
 };
 // The steps of one file, in order; empty when nothing in it needs splitting.
 std::vector<FixStep> split_steps(const FixInput& input);
+// What statement `number` alone would become in its place, without its last semicolon; "" when it
+// is safe as it stands or needs files of its own.
+std::string split_in_place(const FixInput& input, std::size_t number);
+// Reads a script's actions, nodes included where they outlive the reading, into `schema`.
+std::vector<Action> read_actions(const Script& script, Schema& schema, std::uint32_t migration);
+// What stands between two statements of one file.
+std::string_view separator_of(Tool tool);
 
 Result<FixPlan> plan_fixes(const LintInput& input);
 // A unified diff of each file.

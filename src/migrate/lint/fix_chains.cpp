@@ -50,8 +50,8 @@ class SqitchScripts {
              FixPlan& plan) const {
         const std::string needs =
             before.empty() ? requires_lines() : "-- requires: " + before + "\n";
-        plan_file(plan, path("deploy", name),
-                  fmt::format("-- Deploy {}:{} to pg\n{}\n{}", project_, name, needs, body));
+        plan_migration(plan, path("deploy", name),
+                       fmt::format("-- Deploy {}:{} to pg\n{}\n{}", project_, name, needs, body));
         if (reverts_ && name != own_) {
             plan_file(plan, path("revert", name),
                       fmt::format("-- Revert {}:{} from pg\n\n-- Undone by revert/{}.sql.\n",
@@ -175,7 +175,7 @@ std::string place_graphile(const Project& project, const MigrationFile& file,
                                                           : own.message + " " + phase;
         std::string hash;
         const std::string whole = with_hash(previous, message, graphile_body(groups[i]), hash);
-        plan_file(plan, path, whole);
+        plan_migration(plan, path, whole);
         previous = hash;
     }
     return {};

@@ -44,9 +44,13 @@ bool sets_lock_timeout(const std::vector<std::string>& statements) {
 
 }  // namespace
 
+std::string_view separator_of(Tool tool) {
+    return tool == Tool::kDrizzle || tool == Tool::kDrizzle1 ? "\n--> statement-breakpoint\n"
+                                                             : "\n";
+}
+
 std::string body_of(const Group& group, Tool tool) {
-    const std::string_view separator =
-        tool == Tool::kDrizzle || tool == Tool::kDrizzle1 ? "\n--> statement-breakpoint\n" : "\n";
+    const std::string_view separator = separator_of(tool);
     std::string body;
     const bool locks = group.phase == Phase::kExpand || group.phase == Phase::kContract;
     std::vector<std::string> statements = group.statements;
@@ -98,6 +102,11 @@ void plan_file(FixPlan& plan, const fs::path& path, std::string after) {
     plan.files.push_back({.path = path.string(),
                           .before = before ? *before : std::string(),
                           .after = std::move(after)});
+}
+
+void plan_migration(FixPlan& plan, const fs::path& path, std::string after) {
+    plan_file(plan, path, std::move(after));
+    plan.files.back().migration = true;
 }
 
 namespace {
@@ -274,11 +283,11 @@ bool place_drizzle(const Project& project, const MigrationFile& file,
         return false;
     }
     const Name name = take_apart(file.name);
-    plan_file(plan, file.path, body_of(groups[0], project.tool));
+    plan_migration(plan, file.path, body_of(groups[0], project.tool));
     for (std::size_t i = 1; i < groups.size(); ++i) {
         const std::string tag = name_of(name, static_cast<int>(i), groups[i].phase);
-        plan_file(plan, fs::path(project.folder) / (tag + ".sql"),
-                  body_of(groups[i], project.tool));
+        plan_migration(plan, fs::path(project.folder) / (tag + ".sql"),
+                       body_of(groups[i], project.tool));
         journal.add(tag, plan);
     }
     journal.finish(plan);
@@ -296,12 +305,13 @@ void place_folders(const Project& project, const MigrationFile& file,
         const fs::path folder =
             i == 0 ? own
                    : fs::path(project.folder) / name_of(name, static_cast<int>(i), groups[i].phase);
-        plan_file(plan, folder / script, body_of(groups[i], project.tool));
+        plan_migration(plan, folder / script, body_of(groups[i], project.tool));
         if (project.tool == Tool::kDrizzle1 && i > 0) {
             last_snapshot = next_snapshot(last_snapshot);
             plan_file(plan, folder / "snapshot.json", last_snapshot);
         }
         if (project.tool == Tool::kDiesel && !groups[i].transactional) {
+            plan.files.back().scope = Scope::kStatement;
             plan_file(plan, folder / "metadata.toml", "run_in_transaction = false\n");
         }
         if (project.tool == Tool::kDiesel && i > 0) {
@@ -335,7 +345,7 @@ void place_flat(const Project& project, const MigrationFile& file, const std::ve
                        before->substr(down);
             }
         }
-        plan_file(plan, path, std::move(body));
+        plan_migration(plan, path, std::move(body));
         if (i > 0 && has_down) {
             plan_file(plan,
                       fs::path(project.folder) /

@@ -21,6 +21,8 @@ struct Group {
 // The file's text as `tool` reads it, without what stands above all of its files.
 std::string body_of(const Group& group, Tool tool);
 void plan_file(FixPlan& plan, const std::filesystem::path& path, std::string after);
+// The same for what the tool runs.
+void plan_migration(FixPlan& plan, const std::filesystem::path& path, std::string after);
 
 // Tools whose order stands in a file of its own or in the files themselves (fix_chains.cpp). A
 // reason why not, or "".

@@ -8,6 +8,7 @@
 
 #include "migrate/build_table.hpp"
 #include "migrate/interpreter.hpp"
+#include "migrate/lint/edits.hpp"
 #include "migrate/lint/read_ahead.hpp"
 #include "migrate/rules/rules.hpp"
 
@@ -17,12 +18,6 @@ namespace {
 // Judges one file: walks its statements, keeps its transactions, collects what the rules report.
 class FileJudge : public Sink {
   public:
-    // What outlives a file: the schema, and in which order tables were locked.
-    struct History {
-        Schema schema;
-        LockOrder order;
-        std::vector<Action> open;  // of pending files before, in the same transaction
-    };
     FileJudge(const LintInput& input, History& history, std::size_t file, std::uint32_t migration)
         : input_(input),
           history_(history),
@@ -505,19 +500,30 @@ void sort_findings(std::vector<Finding>& findings) {
     findings = std::move(sorted);
 }
 
+void judge_file(const LintInput& input, History& history, std::size_t file, const Script& script,
+                LintResult& result) {
+    // Pending files of a tool that runs them in one transaction are one migration.
+    const MigrationFile& own = input.project.files[file];
+    const bool joined = own.pending && scope_of_file(input, own, script) == Scope::kAllPending;
+    const std::uint32_t number = joined ? 1U : ++history.migrations;
+    FileJudge(input, history, file, number).judge(script, result);
+}
+
 Result<LintResult> judge_project(const LintInput& input) {
     LintResult result;
     result.findings = input.project.findings;
-    FileJudge::History history;
+    History history;
     ReadAhead ahead(input);
     for (std::size_t i = 0; i < input.project.files.size(); ++i) {
         TRY(const Script script, ahead.take(i));
-        // Pending files of a tool that runs them in one transaction are one migration.
-        const bool joined =
-            input.project.files[i].pending &&
-            scope_of_file(input, input.project.files[i], script) == Scope::kAllPending;
-        const auto number = joined ? 1U : static_cast<std::uint32_t>(i + 2);
-        FileJudge(input, history, i, number).judge(script, result);
+        const bool editing = input.with_edits && may_edit(input.project, i);
+        const History before = editing ? history : History();
+        const std::size_t first = result.findings.size();
+        judge_file(input, history, i, script, result);
+        if (editing) {
+            add_edits({.input = input, .before = before, .file = i, .script = script},
+                      std::span(result.findings).subspan(first));
+        }
     }
     sort_findings(result.findings);
     return result;

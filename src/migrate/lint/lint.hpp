@@ -35,6 +35,7 @@ struct MigrationFile {
     std::string name;            // the tool's name of the migration
     bool judged = true;          // false: read for the schema only
     bool pending = false;        // known to run in the next deploy
+    bool named = false;          // asked for by its path
     Scope scope = Scope::kAuto;  // the file's own wish
 };
 
@@ -101,6 +102,7 @@ struct LintInput {
     // Text of a file; any thread.
     std::function<Result<std::string>(const MigrationFile&)> read;
     bool keep_actions = false;
+    bool with_edits = false;  // each finding's fix as edits, where there is one
 };
 
 Result<LintResult> judge_project(const LintInput& input);

@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <map>
+#include <regex>
 #include <sstream>
 
 #include "migrate/lint/lint.hpp"
@@ -133,6 +136,96 @@ INSTANTIATE_TEST_SUITE_P(Rules, RuleCases, ::testing::ValuesIn(rules_with_checks
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });
+
+// What is found, without the lines, which an edit moves.
+std::multiset<std::string> told(const std::vector<Finding>& findings) {
+    std::multiset<std::string> all;
+    for (const Finding& finding : findings) {
+        all.insert(finding.rule + ": " +
+                   std::regex_replace(finding.message, std::regex("line [0-9]+"), "line"));
+    }
+    return all;
+}
+
+// The files that `edits` leave, in their order.
+std::vector<std::pair<std::string, std::string>> edited(const std::string& path,
+                                                        const std::string& text,
+                                                        std::vector<Edit> edits) {
+    std::vector<std::pair<std::string, std::string>> files{{path, text}};
+    for (const Edit& edit : edits) {
+        if (edit.file != path) {
+            EXPECT_EQ(edit.end, 0U);
+            files.emplace_back(edit.file, edit.text);
+        }
+    }
+    std::erase_if(edits, [&](const Edit& edit) { return edit.file != path; });
+    std::ranges::sort(edits, std::greater(), &Edit::begin);
+    for (const Edit& edit : edits) {
+        files[0].second.replace(edit.begin, edit.end - edit.begin, edit.text);
+    }
+    return files;
+}
+
+LintResult judge_texts(const Case& each, const Rule& rule,
+                       const std::vector<std::pair<std::string, std::string>>& files) {
+    Project project = each.project;
+    std::map<std::string, std::string> texts(files.begin(), files.end());
+    texts["history"] = each.history;
+    project.files = {{.path = "history", .name = "history", .judged = false}};
+    for (const auto& [path, text] : files) {
+        project.files.push_back({.path = path, .name = path});
+    }
+    LintConfig config;
+    config.enabled.insert(std::string(rule.name));
+    auto result = judge_project(
+        {.project = project,
+         .config = config,
+         .read =
+             [&](const MigrationFile& file) { return Result<std::string>(texts.at(file.path)); },
+         .keep_actions = false,
+         .with_edits = files.size() == 1});
+    EXPECT_TRUE(result.has_value());
+    return std::move(*result);
+}
+
+TEST(Edits, SettleTheirFindingAndBringNoOther) {
+    std::map<std::string, int> settled;
+    for (const Rule* rule : rules_with_checks()) {
+        std::string name(rule->name);
+        std::ranges::replace(name, '-', '_');
+        for (const Case& each :
+             read_cases(std::filesystem::path("src/migrate/rules") / (name + ".cases"))) {
+            const std::string path = "V0002__migration.sql";
+            const LintResult found = judge_texts(each, *rule, {{path, each.migration}});
+            const auto before = told(found.findings);
+            for (const Finding& finding : found.findings) {
+                if (finding.edits.empty()) {
+                    continue;
+                }
+                const auto files = edited(path, each.migration, finding.edits);
+                const auto after = told(judge_texts(each, *rule, files).findings);
+                const std::string own = *told({finding}).begin();
+                const std::string where =
+                    rule->name.data() + (", " + each.title) + ": " + own + "\n" + files[0].second;
+                EXPECT_LT(after.count(own), before.count(own)) << where;
+                for (const std::string& one : after) {
+                    EXPECT_LE(after.count(one), before.count(one)) << one << "\nof " << where;
+                }
+                ++settled[finding.rule];
+            }
+        }
+    }
+    for (const char* name :
+         {"create-index-blocks-writes", "drop-index-blocks-queries", "add-check-validates",
+          "add-foreign-key-validates", "add-unique-builds-index", "add-primary-key-builds-index",
+          "set-not-null-scans", "lock-timeout-missing", "add-column-volatile-default-rewrites",
+          "validate-in-same-transaction"}) {
+        EXPECT_GT(settled[name], 0) << name;
+    }
+    for (const auto& [name, times] : settled) {
+        std::cout << name << ": " << times << '\n';
+    }
+}
 
 TEST(Rules, SayWhatWhyAndHow) {
     std::set<std::string_view> names;

@@ -17,11 +17,18 @@ void check(const FileView& file, Sink& sink) {
                a.kind != ActionKind::kAttachPartition && a.kind != ActionKind::kAlterIndex &&
                a.kind != ActionKind::kOther;
     };
+    // PostgreSQL drops first what one statement drops: the CHECK that proves SET NOT NULL must go
+    // in a statement behind it.
+    const auto spends_proof = [](const Action& one, const Action& next) {
+        return one.kind == ActionKind::kSetNotNull && one.has(kProvedNotNull) &&
+               next.kind == ActionKind::kDropConstraint && next.has(kProvedNotNull);
+    };
     const Action* before = nullptr;
     for (const Action& a : file.actions) {
         const bool joinable = joins(a);
         if (joinable && before != nullptr && before->table == a.table &&
-            before->statement + 1 == a.statement && !before->has(kNotValid)) {
+            before->statement + 1 == a.statement && !before->has(kNotValid) &&
+            !spends_proof(*before, a)) {
             sink.at(a, fmt::format("could be joined with the ALTER TABLE {} before it",
                                    sql_name(a.table)));
         }

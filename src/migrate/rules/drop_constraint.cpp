@@ -12,7 +12,7 @@ namespace {
 void check(const Transaction& run, Sink& sink) {
     for (const Action* a : run.actions) {
         if (a->kind != ActionKind::kDropConstraint || a->fresh ||
-            a->constraint == ConstraintKind::kPrimary) {
+            a->constraint == ConstraintKind::kPrimary || a->has(kProvedNotNull)) {
             continue;
         }
         const bool helper = std::ranges::any_of(run.actions, [&](const Action* other) {
