@@ -2,12 +2,14 @@
 
 import http.server
 import json
+import re
 import shutil
 import threading
 
 import pytest
 
 from tests.migrate.harness import held_to_schema
+from tools import process
 
 FIRST = "create table users (id int primary key, email text);\n" \
         "insert into users select n, 'u' || n from generate_series(1, 100) n;\n"
@@ -277,12 +279,57 @@ def test_http_smoke_tests(box, path, extra, passes):
 def test_watch_notices_errors(box):
     """The application that was deployed makes one transaction in two fail."""
     box.write("migrations/2_expand.sql", EXPAND)
-    loop = "for i in $(seq 40); do psql -X -q '{uri}' -c 'select 1' -c 'select 1/0'; done"
-    configure(box, application="(" + loop.format(uri=box.uri) + ") >/dev/null 2>&1 &",
+    configure(box, application="(" + ERRORS.format(uri=box.uri) + ") >/dev/null 2>&1 &",
               application_rollback="touch back", watch_seconds=15)
     document = box.json("deploy", status=1)
     assert "transactions are rolled back" in document["error"]
     assert document["outcome"] == "rolled-back" and (box.folder / "back").exists()
+
+
+def test_watch_notices_slow_queries(box):
+    """The same statement, which the application that was deployed makes ten times as slow."""
+    box.sql("create extension pg_stat_statements; create function work(seconds float default 0.001) "
+            "returns void language sql as 'select pg_sleep(seconds)'")
+    for _ in range(6):
+        box.sql("select work()")
+    slower = ("create or replace function work(seconds float default 0.1) returns void language sql "
+              "as 'select pg_sleep(seconds)'")
+    configure(box, application=f"psql -X -q '{box.uri}' -c \"{slower}\" && (for i in $(seq 100); do "
+              f"psql -X -q '{box.uri}' -c 'select work()'; done) >/dev/null 2>&1 &",
+              application_rollback="touch back", watch_seconds=15, stop_on_drift=False)
+    document = box.json("deploy", status=1)
+    assert re.search(r"query -?\d+ takes 1\d\d\.\d ms on average", document["error"]), document["error"]
+    assert document["outcome"] == "rolled-back" and (box.folder / "back").exists()
+
+
+ERRORS = "for i in $(seq 40); do psql -X -q '{uri}' -c 'select 1' -c 'select 1/0'; done"
+
+
+def test_errors_in_another_database_are_not_this_deploys(box):
+    """Statistics of the whole server would show one transaction in two rolled back."""
+    other = box.name + "_other"
+    box.server.sql(f"create database {other}")
+    count = f"select xact_rollback from pg_stat_database where datname = '{other}'"
+    before = int(box.sql(count))
+    uri = box.uri.replace(f"/{box.name}?", f"/{other}?")
+    configure(box, application="(" + ERRORS.format(uri=uri) + ") >/dev/null 2>&1 &",
+              watch_seconds=4)
+    assert box.json("deploy")["outcome"] == "done"
+    process.wait_until(lambda: int(box.sql(count)) - before >= 20, 60, "the errors")
+    box.server.sql(f"drop database {other} with (force)")
+
+
+def test_the_watch_makes_no_errors_itself(box):
+    """Where pg_stat_statements cannot be read, each look at it was one more transaction rolled
+    back, and in the end the deploy was."""
+    box.sql("create extension pg_stat_statements; "
+            "alter extension pg_stat_statements drop view pg_stat_statements; "
+            "drop view pg_stat_statements")
+    configure(box, watch_seconds=6, stop_on_drift=False)
+    count = f"select xact_rollback from pg_stat_database where datname = '{box.name}'"
+    before = int(box.sql(count))
+    assert box.json("deploy")["outcome"] == "done"
+    assert int(box.sql(count)) - before <= 2
 
 
 def test_password_is_in_no_record(box):

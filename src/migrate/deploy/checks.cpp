@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <thread>
@@ -167,8 +168,16 @@ SmokeResult run_smoke(pg::Connection& db, const SmokeTest& test, const Interrupt
     return result;
 }
 
-Result<Traffic> read_traffic(pg::Connection& db) {
+// One transaction, which commits even where pg_stat_statements may not be read: an error of the
+// watch itself would count as one of the application.
+Result<Traffic> read_traffic(pg::Connection& db, int reads) {
+    constexpr int kForcesFlush = 150000;
     Traffic traffic;
+    traffic.own_commits = reads;
+    TRY(pg::Transaction transaction, pg::Transaction::begin(db));
+    if (db.server_version() >= kForcesFlush) {
+        TRY_VOID(db.execute("select pg_stat_force_next_flush()"));
+    }
     TRY(const pg::Rows totals, db.query("select xact_commit, xact_rollback from pg_stat_database "
                                         "where datname = current_database()"));
     traffic.commits = totals.number(0, 0);
@@ -176,31 +185,50 @@ Result<Traffic> read_traffic(pg::Connection& db) {
     TRY(const pg::Rows there,
         db.query("select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = "
                  "e.extnamespace where e.extname = 'pg_stat_statements'"));
-    if (there.size() == 0) {
-        return traffic;
+    if (there.size() > 0) {
+        TRY_VOID(db.execute("savepoint statements"));
+        const auto rows = db.query(fmt::format(
+            "/* howdah deploy's watch */ select queryid, sum(calls), sum(total_exec_time) from "
+            "{}.pg_stat_statements where dbid = (select oid from pg_database where datname = "
+            "current_database()) and query not like '/* howdah deploy''s watch */%' group by 1 "
+            "order by 3 desc limit 1000",
+            there.text(0, 0)));
+        for (std::size_t i = 0; rows && i < rows->size(); ++i) {
+            traffic.statements.push_back(
+                {rows->string(i, 0), rows->number(i, 1), rows->number(i, 2)});
+        }
+        if (!rows) {  // not preloaded, no right to read it: transactions alone are watched
+            TRY_VOID(db.execute("rollback to savepoint statements"));
+        }
     }
-    const auto rows = db.query(fmt::format(
-        "select queryid, sum(calls), sum(total_exec_time) from {}.pg_stat_statements where dbid = "
-        "(select oid from pg_database where datname = current_database()) group by 1 order by 3 "
-        "desc limit 1000",
-        there.text(0, 0)));
-    for (std::size_t i = 0; rows && i < rows->size(); ++i) {
-        traffic.statements.push_back({rows->string(i, 0), rows->number(i, 1), rows->number(i, 2)});
+    TRY_VOID(transaction.commit());
+    return traffic;
+}
+
+double likely_least(double some, double all) {
+    if (all <= 0) {
+        return 0;
     }
-    return traffic;  // not preloaded, no right to read it: transactions alone are watched
+    constexpr double kDeviations = 2;
+    constexpr double kSquare = kDeviations * kDeviations;
+    const double share = some / all;
+    const double spread =
+        kDeviations * std::sqrt((share * (1 - share) + kSquare / (4 * all)) / all);
+    return std::max(0.0, (share + kSquare / (2 * all) - spread) / (1 + kSquare / all));
 }
 
 std::string judge_traffic(const Traffic& before, const Traffic& from, const Traffic& to,
                           const WatchSettings& settings) {
     const double rollbacks = to.rollbacks - from.rollbacks;
-    const double all = rollbacks + to.commits - from.commits;
+    const double commits = to.commits - from.commits - (to.own_commits - from.own_commits);
+    const double all = rollbacks + std::max(0.0, commits);
     const double all_before = before.commits + before.rollbacks;
     const double usual = all_before > 0 ? before.rollbacks / all_before : 0;
-    const double ratio = all > 0 ? rollbacks / all : 0;
-    if (all >= kTransactionsLeast && ratio > settings.error_ratio_max &&
-        ratio > usual * settings.error_growth_max) {
-        return fmt::format("{:.1f} % of transactions are rolled back, {:.1f} % before", ratio * 100,
-                           usual * 100);
+    const double least = likely_least(rollbacks, all);
+    if (all >= kTransactionsLeast && least > settings.error_ratio_max &&
+        least > usual * settings.error_growth_max) {
+        return fmt::format("{:.1f} % of transactions are rolled back, {:.1f} % before",
+                           rollbacks / all * 100, usual * 100);
     }
     std::map<std::string, Traffic::Statement> old;
     std::map<std::string, Traffic::Statement> began;

@@ -40,7 +40,8 @@ struct SmokeResult {
 };
 SmokeResult run_smoke(pg::Connection& db, const SmokeTest& test, const Interrupt& interrupt);
 
-// Counters of the database at one moment.
+// Counters of the database at one moment: of this database alone, and without the deploy's own
+// statements where they can be told apart.
 struct Traffic {
     struct Statement {
         std::string id;
@@ -49,12 +50,18 @@ struct Traffic {
     };
     double commits = 0;
     double rollbacks = 0;
+    double own_commits = 0;             // of these, what reading the counters took
     std::vector<Statement> statements;  // empty without pg_stat_statements
 };
-Result<Traffic> read_traffic(pg::Connection& db);
+// Reads them, and has the server count at once what this connection has done so far.
+// `reads`: how often that was done on this connection before.
+Result<Traffic> read_traffic(pg::Connection& db, int reads);
 
 // What got worse between `before` (since statistics began) and from..to; "" when nothing did.
 std::string judge_traffic(const Traffic& before, const Traffic& from, const Traffic& to,
                           const WatchSettings& settings);
+// The least share that `some` of `all` leave likely: the lower end of Wilson's interval at two
+// standard deviations. One error in twenty is no proof of one in twenty.
+double likely_least(double some, double all);
 
 }  // namespace howdah::migrate::runner

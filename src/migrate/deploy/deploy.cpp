@@ -199,22 +199,37 @@ Result<std::string> Deploy::smoke() {
     return fmt::format("{} passed", record_.smoke.size());
 }
 
+bool Deploy::pause(std::chrono::milliseconds time) const {
+    std::this_thread::sleep_for(time);
+    return !interrupt_.requested();
+}
+
 Result<std::string> Deploy::watch() {
+    // A session reports what it did at most once a second, or when it ends: what the smoke tests
+    // and this deploy did is counted by then, and not as the application's.
+    constexpr auto kReports = std::chrono::milliseconds(1000);
+    constexpr auto kLooks = std::chrono::milliseconds(500);
+    const Error interrupted(ErrorCode::kCancelled, "57014", "interrupted", "");
     const WatchSettings& settings = config_.deploy.watch;
-    TRY(const Traffic from, read_traffic(runner_->db()));
+    TRY([[maybe_unused]] const Traffic at_once, read_traffic(runner_->db(), 0));
+    if (!pause(kReports)) {
+        return fail(interrupted);
+    }
+    int reads = 1;
+    TRY(const Traffic from, read_traffic(runner_->db(), reads));
     const auto until = Clock::now() + std::chrono::seconds(settings.seconds);
     while (Clock::now() < until) {
-        if (interrupt_.requested()) {
-            return fail(Error(ErrorCode::kCancelled, "57014", "interrupted", ""));
+        if (!pause(kLooks)) {
+            return fail(interrupted);
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(500));
-        TRY(const Traffic now, read_traffic(runner_->db()));
+        TRY(const Traffic now, read_traffic(runner_->db(), ++reads));
         if (const std::string worse = judge_traffic(before_, from, now, settings); !worse.empty()) {
             return fail(ErrorCode::kServer, worse);
         }
         narrator_.progress(
             fmt::format("  {:.0f} transactions watched",
-                        now.commits + now.rollbacks - from.commits - from.rollbacks));
+                        std::max(0.0, now.commits + now.rollbacks - from.commits - from.rollbacks -
+                                          (now.own_commits - from.own_commits))));
     }
     narrator_.progress("");
     return fmt::format("nothing got worse in {} s", settings.seconds);
@@ -240,7 +255,7 @@ bool Deploy::before_changes() {
 }
 
 bool Deploy::changes() {
-    if (const auto traffic = read_traffic(runner_->db())) {
+    if (const auto traffic = read_traffic(runner_->db(), 0)) {
         before_ = *traffic;
     }
     if (plan_.migrations.empty()) {

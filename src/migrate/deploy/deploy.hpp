@@ -11,6 +11,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -82,6 +83,7 @@ class Deploy {
     Result<std::string> deploy_application();
     Result<std::string> smoke();
     Result<std::string> watch();
+    bool pause(std::chrono::milliseconds time) const;  // false: interrupted
     bool before_changes();
     bool changes();
     void connect_again();
