@@ -317,10 +317,20 @@ Result<int> Lint::once(findings::Format format) const {
         return run_fix(input, options_.diff);
     }
     input.with_edits = format == findings::Format::kJson || format == findings::Format::kSarif;
-    TRY(Observed observed, observe(options_, prepared.project));
-    input.keep_actions = observed.live.has_value() || observed.running.has_value();
+    // What the files say is said all the same where the database cannot be asked; then the error.
+    Result<Observed> observed = observe(options_, prepared.project);
+    if (!observed && observed.error().code == ErrorCode::kInvalidInput) {
+        return fail(std::move(observed).error());
+    }
+    input.keep_actions = observed && (observed->live.has_value() || observed->running.has_value());
     TRY(ml::LintResult result, ml::judge_project(input));
-    TRY_VOID(judge_observed(prepared.project, prepared.settings.lint, observed, result));
+    const Result<> looked =
+        observed ? judge_observed(prepared.project, prepared.settings.lint, *observed, result)
+                 : Result<>(fail(std::move(observed).error()));
+    if (!looked) {
+        report(result, format);
+        return fail(looked.error());
+    }
     TRY(const bool written, apply_baselines(options_.judging, result.findings, result.suppressed));
     if (written) {
         return kFine;

@@ -274,3 +274,20 @@ def test_live_findings_can_be_suppressed(shop, start_howdah):
     rules = [f["rule"] for f in lint(shop, uri=pooler.uri(shop.name))]
     assert "drop-column" in rules
     assert "dropped-column-still-read" not in rules and "unused-suppression" not in rules
+
+
+def test_findings_do_not_hide_behind_a_database_that_is_away(sandbox):
+    sandbox.write("migrations/0001_a.sql", "CREATE TABLE t (id bigint PRIMARY KEY, a int);\n")
+    sandbox.write("migrations/0002_b.sql", "CREATE INDEX t_a ON t (a);\n")
+    for words in (["--database", "postgresql://nobody@127.0.0.1:1/x"],
+                  ["--stats", "http://127.0.0.1:1"]):
+        done = subprocess.run([sandbox.command()[0], "lint", "migrations", "--format", "json", *words],
+                              cwd=sandbox.folder, capture_output=True, text=True, timeout=120,
+                              env=process.clean_environment())
+        assert done.returncode == 3 and "127.0.0.1" in done.stderr
+        rules = {finding["rule"] for finding in json.loads(done.stdout)["findings"]}
+        assert "create-index-blocks-writes" in rules
+    bad = subprocess.run([sandbox.command()[0], "lint", "migrations", "--database", "no=conninfo"],
+                         cwd=sandbox.folder, capture_output=True, text=True, timeout=120,
+                         env=process.clean_environment())
+    assert bad.returncode == 2 and not bad.stdout, "wrong usage is no report"
