@@ -127,6 +127,20 @@ def test_lock_timeout_is_short_and_retried(plain):
     assert "quick-writer" in err
 
 
+@pytest.mark.parametrize("state, attempts", [("40P01", 3), ("55P03", 3), ("40001", 1), ("57014", 1),
+                                             ("23505", 1)])
+def test_a_deadlock_and_a_lock_timeout_alone_are_tried_again(plain, state, attempts):
+    """A sequence counts the attempts: no rollback takes it back."""
+    plain.sql("create sequence attempts; create function third_time_lucky() returns void language "
+              "plpgsql as $$begin if nextval('attempts') < 3 then raise exception sqlstate "
+              f"'{state}'; end if; end$$")
+    plain.write("migrations/0002_retry.sql", "create table extra (id int);\n"
+                "select third_time_lucky();\n")
+    plain.up(status=0 if attempts == 3 else 1)
+    assert plain.sql("select last_value from attempts") == str(attempts)
+    assert plain.sql("select to_regclass('extra')") == ("extra" if attempts == 3 else "")
+
+
 def test_gives_up_and_leaves_nothing(plain):
     plain.write("migrations/0002_alter.sql", "create table extra (id int);\n"
                 "alter table users add column nick text;\n")
