@@ -183,9 +183,11 @@ Result<std::vector<Script>> read_files(const fs::path& folder, HostTool tool) {
         }
         scripts.push_back(std::move(script));
     }
-    std::ranges::sort(scripts, [](const Script& a, const Script& b) {
-        return a.version.empty() ? version_less(a.name, b.name)
-                                 : version_less(a.version, b.version);
+    const bool named = tool == HostTool::kDbmate;  // 10_b.sql runs before 9_a.sql
+    std::ranges::sort(scripts, [named](const Script& a, const Script& b) {
+        return named               ? a.name < b.name
+               : a.version.empty() ? version_less(a.name, b.name)
+                                   : version_less(a.version, b.version);
     });
     for (std::size_t i = 1; i < scripts.size(); ++i) {
         if (!scripts[i].version.empty() && scripts[i].version == scripts[i - 1].version) {

@@ -114,6 +114,18 @@ TEST(Project, VersionsOrderAsNumbers) {
     EXPECT_TRUE(project->scripts[2].down.exists());
 }
 
+TEST(Project, DbmateSortsByName) {
+    const Folder folder;
+    for (const char* name : {"10_b", "9_a", "0100_c"}) {
+        folder.write("db/migrations/" + std::string(name) + ".sql",
+                     "-- migrate:up\nselect 1;\n-- migrate:down\n");
+    }
+    const auto project = read_project(folder.path());
+    ASSERT_TRUE(project);
+    EXPECT_EQ(project->tool, HostTool::kDbmate);
+    EXPECT_EQ(names(*project), (Names{"0100_c", "10_b", "9_a"}));
+}
+
 TEST(Project, DirectionsInOneFile) {
     const Folder folder;
     folder.write("db/migrations/001_a.sql",

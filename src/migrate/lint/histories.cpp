@@ -376,6 +376,17 @@ std::vector<long> version_of(const std::string& name, Tool tool) {
     return version;
 }
 
+// V2__x.sql.conf beside V2__x.sql: executeInTransaction=false, and mixed statements are its right.
+Scope flyway_scope(const fs::path& script) {
+    const auto settings = read_whole(script.string() + ".conf");
+    if (!settings) {
+        return Scope::kAuto;
+    }
+    return settings->find("executeInTransaction=false") != std::string::npos  ? Scope::kStatement
+           : settings->find("executeInTransaction=true") != std::string::npos ? Scope::kFile
+                                                                              : Scope::kAuto;
+}
+
 }  // namespace
 
 void read_plain(Project& project) {
@@ -393,14 +404,21 @@ void read_plain(Project& project) {
             found.push_back({version_of(name, project.tool), found.size(), path});
         }
     }
+    // dbmate sorts by name: 10_b.sql runs before 9_a.sql.
+    const bool by_name = project.tool == Tool::kDbmate;
     // Repeatable migrations (no version) run after all versioned ones.
-    std::ranges::sort(found, [](const Found& a, const Found& b) {
+    std::ranges::sort(found, [by_name](const Found& a, const Found& b) {
+        if (by_name) {
+            return a.path.filename() < b.path.filename();
+        }
         return std::tuple(a.version.empty(), a.version, a.number) <
                std::tuple(b.version.empty(), b.version, b.number);
     });
     for (std::size_t i = 0; i < found.size(); ++i) {
         project.files.push_back(
-            {.path = found[i].path.string(), .name = found[i].path.filename().string()});
+            {.path = found[i].path.string(),
+             .name = found[i].path.filename().string(),
+             .scope = project.tool == Tool::kFlyway ? flyway_scope(found[i].path) : Scope::kAuto});
         const bool twice =
             i > 0 && !found[i].version.empty() && found[i].version == found[i - 1].version;
         if (twice) {

@@ -224,6 +224,21 @@ TEST(Discover, VersionsAreNumbersAndMayNotRepeat) {
     EXPECT_EQ(project->findings.at(0).rule, "history-duplicate-version");
 }
 
+TEST(Discover, FlywaysFileBesideAScriptDecides) {
+    Folder folder;
+    const char* mixed = "CREATE TABLE t (a int);\nCREATE INDEX CONCURRENTLY i ON t (a);\n";
+    folder.write("V1__a.sql", mixed);
+    folder.write("V2__b.sql", mixed);
+    folder.write("V2__b.sql.conf", "executeInTransaction=false\n");
+    folder.write("V3__c.sql.conf", "executeInTransaction=true\n");
+    folder.write("V3__c.sql", "VACUUM t;\n");
+    const auto project = discover({folder.path()});
+    ASSERT_EQ(project->files.size(), 3U);
+    EXPECT_EQ(project->files[0].scope, Scope::kAuto);
+    EXPECT_EQ(project->files[1].scope, Scope::kStatement);
+    EXPECT_EQ(project->files[2].scope, Scope::kFile);
+}
+
 TEST(Discover, SaysWhatItLookedFor) {
     Folder folder;
     folder.write("readme.txt", "");

@@ -159,11 +159,12 @@ void blank_section(std::string& text, std::string_view marker, std::string_view 
     }
 }
 
+bool asks_howdah_for_none(std::string_view text) {
+    return text.starts_with("-- howdah:no-transaction") ||
+           text.find("\n-- howdah:no-transaction") != std::string_view::npos;
+}
+
 bool find_no_transaction(std::string_view text, Tool tool) {
-    if (text.starts_with("-- howdah:no-transaction") ||
-        text.find("\n-- howdah:no-transaction") != std::string_view::npos) {
-        return true;
-    }
     switch (tool) {
         case Tool::kGoose:
             return text.find("+goose NO TRANSACTION") != std::string_view::npos;
@@ -337,7 +338,8 @@ Script read_script(std::string text, Tool tool) {
     const std::string up = up_text(script.text, tool);
     script.clean = for_parser(up, tool, script.unseen);
     script.rewritten = script.clean != up;
-    script.no_transaction = find_no_transaction(script.text, tool);
+    script.howdah_alone = asks_howdah_for_none(script.text);
+    script.no_transaction = script.howdah_alone || find_no_transaction(script.text, tool);
     script.statements = sql::parse_script(script.clean);
     read_templates(script);
     script.line_starts.push_back(0);

@@ -55,7 +55,8 @@ struct Script {
     std::vector<sql::ScriptStatement> statements;
     std::vector<Suppression> suppressions;
     std::vector<Unseen> unseen;
-    bool no_transaction = false;  // the file asks its tool for none
+    bool no_transaction = false;  // the file asks its tool, or howdah, for none
+    bool howdah_alone = false;    // -- howdah:no-transaction
     bool rewritten = false;       // `clean` is not the text: placeholders, psql commands, COPY data
     std::vector<std::size_t> line_starts;
 

@@ -12,9 +12,12 @@ namespace {
 void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
     if (a.own_transaction_only && (step.in_transaction || a.nested)) {
+        const bool mixed = step.setting.tool == Tool::kFlyway && step.tool_transaction && !a.nested;
         sink.at(a, a.nested ? std::string("PostgreSQL refuses this inside a function or DO block")
+                   : mixed  ? std::string("Flyway refuses a file that holds this beside statements "
+                                           "that it runs in a transaction (unless mixed is set)")
                             : fmt::format("PostgreSQL refuses this in a transaction, and {}",
-                                          step.implicit_transaction
+                                         step.implicit_transaction
                                               ? fmt::format("{} sends the file as one query",
                                                             tool_name(step.setting.tool))
                                               : "one is open here"));
