@@ -94,23 +94,51 @@ Analysis CodeProject::judge(const Module& module, const SourceText& source) cons
     return analysis;
 }
 
-bool is_side_code(std::string_view path) {
-    for (const std::string_view part :
-         {".test.", ".spec.", "seed", "fixtures/", "e2e/", ".stories."}) {
+namespace {
+
+bool has_folder(std::string_view path, std::span<const std::string_view> folders) {
+    return std::ranges::any_of(folders, [&](std::string_view folder) {
+        for (std::size_t at = path.find(folder); at != std::string_view::npos;
+             at = path.find(folder, at + 1)) {
+            if (at == 0 || path[at - 1] == '/') {
+                return true;
+            }
+        }
+        return false;
+    });
+}
+
+// scripts/, but db-migrations/ and migration_scripts/ as well.
+bool has_folder_of(std::string_view path, std::span<const std::string_view> words) {
+    return std::ranges::any_of(words, [&](std::string_view word) {
+        for (std::size_t at = path.find(word); at != std::string_view::npos;
+             at = path.find(word, at + 1)) {
+            if (at == 0 || path[at - 1] == '/' || path[at - 1] == '-' || path[at - 1] == '_') {
+                return true;
+            }
+        }
+        return false;
+    });
+}
+
+}  // namespace
+
+bool is_test_code(std::string_view path) {
+    static constexpr std::string_view kFolders[] = {"__tests__/", "tests/", "test/", "__test__/"};
+    for (const std::string_view part : {".test.", ".spec.", "fixtures/", "e2e/", ".stories."}) {
         if (path.find(part) != std::string_view::npos) {
             return true;
         }
     }
-    for (const std::string_view folder : {"__tests__/", "tests/", "test/", "__test__/", "scripts/",
-                                          "script/", "migrations/", "migration/"}) {
-        const std::size_t at = path.find(folder);
-        const bool whole = at == 0 || folder == "migrations/" ||
-                           (at != std::string_view::npos && path[at - 1] == '/');
-        if (at != std::string_view::npos && whole) {
-            return true;
-        }
-    }
-    return path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos;
+    return has_folder(path, kFolders);
+}
+
+bool is_side_code(std::string_view path) {
+    static constexpr std::string_view kWords[] = {"scripts/", "script/", "migrations/",
+                                                  "migration/"};
+    return is_test_code(path) || path.find("seed") != std::string_view::npos ||
+           has_folder_of(path, kWords) ||
+           (path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos);
 }
 
 }  // namespace howdah::insight

@@ -40,6 +40,7 @@ struct Condition {
     bool list = false;         // in, inArray: many values at once
     bool insensitive = false;  // mode: 'insensitive', ilike
     bool relation = false;     // of a related table
+    bool closed = false;       // a range with both its ends
     int alternative = 0;       // arm of an OR; 0 = holds always
 };
 

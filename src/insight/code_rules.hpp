@@ -49,6 +49,7 @@ class CodeJudge {
 
     // code_rules.cpp
     bool is_narrowed(const CodeQuery& query);
+    static bool is_between(const CodeQuery& query);
     void check_pagination(const CodeQuery& query);
     void check_offset(const CodeQuery& query);
     void check_includes(const CodeQuery& query);

@@ -138,6 +138,22 @@ bool Table::has_leading(std::string_view column_name, bool partial, IndexUse use
     });
 }
 
+bool Table::leads(std::span<const std::string> tested, std::span<const std::string> narrow) const {
+    return std::ranges::any_of(indexes, [&](const Index& index) {
+        const bool tree = index.method == "btree" && !index.pattern;
+        for (std::size_t i = 0; tree && i < index.keys.size(); ++i) {
+            const std::string& column = index.keys[i].column;
+            if (column.empty() || !contains(tested, column)) {
+                return false;
+            }
+            if (contains(narrow, column)) {
+                return i > 0;
+            }
+        }
+        return false;
+    });
+}
+
 bool Table::has_expression(std::string_view key) const {
     return std::ranges::any_of(indexes, [&](const Index& index) {
         return !index.keys.empty() && index.keys.front().expression == key;
@@ -146,6 +162,13 @@ bool Table::has_expression(std::string_view key) const {
 
 bool Table::has_trigram() const {
     return std::ranges::any_of(indexes, &Index::trigram);
+}
+
+bool only_choices(const Table& table, std::span<const std::string> columns) {
+    return !columns.empty() && std::ranges::all_of(columns, [&](const std::string& name) {
+        const Column* column = table.column(name);
+        return column != nullptr && column->type == TypeClass::kEnum;
+    });
 }
 
 Table& Schema::at(const std::string& name) {
