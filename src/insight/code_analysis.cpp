@@ -8,13 +8,36 @@
 namespace howdah::insight {
 namespace {
 
-// In an arm of if, switch or ?: of the function.
+// if (cached) return cached;
+bool returns_what_is_there(const Syntax& syntax, NodeId statement) {
+    if (!syntax.is(statement, Kind::kIf)) {
+        return false;
+    }
+    const NodeId condition = syntax.bare(syntax.child(statement, Field::kCondition));
+    NodeId arm = syntax.child(statement, Field::kConsequence);
+    if (syntax.is(arm, Kind::kBlock)) {
+        const std::vector<NodeId> inner = syntax.children(arm);
+        arm = inner.empty() ? kNoNode : inner.back();
+    }
+    const NodeId value =
+        syntax.is(arm, Kind::kReturn) ? syntax.bare(syntax.first_child(arm)) : kNoNode;
+    return value != kNoNode && syntax.is(condition, Kind::kIdentifier) &&
+           syntax.text(value).find(syntax.text(condition)) != std::string_view::npos;
+}
+
+// In an arm of if, switch or ?: of the function, or behind an answer that was kept.
 bool is_optional(const Syntax& syntax, NodeId node, NodeId function) {
     for (NodeId at = node; at != function && at != kNoNode; at = syntax.parent(at)) {
         const Kind kind = syntax.kind(syntax.parent(at));
         const bool condition = syntax.field(at) == Field::kCondition;
         if (!condition &&
             (kind == Kind::kIf || kind == Kind::kSwitchCase || kind == Kind::kTernary)) {
+            return true;
+        }
+        if (kind == Kind::kBlock &&
+            std::ranges::any_of(syntax.children(syntax.parent(at)), [&](NodeId before) {
+                return before < at && returns_what_is_there(syntax, before);
+            })) {
             return true;
         }
     }

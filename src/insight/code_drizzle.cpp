@@ -360,6 +360,7 @@ void DrizzleReader::read_with(NodeId with, const Table* table, int depth) {
                           is_pinned(syntax_.property(value, "where"), pair, include.table) ||
                           (nested && syntax_.has_spread(value));
         include.projected = syntax_.property(value, "columns") != kNoNode;
+        include.filtered = syntax_.property(value, "where") != kNoNode;
         query_.include_depth = std::max(query_.include_depth, depth);
         if (depth == 3 && query_.deepest == kNoNode) {
             query_.deepest = pair;

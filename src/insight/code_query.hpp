@@ -58,6 +58,7 @@ struct Include {
     bool to_many = false;
     bool limited = false;
     bool projected = false;  // with a select or columns of its own
+    bool filtered = false;   // with a where of its own
     int depth = 1;
 };
 

@@ -254,12 +254,17 @@ void CodeJudge::check_includes(const CodeQuery& query) {
         if (include.to_many && !include.limited) {
             const bool list = query.verb == Verb::kFindMany && !query.by_unique;
             report("unbounded-include", include.node,
-                   {.message = fmt::format("all {} of every row come along", include.field),
+                   {.message = include.filtered
+                                   ? fmt::format("{} of every row come along, as many as match",
+                                                 include.field)
+                                   : fmt::format("all {} of every row come along", include.field),
                     .fix = query.orm == Orm::kPrisma
                                ? fmt::format("{}: {{ take: 20 }}", include.field)
                                : fmt::format("{}: {{ limit: 20 }}", include.field),
-                    .confidence = list ? "certain" : "likely",
-                    .minor = !list});
+                    .confidence = include.filtered ? "suspected"
+                                  : list           ? "certain"
+                                                   : "likely",
+                    .minor = !list || include.filtered});
         }
     }
 }
@@ -373,6 +378,19 @@ std::string CodeJudge::index_fix(Orm orm, const Table& table,
                        table.model_name(Origin::kPrisma));
 }
 
+// OR: [{ ownerId }, { isPublic: true }], an index for each arm: their results are joined.
+bool CodeJudge::arms_served(const CodeQuery& query, const Table& table) {
+    std::map<int, bool> arms;
+    for (const Condition& condition : query.conditions) {
+        if (condition.alternative != 0) {
+            bool& arm = arms[condition.alternative];
+            arm = arm || (condition.table == &table && narrows(condition.test) &&
+                          !condition.insensitive && table.has_leading(condition.column, true));
+        }
+    }
+    return arms.size() > 1 && std::ranges::all_of(arms, [](const auto& arm) { return arm.second; });
+}
+
 // Whether an index narrows what the conditions on `table` leave; fills the columns of one that
 // would.
 bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<std::string>& wanted,
@@ -406,6 +424,7 @@ bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<s
             wanted.push_back(condition.column);
         }
     }
+    served = served || arms_served(query, table);
     std::vector<std::string> narrow = wanted;
     narrow.push_back(range);
     served = served || table.leads(tested, narrow);

@@ -212,6 +212,37 @@ void CodeJudge::check_loops(const CodeQuery& query) {
     }
 }
 
+// updates.push(prisma.x.update(...)) in the loop, prisma.$transaction(updates) behind it.
+bool CodeJudge::is_pushed(NodeId call) const {
+    const NodeId list = syntax_.parent(call);
+    const NodeId push = syntax_.is(list, Kind::kArguments) ? syntax_.parent(list) : kNoNode;
+    if (!syntax_.is(push, Kind::kCall) || syntax_.callee(push) != "push") {
+        return false;
+    }
+    const NodeId object = syntax_.bare(
+        syntax_.child(syntax_.bare(syntax_.child(push, Field::kFunction)), Field::kObject));
+    const Binding* pushed =
+        syntax_.is(object, Kind::kIdentifier) ? module_.resolve(object) : nullptr;
+    if (pushed == nullptr) {
+        return false;
+    }
+    // $transaction(updates), $transaction([...updates, other]), by another name in between
+    std::vector<const Binding*> names{pushed};
+    for (NodeId at = pushed->scope; at < syntax_.after(pushed->scope); ++at) {
+        if (syntax_.is(at, Kind::kDeclarator) && syntax_.child(at, Field::kValue) != kNoNode &&
+            syntax_.is(syntax_.bare(syntax_.child(at, Field::kValue)), Kind::kArray) &&
+            module_.names_any(syntax_.child(at, Field::kValue), names)) {
+            const std::vector<const Binding*> more = module_.bound_in(at);
+            names.insert(names.end(), more.begin(), more.end());
+        }
+        if (syntax_.is(at, Kind::kCall) && syntax_.callee(at) == "$transaction" &&
+            module_.names_any(syntax_.child(at, Field::kArguments), names)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const CodeContext& context) {
     in_loops_.insert(query.call);
     const bool write = is_write(query.verb) || (query.verb == Verb::kRaw && is_raw_write(query));
@@ -223,7 +254,7 @@ void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const Code
     const bool batched = syntax_.is(callback, Kind::kArguments) &&
                          syntax_.is(gather, Kind::kArguments) &&
                          syntax_.callee(syntax_.parent(gather)) == "$transaction";
-    if (batched && query.verb != Verb::kCreate) {
+    if ((batched || is_pushed(query.call)) && query.verb != Verb::kCreate) {
         return;
     }
     if (in_transaction) {

@@ -22,7 +22,9 @@ void merge_columns(Table& into, std::vector<Column> columns) {
         } else if (column.field != known->field && column.field != column.name) {
             known->other_field = column.field;
         }
-        known->type = known->type == TypeClass::kUnknown ? column.type : known->type;
+        // A type of one's own in SQL is an enum where an ORM or the server says so.
+        const bool vague = known->type == TypeClass::kUnknown || known->type == TypeClass::kOther;
+        known->type = vague && column.type != TypeClass::kUnknown ? column.type : known->type;
         known->not_null = known->not_null || column.not_null;
         known->by_bytes = known->by_bytes ? known->by_bytes : column.by_bytes;
     }
