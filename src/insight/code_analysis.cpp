@@ -1,6 +1,7 @@
 #include "insight/code_analysis.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "insight/code_context.hpp"
 #include "insight/code_rules.hpp"
@@ -25,6 +26,20 @@ bool returns_what_is_there(const Syntax& syntax, NodeId statement) {
            syntax.text(value).find(syntax.text(condition)) != std::string_view::npos;
 }
 
+// wrapRedis(key, () => prisma...), cache.wrap(key, load), remember(key, load): asked when it is not
+// kept.
+bool keeps_answers(const Syntax& syntax, NodeId call) {
+    std::string text(syntax.text(syntax.child(call, Field::kFunction)));
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const std::string_view word : {"cache", "wrapredis", "remember", "memo", "getorset"}) {
+        if (text.find(word) != std::string::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // In an arm of if, switch or ?: of the function, or behind an answer that was kept.
 bool is_optional(const Syntax& syntax, NodeId node, NodeId function) {
     for (NodeId at = node; at != function && at != kNoNode; at = syntax.parent(at)) {
@@ -32,6 +47,10 @@ bool is_optional(const Syntax& syntax, NodeId node, NodeId function) {
         const bool condition = syntax.field(at) == Field::kCondition;
         if (!condition &&
             (kind == Kind::kIf || kind == Kind::kSwitchCase || kind == Kind::kTernary)) {
+            return true;
+        }
+        if (is_function(syntax.kind(at)) && kind == Kind::kArguments &&
+            keeps_answers(syntax, syntax.parent(syntax.parent(at)))) {
             return true;
         }
         if (kind == Kind::kBlock &&
@@ -157,8 +176,8 @@ bool is_test_code(std::string_view path) {
 }
 
 bool is_side_code(std::string_view path) {
-    static constexpr std::string_view kWords[] = {"scripts/", "script/", "migrations/",
-                                                  "migration/"};
+    static constexpr std::string_view kWords[] = {
+        "scripts/", "script/", "migrations/", "migration/", "migration.", "migrate.", "backfill."};
     return is_test_code(path) || path.find("seed") != std::string_view::npos ||
            has_folder_of(path, kWords) ||
            (path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos);

@@ -362,6 +362,19 @@ bool in_catch(const Module& module, NodeId node, const Loop& loop) {
     return false;
 }
 
+bool is_fallback(const Module& module, const Loop& loop) {
+    const Syntax& syntax = module.syntax();
+    for (NodeId at = loop.node; at != kNoNode; at = syntax.parent(at)) {
+        if (syntax.is(at, Kind::kCatch)) {
+            return true;
+        }
+        if (at != loop.node && is_function(syntax.kind(at))) {
+            return false;
+        }
+    }
+    return false;
+}
+
 CodeContext context_of(const Module& module, NodeId node) {
     const Syntax& syntax = module.syntax();
     CodeContext context;

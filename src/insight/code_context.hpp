@@ -33,5 +33,7 @@ bool leaves_loop(const Module& module, NodeId node, const Loop& loop);
 
 // In a catch inside the loop: for the turns that fail alone.
 bool in_catch(const Module& module, NodeId node, const Loop& loop);
+// The loop itself stands in a catch: one by one where all at once failed.
+bool is_fallback(const Module& module, const Loop& loop);
 
 }  // namespace howdah::insight

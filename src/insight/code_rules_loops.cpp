@@ -269,7 +269,7 @@ void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const Code
                                        fails ? " that fails" : ""),
                 .fix = write_fix(query),
                 .confidence = query.certain ? "certain" : "likely",
-                .minor = fails});
+                .minor = fails || is_fallback(module_, loop)});
     } else {
         const bool chain =
             !loop.collection && loop.iterable == kNoNode && !syntax_.is(loop.node, Kind::kFor);
@@ -328,7 +328,7 @@ void CodeJudge::check_call(NodeId call, NodeId callee, const std::vector<NodeId>
                     function->optional ? "may send" : "sends", what, fails ? " that fails" : ""),
                 .evidence = fmt::format("{}:{}", function->file, function->line),
                 .confidence = function->optional ? "suspected" : "likely",
-                .minor = function->optional || fails});
+                .minor = function->optional || fails || is_fallback(module_, loop)});
         return;
     }
 }
