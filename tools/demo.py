@@ -22,7 +22,7 @@ from tools.shell import BUILD, ROOT, Failed
 
 EXAMPLE = ROOT / "examples" / "pantrycrm"
 DATABASE, USER, PASSWORD = "pantrycrm", "pantry", "pantry"
-USUAL_PORT = 6432
+USUAL_PORTS = {"port": 6432, "http": 6433}  # as in the docs
 NAME = os.environ.get("HOWDAH_DEMO", "demo")  # the folder under build/: tests have their own
 STATE = BUILD / f"{NAME}.json"
 # The demo's data can be made again: no waiting for the disk.
@@ -43,11 +43,12 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def remembered_port() -> int:
+def remembered_port(what: str) -> int:
+    """Of the demo before this one, so that addresses stay the same; it may be taken."""
     try:
-        return int(json.loads(STATE.read_text())["port"])
+        return int(json.loads(STATE.read_text())[what])
     except (OSError, ValueError, KeyError):
-        return USUAL_PORT
+        return USUAL_PORTS[what]
 
 
 def prepare_database(cluster: Cluster, scale: int) -> str:
@@ -84,7 +85,7 @@ class Demo:
         self.cluster = Cluster(folder, replicas=options.replicas, settings=SETTINGS)
         self.proxy: Proxy | None = None
         self.load: subprocess.Popen | None = None
-        self.http = ""
+        self.http, self.http_port = "", 0
 
     def start(self) -> None:
         self.cluster.start()
@@ -92,17 +93,19 @@ class Demo:
         primary = self.cluster.primary
         settings = {"pool_mode": "session", "default_pool_size": "20", "stats_users": USER}
         if self.howdah():
-            self.http = f"127.0.0.1:{process.free_port()}"
+            port = remembered_port("http")
+            self.http_port = port if process.is_free(port) else process.free_port()
+            self.http = f"127.0.0.1:{self.http_port}"
             settings.update(pool_mode="transaction", http_listen=self.http)
         self.proxy = Proxy(self.folder, {USER: PASSWORD}, settings=settings,
                            databases={"*": f"host=127.0.0.1 port={primary.port}"})
-        self.proxy.start(port=remembered_port())
+        self.proxy.start(port=remembered_port("port"))
         if self.options.rate > 0:
             self.load = process.spawn(
                 ["/usr/bin/python3", "-B", EXAMPLE / "load.py", "--rate", self.options.rate,
                  "--uri", self.proxy.uri(DATABASE)], self.folder / "load.log", keep_user=True,
                 on_parent_death="TERM")
-        STATE.write_text(json.dumps({"port": self.proxy.port, "user": USER, "password": PASSWORD,
+        STATE.write_text(json.dumps({"port": self.proxy.port, "http": self.http_port, "user": USER, "password": PASSWORD,
                                      "database": DATABASE}) + "\n")
         self.describe(loaded)
 
@@ -118,13 +121,16 @@ class Demo:
                 ("console", f"psql {console} -c 'show pools'")]
         if self.http:
             rows.append(("metrics", f"http://{self.http}/metrics"))
-            rows.append(("findings", f"http://{self.http}/api/findings (after a minute)"))
+            rows.append(("findings", f"http://{self.http}/api/findings"))
+            rows.append(("queries", f"http://{self.http}/api/queries"))
         rows += [(server.name, server.uri(USER, PASSWORD, DATABASE))
                  for server in self.cluster.servers()]
         rows.append(("logs", f"{os.path.relpath(BUILD / NAME, ROOT)}/*.log"))
         shell.say(f"\nPantryCRM is up behind {name}: scale {self.options.scale}, {loaded}\n")
         for label, value in rows:
             shell.say(f"  {label:12} {value}")
+        if self.http and self.load:
+            shell.say("\n  Findings come after a minute of load.")
         shell.say("\n  ./dev psql in another terminal connects to it. Ctrl-C stops all of it.")
 
     def watch(self) -> None:

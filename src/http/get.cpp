@@ -1,7 +1,9 @@
 #include "http/get.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <string>
 
 #include "base/shared_library.hpp"
 #include "http/libcurl.hpp"
@@ -38,6 +40,19 @@ std::size_t collect(char* data, std::size_t size, std::size_t count, void* into)
     return size * count;
 }
 
+// Hosts that no proxy of the environment is asked for: this machine, a proxy elsewhere cannot
+// reach. libcurl takes no_proxy from the environment only where nothing is set, so it is said
+// again.
+std::string without_proxy() {
+    std::string hosts = "localhost,127.0.0.0/8,::1";
+    for (const char* name : {"no_proxy", "NO_PROXY"}) {
+        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') {
+            return *value == '*' ? "*" : hosts + "," + value;
+        }
+    }
+    return hosts;
+}
+
 }  // namespace
 
 Result<Answer> get(const Call& call) {
@@ -63,6 +78,7 @@ Result<Answer> get(const Call& call) {
     curl.curl_easy_setopt(easy.get(), CURLOPT_PROTOCOLS_STR, "http,https");
     curl.curl_easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get());
     curl.curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(call.timeout_ms));
+    curl.curl_easy_setopt(easy.get(), CURLOPT_NOPROXY, without_proxy().c_str());
     curl.curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
     curl.curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, collect);
     curl.curl_easy_setopt(easy.get(), CURLOPT_WRITEDATA, &body);

@@ -1,7 +1,8 @@
 // get: one GET over HTTP or HTTPS, libcurl made safe.
 //
 // Blocking, with a deadline on the whole of it; any thread. Follows no redirect, speaks no other
-// protocol, sends no cookie. libcurl is loaded at the first call (ADR 0021). For the control plane
+// protocol, sends no cookie. A proxy that the environment names is not asked for this machine's own
+// addresses. libcurl is loaded at the first call (ADR 0021). For the control plane
 // and for commands; howdah's own HTTP server is module `web`.
 #pragma once
 

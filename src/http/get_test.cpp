@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -74,6 +76,39 @@ TEST(Get, StatusBodyAndToken) {
     EXPECT_EQ(answer->body, "empty");
     EXPECT_FALSE(answer->cut);
     EXPECT_NE(server.asked().find("Authorization: Bearer abc\r\n"), std::string::npos);
+}
+
+// An environment variable for the length of a test.
+class Variable {
+  public:
+    Variable(const char* name, const char* value) : name_(name) {
+        const char* before = std::getenv(name);
+        before_ = before == nullptr ? std::nullopt : std::optional<std::string>(before);
+        ::setenv(name, value, 1);
+    }
+    ~Variable() { before_ ? ::setenv(name_, before_->c_str(), 1) : ::unsetenv(name_); }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+
+  private:
+    const char* name_;
+    std::optional<std::string> before_;
+};
+
+TEST(Get, NoProxyIsAskedForThisMachine) {
+    OneAnswer proxy("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe proxy");
+    const Variable set("http_proxy", proxy.url().c_str());
+    const Variable others("no_proxy", "example.com");
+    {
+        OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe host");
+        const auto answer = get({.url = server.url()});
+        ASSERT_TRUE(answer) << answer.error().message;
+        EXPECT_EQ(answer->body, "the host");
+    }
+    // Elsewhere is the proxy's business, by a name that resolves nowhere.
+    const auto answer = get({.url = "http://howdah.invalid/"});
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->body, "the proxy");
 }
 
 TEST(Get, ALongBodyIsCut) {

@@ -4,6 +4,7 @@
 //   # file NAME              what follows is that file; the language is the name's
 //   # schema NAME            the same, but not judged itself
 //   code //! rule rule       exactly these rules are reported on exactly this line
+//   code //! rule:info       and it is that severe
 //
 // The mark is --! in SQL and //! elsewhere; "# x" lines before the first file are comments. A
 // snippet without a mark is clean: anything reported for it is a failure.
@@ -25,7 +26,8 @@ struct Case {
     std::string title;
     std::vector<InputFile> files;
     std::vector<InputFile> schemas;
-    std::set<std::string> expected;  // "file:line rule"
+    std::set<std::string> expected;               // "file:line rule"
+    std::map<std::string, std::string> severity;  // of those that say so
 };
 
 std::string place(std::string_view file, std::size_t line, std::string_view rule) {
@@ -41,6 +43,12 @@ void add_line(Case& each, InputFile& file, std::string line, std::size_t number)
         }
         std::istringstream words(line.substr(at + mark.size()));
         for (std::string word; words >> word;) {
+            const std::size_t colon = word.find(':');
+            if (colon != std::string::npos) {
+                const std::string severity = word.substr(colon + 1);
+                word.resize(colon);
+                each.severity[place(file.path, number, word)] = severity;
+            }
             EXPECT_NE(find_rule(word), nullptr) << each.title << ": no rule " << word;
             each.expected.insert(place(file.path, number, word));
         }
@@ -58,7 +66,11 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
     for (std::string line; std::getline(stream, line);) {
         const bool judged = line.starts_with("# file ");
         if (line.starts_with("== ")) {
-            cases.push_back({.title = line.substr(3), .files = {}, .schemas = {}, .expected = {}});
+            cases.push_back({.title = line.substr(3),
+                             .files = {},
+                             .schemas = {},
+                             .expected = {},
+                             .severity = {}});
             cases.back().files.push_back({.path = "case" + ending});
             file = &cases.back().files.back();
             number = 0;
@@ -77,11 +89,18 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
     return cases;
 }
 
-std::set<std::string> found_in(const Case& each) {
+std::string severity_name(Severity severity) {
+    constexpr const char* kNames[] = {"info", "warning", "error"};
+    return kNames[static_cast<std::size_t>(severity)];
+}
+
+// What was found, by place, with its severity.
+std::map<std::string, std::string> found_in(const Case& each) {
     const ProjectResult result = analyze_files(each.files, schema_of(each.schemas), {.threads = 1});
-    std::set<std::string> found;
+    std::map<std::string, std::string> found;
     for (const Finding& finding : result.analysis.findings) {
-        found.insert(place(finding.file, finding.line, finding.rule));
+        found.emplace(place(finding.file, finding.line, finding.rule),
+                      severity_name(finding.severity));
     }
     return found;
 }
@@ -103,13 +122,17 @@ TEST_P(InsightCases, ReportExactlyTheMarkedRules) {
     const std::vector<Case> cases = read_cases(GetParam());
     ASSERT_FALSE(cases.empty());
     for (const Case& each : cases) {
-        const std::set<std::string> found = found_in(each);
+        const std::map<std::string, std::string> found = found_in(each);
         std::string difference;
         for (const std::string& one : each.expected) {
             difference += found.contains(one) ? "" : "  missing: " + one + "\n";
         }
-        for (const std::string& one : found) {
+        for (const auto& [one, severity] : found) {
             difference += each.expected.contains(one) ? "" : "  extra:   " + one + "\n";
+            const auto wanted = each.severity.find(one);
+            if (wanted != each.severity.end() && wanted->second != severity) {
+                difference += "  " + one + " is " + severity + "\n";
+            }
         }
         EXPECT_EQ(difference, "") << GetParam().filename() << ": " << each.title;
     }

@@ -1,6 +1,7 @@
 #include "insight/code_analysis.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "insight/code_context.hpp"
 #include "insight/code_rules.hpp"
@@ -8,13 +9,54 @@
 namespace howdah::insight {
 namespace {
 
-// In an arm of if, switch or ?: of the function.
+// if (cached) return cached;
+bool returns_what_is_there(const Syntax& syntax, NodeId statement) {
+    if (!syntax.is(statement, Kind::kIf)) {
+        return false;
+    }
+    const NodeId condition = syntax.bare(syntax.child(statement, Field::kCondition));
+    NodeId arm = syntax.child(statement, Field::kConsequence);
+    if (syntax.is(arm, Kind::kBlock)) {
+        const std::vector<NodeId> inner = syntax.children(arm);
+        arm = inner.empty() ? kNoNode : inner.back();
+    }
+    const NodeId value =
+        syntax.is(arm, Kind::kReturn) ? syntax.bare(syntax.first_child(arm)) : kNoNode;
+    return value != kNoNode && syntax.is(condition, Kind::kIdentifier) &&
+           syntax.text(value).find(syntax.text(condition)) != std::string_view::npos;
+}
+
+// wrapRedis(key, () => prisma...), cache.wrap(key, load), remember(key, load): asked when it is not
+// kept.
+bool keeps_answers(const Syntax& syntax, NodeId call) {
+    std::string text(syntax.text(syntax.child(call, Field::kFunction)));
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const std::string_view word : {"cache", "wrapredis", "remember", "memo", "getorset"}) {
+        if (text.find(word) != std::string::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// In an arm of if, switch or ?: of the function, or behind an answer that was kept.
 bool is_optional(const Syntax& syntax, NodeId node, NodeId function) {
     for (NodeId at = node; at != function && at != kNoNode; at = syntax.parent(at)) {
         const Kind kind = syntax.kind(syntax.parent(at));
         const bool condition = syntax.field(at) == Field::kCondition;
         if (!condition &&
             (kind == Kind::kIf || kind == Kind::kSwitchCase || kind == Kind::kTernary)) {
+            return true;
+        }
+        if (is_function(syntax.kind(at)) && kind == Kind::kArguments &&
+            keeps_answers(syntax, syntax.parent(syntax.parent(at)))) {
+            return true;
+        }
+        if (kind == Kind::kBlock &&
+            std::ranges::any_of(syntax.children(syntax.parent(at)), [&](NodeId before) {
+                return before < at && returns_what_is_there(syntax, before);
+            })) {
             return true;
         }
     }
@@ -94,23 +136,51 @@ Analysis CodeProject::judge(const Module& module, const SourceText& source) cons
     return analysis;
 }
 
-bool is_side_code(std::string_view path) {
-    for (const std::string_view part :
-         {".test.", ".spec.", "seed", "fixtures/", "e2e/", ".stories."}) {
+namespace {
+
+bool has_folder(std::string_view path, std::span<const std::string_view> folders) {
+    return std::ranges::any_of(folders, [&](std::string_view folder) {
+        for (std::size_t at = path.find(folder); at != std::string_view::npos;
+             at = path.find(folder, at + 1)) {
+            if (at == 0 || path[at - 1] == '/') {
+                return true;
+            }
+        }
+        return false;
+    });
+}
+
+// scripts/, but db-migrations/ and migration_scripts/ as well.
+bool has_folder_of(std::string_view path, std::span<const std::string_view> words) {
+    return std::ranges::any_of(words, [&](std::string_view word) {
+        for (std::size_t at = path.find(word); at != std::string_view::npos;
+             at = path.find(word, at + 1)) {
+            if (at == 0 || path[at - 1] == '/' || path[at - 1] == '-' || path[at - 1] == '_') {
+                return true;
+            }
+        }
+        return false;
+    });
+}
+
+}  // namespace
+
+bool is_test_code(std::string_view path) {
+    static constexpr std::string_view kFolders[] = {"__tests__/", "tests/", "test/", "__test__/"};
+    for (const std::string_view part : {".test.", ".spec.", "fixtures/", "e2e/", ".stories."}) {
         if (path.find(part) != std::string_view::npos) {
             return true;
         }
     }
-    for (const std::string_view folder : {"__tests__/", "tests/", "test/", "__test__/", "scripts/",
-                                          "script/", "migrations/", "migration/"}) {
-        const std::size_t at = path.find(folder);
-        const bool whole = at == 0 || folder == "migrations/" ||
-                           (at != std::string_view::npos && path[at - 1] == '/');
-        if (at != std::string_view::npos && whole) {
-            return true;
-        }
-    }
-    return path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos;
+    return has_folder(path, kFolders);
+}
+
+bool is_side_code(std::string_view path) {
+    static constexpr std::string_view kWords[] = {
+        "scripts/", "script/", "migrations/", "migration/", "migration.", "migrate.", "backfill."};
+    return is_test_code(path) || path.find("seed") != std::string_view::npos ||
+           has_folder_of(path, kWords) ||
+           (path.ends_with(".sql") && path.find("drizzle/") != std::string_view::npos);
 }
 
 }  // namespace howdah::insight

@@ -61,6 +61,8 @@ class CodeProject {
 
 // Files whose findings matter less: tests, seeds, scripts, migrations.
 bool is_side_code(std::string_view path);
+// Tests and what they read.
+bool is_test_code(std::string_view path);
 
 // Definitions by pgTable() and relations(): into `schema`, foreign keys with their places.
 void read_drizzle_tables(const Module& module, const SourceText& source, Schema& schema);

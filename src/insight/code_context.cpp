@@ -63,10 +63,52 @@ bool is_registrar(std::string_view name) {
            });
 }
 
+// Whether something is pushed into the list that `name` stands for.
+bool grows(const Module& module, NodeId name) {
+    const Syntax& syntax = module.syntax();
+    name = name == kNoNode ? kNoNode : syntax.bare(name);
+    const Binding* list =
+        name != kNoNode && syntax.is(name, Kind::kIdentifier) ? module.resolve(name) : nullptr;
+    if (list == nullptr) {
+        return false;
+    }
+    for (NodeId at = list->scope; at < syntax.after(list->scope); ++at) {
+        if (!syntax.is(at, Kind::kCall) ||
+            (syntax.callee(at) != "push" && syntax.callee(at) != "unshift")) {
+            continue;
+        }
+        const NodeId object = syntax.bare(
+            syntax.child(syntax.bare(syntax.child(at, Field::kFunction)), Field::kObject));
+        if (syntax.is(object, Kind::kIdentifier) && module.resolve(object) == list) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The list behind EVENTS.filter(...) and its kind: no longer than it.
+NodeId listed(const Module& module, NodeId iterable) {
+    static constexpr auto kKeep = std::to_array<std::string_view>(
+        {"filter", "map", "slice", "sort", "reverse", "toSorted", "toReversed"});
+    const Syntax& syntax = module.syntax();
+    for (int steps = 0; steps < 8 && iterable != kNoNode; ++steps) {
+        const NodeId value = module.value_of(iterable);
+        const NodeId function = syntax.is(value, Kind::kCall)
+                                    ? syntax.bare(syntax.child(value, Field::kFunction))
+                                    : kNoNode;
+        if (!syntax.is(function, Kind::kMember) || !is_one_of(kKeep, syntax.callee(value))) {
+            return iterable;
+        }
+        iterable = syntax.child(function, Field::kObject);
+    }
+    return iterable;
+}
+
 bool is_literal_list(const Module& module, NodeId iterable) {
     const Syntax& syntax = module.syntax();
-    const NodeId value = iterable == kNoNode ? kNoNode : module.value_of(iterable);
-    if (!syntax.is(value, Kind::kArray)) {
+    const NodeId list = listed(module, iterable);
+    const NodeId value = list == kNoNode ? kNoNode : module.value_of(list);
+    if (!syntax.is(value, Kind::kArray) || grows(module, list)) {
         return false;
     }
     const std::vector<NodeId> items = syntax.children(value);
@@ -166,13 +208,24 @@ bool read_callback(const Module& module, NodeId function, CodeContext& context, 
 // for (let i = 0; i < xs.length; i++): xs.
 NodeId counted_list(const Syntax& syntax, NodeId loop) {
     const NodeId condition = syntax.child(loop, Field::kCondition);
-    if (condition == kNoNode || !syntax.is(syntax.child(loop, Field::kIncrement), Kind::kUpdate)) {
+    const NodeId step = syntax.child(loop, Field::kIncrement);
+    if (condition == kNoNode || !syntax.is(step, Kind::kUpdate)) {
         return kNoNode;
     }
     for (NodeId node = condition; node < syntax.after(condition); ++node) {
-        if (syntax.is(node, Kind::kMember) &&
-            syntax.text(syntax.child(node, Field::kProperty)) == "length") {
-            return syntax.child(node, Field::kObject);
+        const NodeId left =
+            syntax.is(node, Kind::kBinary) ? syntax.child(node, Field::kLeft) : kNoNode;
+        // The counter against a length; not found.length < wanted beside it.
+        if (left == kNoNode || !syntax.is(syntax.bare(left), Kind::kIdentifier) ||
+            syntax.text(step).find(syntax.text(left)) == std::string_view::npos) {
+            continue;
+        }
+        const NodeId right = syntax.child(node, Field::kRight);
+        for (NodeId at = right; at != kNoNode && at < syntax.after(right); ++at) {
+            if (syntax.is(at, Kind::kMember) &&
+                syntax.text(syntax.child(at, Field::kProperty)) == "length") {
+                return syntax.child(at, Field::kObject);
+            }
         }
     }
     return kNoNode;
@@ -243,7 +296,84 @@ bool has_pace_word(std::string_view name) {
     return false;
 }
 
+bool is_loop(Kind kind) {
+    return kind == Kind::kFor || kind == Kind::kForIn || kind == Kind::kWhile || kind == Kind::kDo;
+}
+
+enum class Exit : std::uint8_t { kNone, kBreak, kFunction };
+
+// What ends `block` behind `child`, one of its statements, with no way round it.
+Exit exit_behind(const Syntax& syntax, NodeId block, NodeId child) {
+    for (const NodeId statement : syntax.children(block)) {
+        if (statement <= child) {
+            continue;
+        }
+        const Kind kind = syntax.kind(statement);
+        if (kind == Kind::kReturn || kind == Kind::kThrow) {
+            return Exit::kFunction;
+        }
+        if (kind == Kind::kBreak && syntax.is(block, Kind::kBlock)) {  // a case's leaves the switch
+            return Exit::kBreak;
+        }
+        for (NodeId node = statement; node < syntax.after(statement); ++node) {
+            if (syntax.is(node, Kind::kContinue)) {
+                return Exit::kNone;
+            }
+        }
+    }
+    return Exit::kNone;
+}
+
 }  // namespace
+
+bool leaves_loop(const Module& module, NodeId node, const Loop& loop) {
+    const Syntax& syntax = module.syntax();
+    if (!is_loop(syntax.kind(loop.node))) {
+        return false;
+    }
+    Exit exit = Exit::kNone;
+    NodeId child = node;
+    for (NodeId at = syntax.parent(node); at != kNoNode && at != loop.node;
+         child = at, at = syntax.parent(at)) {
+        const Kind kind = syntax.kind(at);
+        if (is_function(kind)) {
+            exit = Exit::kNone;  // what ended there was the callback
+        } else if (exit == Exit::kBreak && (is_loop(kind) || kind == Kind::kSwitchCase)) {
+            exit = Exit::kNone;  // an inner loop, the switch
+        }
+        const bool arm = syntax.parent(at) != loop.node;  // the loop's own body may go on before
+        if (kind == Kind::kReturn || kind == Kind::kThrow) {
+            exit = Exit::kFunction;
+        } else if (exit == Exit::kNone && arm &&
+                   (kind == Kind::kBlock || kind == Kind::kSwitchCase)) {
+            exit = exit_behind(syntax, at, child);
+        }
+    }
+    return exit != Exit::kNone;
+}
+
+bool in_catch(const Module& module, NodeId node, const Loop& loop) {
+    const Syntax& syntax = module.syntax();
+    for (NodeId at = node; at != kNoNode && at != loop.node; at = syntax.parent(at)) {
+        if (syntax.is(at, Kind::kCatch)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_fallback(const Module& module, const Loop& loop) {
+    const Syntax& syntax = module.syntax();
+    for (NodeId at = loop.node; at != kNoNode; at = syntax.parent(at)) {
+        if (syntax.is(at, Kind::kCatch)) {
+            return true;
+        }
+        if (at != loop.node && is_function(syntax.kind(at))) {
+            return false;
+        }
+    }
+    return false;
+}
 
 CodeContext context_of(const Module& module, NodeId node) {
     const Syntax& syntax = module.syntax();

@@ -27,4 +27,13 @@ CodeContext context_of(const Module& module, NodeId node);
 // The turn depends on another turn's result or waits: paging, polling, retrying.
 bool is_paced(const Module& module, const Loop& loop);
 
+// Whether the loop is left right behind `node`, so that it runs once however many turns there are:
+// if (x.bad) { await log(x); return; }. Behind a callback, which a return ends, never.
+bool leaves_loop(const Module& module, NodeId node, const Loop& loop);
+
+// In a catch inside the loop: for the turns that fail alone.
+bool in_catch(const Module& module, NodeId node, const Loop& loop);
+// The loop itself stands in a catch: one by one where all at once failed.
+bool is_fallback(const Module& module, const Loop& loop);
+
 }  // namespace howdah::insight

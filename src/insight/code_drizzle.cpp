@@ -34,6 +34,18 @@ constexpr auto kOperators = std::to_array<Operator>({
     {"arrayOverlaps", Test::kOperator},
 });
 
+// Columns of the query's own table that are one value in every row.
+std::vector<std::string> equal_columns(const CodeQuery& query) {
+    std::vector<std::string> equal;
+    for (const Condition& condition : query.conditions) {
+        if (condition.test == Test::kEquals && condition.table == query.table &&
+            condition.alternative == 0) {
+            equal.push_back(condition.column);
+        }
+    }
+    return equal;
+}
+
 class DrizzleReader {
   public:
     DrizzleReader(const Module& module, const Schema& schema, CodeQuery& query)
@@ -46,12 +58,14 @@ class DrizzleReader {
     struct At {
         int alternative = 0;
     };
+    void read_filter(NodeId where);
     void read_condition(NodeId node, At at);
     void read_comparison(NodeId call, const Operator& operation, At at);
     void read_wildcard(NodeId pattern, Condition& condition) const;
     void read_object(NodeId object, const Table* table);
     void read_order(NodeId node);
     void read_values(NodeId call);
+    bool is_pinned(NodeId where, NodeId pair, const Table* table) const;
     void read_with(NodeId with, const Table* table, int depth);
     // users.email: its table and column.
     bool column_of(NodeId node, const Table*& table, std::string& column) const;
@@ -151,6 +165,7 @@ void DrizzleReader::read_comparison(NodeId call, const Operator& operation, At a
     Condition condition{.test = operation.test, .node = call};
     condition.alternative = at.alternative;
     condition.list = operation.name == "inArray";
+    condition.closed = operation.name == "between";
     condition.insensitive = operation.name == "ilike";
     condition.value = arguments.size() > 1 ? arguments[1] : kNoNode;
     if (!column_of(arguments.front(), condition.table, condition.column)) {
@@ -196,6 +211,7 @@ void DrizzleReader::read_object(NodeId object, const Table* table) {
                 name = name == "in" ? "inArray" : name;
                 const auto found = std::ranges::find(kOperators, name, &Operator::name);
                 if (found != kOperators.end()) {
+                    condition.closed = condition.test == Test::kRange;  // { gte: a, lt: b }
                     condition.test = found->test;
                     condition.list = name == "inArray";
                     condition.value = syntax_.value(part);
@@ -302,6 +318,27 @@ void DrizzleReader::read_link(std::string_view name, NodeId call) {
     }
 }
 
+// with: { members: { where: eq(members.userId, id) } }: at most one row, where that is unique with
+// the key that leads here.
+bool DrizzleReader::is_pinned(NodeId where, NodeId pair, const Table* table) const {
+    if (where == kNoNode || table == nullptr) {
+        return false;
+    }
+    CodeQuery inner{.table = table, .call = pair};
+    DrizzleReader reader(module_, schema_, inner);
+    reader.read_filter(where);
+    std::vector<std::string> equal = equal_columns(inner);
+    if (table->is_unique(equal)) {
+        return true;
+    }
+    return !equal.empty() && std::ranges::any_of(table->foreign_keys, [&](const ForeignKey& key) {
+        std::vector<std::string> with_key = equal;
+        with_key.insert(with_key.end(), key.columns.begin(), key.columns.end());
+        return query_.table != nullptr && schema_.find(key.table) == query_.table &&
+               table->is_unique(with_key);
+    });
+}
+
 void DrizzleReader::read_with(NodeId with, const Table* table, int depth) {
     const NodeId object = with == kNoNode ? kNoNode : module_.value_of(with);
     if (!syntax_.is(object, Kind::kObject)) {
@@ -320,14 +357,28 @@ void DrizzleReader::read_with(NodeId with, const Table* table, int depth) {
         const bool nested = syntax_.is(value, Kind::kObject);
         include.limited = (!nested && !syntax_.is(value, Kind::kTrue)) ||
                           syntax_.property(value, "limit") != kNoNode ||
+                          is_pinned(syntax_.property(value, "where"), pair, include.table) ||
                           (nested && syntax_.has_spread(value));
         include.projected = syntax_.property(value, "columns") != kNoNode;
+        include.filtered = syntax_.property(value, "where") != kNoNode;
         query_.include_depth = std::max(query_.include_depth, depth);
         if (depth == 3 && query_.deepest == kNoNode) {
             query_.deepest = pair;
         }
         query_.includes.push_back(include);
         read_with(syntax_.property(value, "with"), include.table, depth + 1);
+    }
+}
+
+// An expression, a function that gives one, or the object of newer versions.
+void DrizzleReader::read_filter(NodeId where) {
+    if (syntax_.is(where, Kind::kArrow)) {
+        where = syntax_.child(where, Field::kBody);
+    }
+    if (syntax_.is(syntax_.bare(where), Kind::kObject)) {
+        read_object(syntax_.bare(where), query_.table);
+    } else if (where != kNoNode) {
+        read_condition(where, {});
     }
 }
 
@@ -342,16 +393,9 @@ void DrizzleReader::read_relational(NodeId options) {
     query_.limited = query_.limit != kNoNode;
     query_.offset = syntax_.property(object, "offset");
     query_.projected = syntax_.property(object, "columns") != kNoNode;
-    NodeId where = syntax_.property(object, "where");
+    const NodeId where = syntax_.property(object, "where");
     query_.has_where = where != kNoNode;
-    if (syntax_.is(where, Kind::kArrow)) {
-        where = syntax_.child(where, Field::kBody);
-    }
-    if (syntax_.is(syntax_.bare(where), Kind::kObject)) {
-        read_object(syntax_.bare(where), query_.table);
-    } else if (where != kNoNode) {
-        read_condition(where, {});
-    }
+    read_filter(where);
     if (const NodeId order = syntax_.property(object, "orderBy"); order != kNoNode) {
         read_order(order);
     }
@@ -359,17 +403,7 @@ void DrizzleReader::read_relational(NodeId options) {
 }
 
 void mark_unique(CodeQuery& query) {
-    if (query.table == nullptr) {
-        return;
-    }
-    std::vector<std::string> equal;
-    for (const Condition& condition : query.conditions) {
-        if (condition.test == Test::kEquals && condition.table == query.table &&
-            condition.alternative == 0) {
-            equal.push_back(condition.column);
-        }
-    }
-    query.by_unique = query.table->is_unique(equal);
+    query.by_unique = query.table != nullptr && query.table->is_unique(equal_columns(query));
 }
 
 }  // namespace

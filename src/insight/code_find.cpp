@@ -260,7 +260,10 @@ bool Finder::visit_prisma(NodeId call, NodeId member, std::string_view method) {
         !(in_schema && (kind != ClientKind::kNo || known->distinctive || this_client))) {
         return false;
     }
-    if (query.model.starts_with('$') || syntax_.text(client).ends_with(".query")) {
+    // trpc.query, createCaller(ctx).notes.upsert(...): procedures that are called like methods.
+    const std::string_view text = syntax_.text(client);
+    if (query.model.starts_with('$') || text.ends_with(".query") ||
+        text.find("Caller") != std::string_view::npos || text.starts_with("caller")) {
         return false;
     }
     query.call = call;
@@ -287,6 +290,11 @@ bool Finder::visit_relational(NodeId call, NodeId member, std::string_view metho
     if (!syntax_.is(list, Kind::kMember) ||
         syntax_.text(syntax_.child(list, Field::kProperty)) != "query") {
         return false;
+    }
+    const std::vector<NodeId> arguments = syntax_.arguments(call);
+    if (!arguments.empty() &&
+        syntax_.property(module_.value_of(arguments.front()), "query") != kNoNode) {
+        return false;  // Keystone's context.query.Post.findMany({ query: 'id title' })
     }
     CodeQuery query{.orm = Orm::kDrizzle,
                     .verb = method == "findMany" ? Verb::kFindMany : Verb::kFindOne,

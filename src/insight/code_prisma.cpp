@@ -295,6 +295,7 @@ void OptionReader::read_include(NodeId pair, const Table* table, int depth, bool
         include.limited = syntax_.property(value, "take") != kNoNode || syntax_.has_spread(value) ||
                           is_pinned(syntax_.property(value, "where"), include.table);
         include.projected = syntax_.property(value, "select") != kNoNode;
+        include.filtered = syntax_.property(value, "where") != kNoNode;
     } else if (!syntax_.is(value, Kind::kTrue)) {
         include.limited = true;  // not in sight
     }

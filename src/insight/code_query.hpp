@@ -40,6 +40,7 @@ struct Condition {
     bool list = false;         // in, inArray: many values at once
     bool insensitive = false;  // mode: 'insensitive', ilike
     bool relation = false;     // of a related table
+    bool closed = false;       // a range with both its ends
     int alternative = 0;       // arm of an OR; 0 = holds always
 };
 
@@ -57,6 +58,7 @@ struct Include {
     bool to_many = false;
     bool limited = false;
     bool projected = false;  // with a select or columns of its own
+    bool filtered = false;   // with a where of its own
     int depth = 1;
 };
 

@@ -46,6 +46,7 @@ class SqlText {
     bool add_constant(NodeId node);
     void paste(NodeId node, bool suspected);
     bool is_assembled(NodeId node) const;
+    bool stands_for_name(std::size_t end) const;
     bool is_constant(NodeId node, int depth) const;
     bool is_placeholders(NodeId call, int depth) const;
     bool is_fixed_template(NodeId made, const std::vector<const Binding*>& element,
@@ -107,10 +108,10 @@ void SqlText::add_substitution(NodeId substitution) {
     if (syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary)) {
         query_.sql_certain = false;
     }
-    const bool quoted = query_.sql.ends_with('"');  // update "${table}": a name
-    query_.sql_certain = query_.sql_certain && !quoted;
+    const bool name = stands_for_name(syntax_.range(substitution).end);
+    query_.sql_certain = query_.sql_certain && !name;
     query_.sql += "$" + std::to_string(++parameters_);
-    paste(substitution, quoted || is_assembled(node));
+    paste(substitution, name || is_assembled(node));
 }
 
 void SqlText::paste(NodeId node, bool suspected) {
@@ -120,6 +121,31 @@ void SqlText::paste(NodeId node, bool suspected) {
         query_.pasted_suspected = suspected;
     }
     query_.pasted = true;
+}
+
+// update "${table}", from ${schema}.users, join ${table}: no parameter can be a name. `end`: of the
+// substitution, in the file.
+bool SqlText::stands_for_name(std::size_t end) const {
+    const std::string_view rest = syntax_.text().substr(end);
+    std::string_view sql = query_.sql;
+    if (sql.ends_with('"') || sql.ends_with('.') ||
+        (rest.size() > 1 && rest[0] == '.' &&
+         (std::isalpha(static_cast<unsigned char>(rest[1])) != 0 || rest[1] == '"' ||
+          rest[1] == '_' || rest[1] == '$'))) {
+        return true;
+    }
+    const std::size_t last = sql.find_last_not_of(" \t\r\n");
+    if (last == std::string_view::npos || last + 1 == sql.size()) {
+        return false;
+    }
+    sql = sql.substr(0, last + 1);
+    const std::size_t begin = sql.find_last_of(" \t\r\n(") + 1;  // npos + 1 is 0
+    std::string word(sql.substr(begin));
+    std::ranges::transform(word, word.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    static constexpr auto kBefore =
+        std::to_array<std::string_view>({"from", "join", "into", "update", "table", "only"});
+    return std::ranges::find(kBefore, word) != kBefore.end();
 }
 
 // parts.join(', '), cond ? a : b, build(x): a piece of SQL rather than a value.

@@ -92,7 +92,7 @@ void CodeJudge::judge() {
 
 // Findings in side code are notes.
 void CodeJudge::demote(Finding& finding) const {
-    if (side_code_ && finding.rule != "sql-injection") {
+    if (side_code_ && (finding.rule != "sql-injection" || is_test_code(module_.file()))) {
         finding.severity = Severity::kInfo;
         finding.risk = Risk::kLow;
     }
@@ -175,6 +175,20 @@ bool CodeJudge::is_narrowed(const CodeQuery& query) {
            (!arms.empty() && std::ranges::all_of(arms, [](const auto& arm) { return arm.second; }));
 }
 
+// A column of the table's own lies between two ends: the users of one day.
+bool CodeJudge::is_between(const CodeQuery& query) {
+    const auto holds = [](const Condition& condition) {
+        return condition.test == Test::kRange && condition.alternative == 0 &&
+               !condition.relation && !condition.column.empty();
+    };
+    return std::ranges::any_of(query.conditions, [&](const Condition& one) {
+        return holds(one) &&
+               (one.closed || std::ranges::any_of(query.conditions, [&](const Condition& other) {
+                    return &one != &other && holds(other) && one.column == other.column;
+                }));
+    });
+}
+
 void CodeJudge::check_pagination(const CodeQuery& query) {
     if (query.verb != Verb::kFindMany || query.limited || query.open || query.grouped ||
         query.by_unique || std::ranges::any_of(query.conditions, &Condition::list)) {
@@ -186,6 +200,10 @@ void CodeJudge::check_pagination(const CodeQuery& query) {
                              : "limit 50, ordered by a key, with gt(table.id, lastId)"};
     if (narrowed) {
         notice.message = "a list without a limit: grows with what belongs to this key";
+        notice.confidence = "suspected";
+        notice.minor = true;
+    } else if (is_between(query)) {
+        notice.message = "a list without a limit: grows with the width of the range";
         notice.confidence = "suspected";
         notice.minor = true;
     }
@@ -236,12 +254,17 @@ void CodeJudge::check_includes(const CodeQuery& query) {
         if (include.to_many && !include.limited) {
             const bool list = query.verb == Verb::kFindMany && !query.by_unique;
             report("unbounded-include", include.node,
-                   {.message = fmt::format("all {} of every row come along", include.field),
+                   {.message = include.filtered
+                                   ? fmt::format("{} of every row come along, as many as match",
+                                                 include.field)
+                                   : fmt::format("all {} of every row come along", include.field),
                     .fix = query.orm == Orm::kPrisma
                                ? fmt::format("{}: {{ take: 20 }}", include.field)
                                : fmt::format("{}: {{ limit: 20 }}", include.field),
-                    .confidence = list ? "certain" : "likely",
-                    .minor = !list});
+                    .confidence = include.filtered ? "suspected"
+                                  : list           ? "certain"
+                                                   : "likely",
+                    .minor = !list || include.filtered});
         }
     }
 }
@@ -311,12 +334,16 @@ void CodeJudge::check_wildcards(const CodeQuery& query) {
 }
 
 void CodeJudge::check_alternatives(const CodeQuery& query) {
-    // One row, or few, before the OR filters them.
+    // One row, or few, before the OR filters them: by a key of its own, or of the row it belongs
+    // to.
     const bool few =
         query.by_unique || std::ranges::any_of(query.conditions, [&](const Condition& condition) {
+            const std::string column[] = {condition.column};
             return condition.alternative == 0 && condition.test == Test::kEquals &&
-                   condition.table != nullptr && condition.table == query.table &&
-                   condition.table->has_leading(condition.column, false);
+                   condition.table != nullptr &&
+                   (condition.table == query.table
+                        ? condition.table->has_leading(condition.column, false)
+                        : condition.table->is_unique(column));
         });
     if (few) {
         return;
@@ -351,12 +378,26 @@ std::string CodeJudge::index_fix(Orm orm, const Table& table,
                        table.model_name(Origin::kPrisma));
 }
 
+// OR: [{ ownerId }, { isPublic: true }], an index for each arm: their results are joined.
+bool CodeJudge::arms_served(const CodeQuery& query, const Table& table) {
+    std::map<int, bool> arms;
+    for (const Condition& condition : query.conditions) {
+        if (condition.alternative != 0) {
+            bool& arm = arms[condition.alternative];
+            arm = arm || (condition.table == &table && narrows(condition.test) &&
+                          !condition.insensitive && table.has_leading(condition.column, true));
+        }
+    }
+    return arms.size() > 1 && std::ranges::all_of(arms, [](const auto& arm) { return arm.second; });
+}
+
 // Whether an index narrows what the conditions on `table` leave; fills the columns of one that
 // would.
 bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<std::string>& wanted,
                        NodeId& first) const {
     bool served = false;
     std::string range;
+    std::vector<std::string> tested;
     for (const Condition& condition : query.conditions) {
         if (condition.table != &table || table.column(condition.column) == nullptr ||
             condition.alternative != 0) {
@@ -364,6 +405,9 @@ bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<s
         }
         if (condition.test == Test::kOperator || condition.test == Test::kWildcard) {
             served = served || table.has_leading(condition.column, true);
+        }
+        if (narrows(condition.test) && !condition.insensitive) {
+            tested.push_back(condition.column);
         }
         if (!narrows(condition.test) || condition.insensitive ||
             is_boolean(table, condition.column)) {
@@ -380,6 +424,10 @@ bool CodeJudge::served(const CodeQuery& query, const Table& table, std::vector<s
             wanted.push_back(condition.column);
         }
     }
+    served = served || arms_served(query, table);
+    std::vector<std::string> narrow = wanted;
+    narrow.push_back(range);
+    served = served || table.leads(tested, narrow);
     std::vector<std::string> choices;  // last: few values, each with many rows
     std::erase_if(wanted, [&](const std::string& column) {
         const bool choice =
@@ -422,14 +470,15 @@ void CodeJudge::check_index(const CodeQuery& query) {
         return condition.table == table && condition.alternative == 0 &&
                condition.test == Test::kEquals;
     });
+    const bool few = only_choices(*table, wanted);
     report("missing-index", first,
            {.message = fmt::format("no index of {} starts with {}", table->name,
                                    fmt::join(wanted, " or ")),
             .fix = index_fix(query.orm, *table, wanted),
-            .confidence = query.open ? "suspected"
-                          : ranges   ? "likely"
-                                     : "certain",
-            .minor = query.open || ranges});
+            .confidence = query.open || few ? "suspected"
+                          : ranges          ? "likely"
+                                            : "certain",
+            .minor = query.open || ranges || few});
 }
 
 void CodeJudge::check_order_index(const CodeQuery& query) {

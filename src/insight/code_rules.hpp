@@ -42,6 +42,7 @@ class CodeJudge {
     void check_sequence(const std::vector<NodeId>& statements);
     bool walks(const std::vector<NodeId>& inputs, NodeId call, const Loop& loop) const;
     bool comes_along(NodeId node, NodeId call, NodeId scope, int depth) const;
+    bool is_pushed(NodeId call) const;
     bool in_case(NodeId call, const Loop& loop) const;
     bool is_batch(const CodeQuery& query, const Loop& loop) const;
     bool depends(const std::vector<NodeId>& inputs, NodeId scope) const;
@@ -49,6 +50,7 @@ class CodeJudge {
 
     // code_rules.cpp
     bool is_narrowed(const CodeQuery& query);
+    static bool is_between(const CodeQuery& query);
     void check_pagination(const CodeQuery& query);
     void check_offset(const CodeQuery& query);
     void check_includes(const CodeQuery& query);
@@ -58,6 +60,7 @@ class CodeJudge {
     void check_alternatives(const CodeQuery& query);
     void check_index(const CodeQuery& query);
     void check_order_index(const CodeQuery& query);
+    static bool arms_served(const CodeQuery& query, const Table& table);
     bool served(const CodeQuery& query, const Table& table, std::vector<std::string>& wanted,
                 NodeId& first) const;
     static std::string index_fix(Orm orm, const Table& table,

@@ -189,7 +189,7 @@ void CodeJudge::check_loops(const CodeQuery& query) {
         if (drains) {
             return;
         }
-        if (loop.literal || is_batch(query, loop)) {
+        if (loop.literal || is_batch(query, loop) || leaves_loop(module_, query.call, loop)) {
             continue;
         }
         if (depends(query.inputs, loop.node)) {
@@ -201,7 +201,8 @@ void CodeJudge::check_loops(const CodeQuery& query) {
             return;
         }
         // A DELETE with LIMIT, a claim, a poll: not the same answer each turn
-        if (loop.collection && query.verb != Verb::kRaw && !is_write(query.verb)) {
+        if (loop.collection && query.verb != Verb::kRaw && !is_write(query.verb) &&
+            !in_case(query.call, loop)) {
             in_loops_.insert(query.call);
             report("query-in-loop", query.head,
                    {.message =
@@ -209,6 +210,37 @@ void CodeJudge::check_loops(const CodeQuery& query) {
             return;
         }
     }
+}
+
+// updates.push(prisma.x.update(...)) in the loop, prisma.$transaction(updates) behind it.
+bool CodeJudge::is_pushed(NodeId call) const {
+    const NodeId list = syntax_.parent(call);
+    const NodeId push = syntax_.is(list, Kind::kArguments) ? syntax_.parent(list) : kNoNode;
+    if (!syntax_.is(push, Kind::kCall) || syntax_.callee(push) != "push") {
+        return false;
+    }
+    const NodeId object = syntax_.bare(
+        syntax_.child(syntax_.bare(syntax_.child(push, Field::kFunction)), Field::kObject));
+    const Binding* pushed =
+        syntax_.is(object, Kind::kIdentifier) ? module_.resolve(object) : nullptr;
+    if (pushed == nullptr) {
+        return false;
+    }
+    // $transaction(updates), $transaction([...updates, other]), by another name in between
+    std::vector<const Binding*> names{pushed};
+    for (NodeId at = pushed->scope; at < syntax_.after(pushed->scope); ++at) {
+        if (syntax_.is(at, Kind::kDeclarator) && syntax_.child(at, Field::kValue) != kNoNode &&
+            syntax_.is(syntax_.bare(syntax_.child(at, Field::kValue)), Kind::kArray) &&
+            module_.names_any(syntax_.child(at, Field::kValue), names)) {
+            const std::vector<const Binding*> more = module_.bound_in(at);
+            names.insert(names.end(), more.begin(), more.end());
+        }
+        if (syntax_.is(at, Kind::kCall) && syntax_.callee(at) == "$transaction" &&
+            module_.names_any(syntax_.child(at, Field::kArguments), names)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const CodeContext& context) {
@@ -222,7 +254,7 @@ void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const Code
     const bool batched = syntax_.is(callback, Kind::kArguments) &&
                          syntax_.is(gather, Kind::kArguments) &&
                          syntax_.callee(syntax_.parent(gather)) == "$transaction";
-    if (batched && query.verb != Verb::kCreate) {
+    if ((batched || is_pushed(query.call)) && query.verb != Verb::kCreate) {
         return;
     }
     if (in_transaction) {
@@ -231,10 +263,13 @@ void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const Code
                     fmt::format("{} once for each element, inside a transaction", subject(query)),
                 .fix = write ? write_fix(query) : read_fix(query)});
     } else if (write) {
+        const bool fails = in_catch(module_, query.call, loop);
         report("write-in-loop", query.head,
-               {.message = fmt::format("{} once for each element", subject(query)),
+               {.message = fmt::format("{} once for each element{}", subject(query),
+                                       fails ? " that fails" : ""),
                 .fix = write_fix(query),
-                .confidence = query.certain ? "certain" : "likely"});
+                .confidence = query.certain ? "certain" : "likely",
+                .minor = fails || is_fallback(module_, loop)});
     } else {
         const bool chain =
             !loop.collection && loop.iterable == kNoNode && !syntax_.is(loop.node, Kind::kFor);
@@ -274,7 +309,8 @@ void CodeJudge::check_call(NodeId call, NodeId callee, const std::vector<NodeId>
         const bool paced =
             !loop.collection && (is_paced(module_, loop) || !walks(inputs, call, loop));
         const bool chunks = loop.iterable != kNoNode && names_batch(syntax_.text(loop.iterable));
-        if (loop.literal || paced || chunks || in_case(call, loop) || !depends(inputs, loop.node)) {
+        if (loop.literal || paced || chunks || in_case(call, loop) ||
+            leaves_loop(module_, call, loop) || !depends(inputs, loop.node)) {
             continue;
         }
         const std::string what = function->model.empty()
@@ -285,13 +321,14 @@ void CodeJudge::check_call(NodeId call, NodeId callee, const std::vector<NodeId>
                                       : component       ? "n-plus-one-resolver"
                                       : loop.concurrent ? "n-plus-one-concurrent"
                                                         : "n-plus-one";
+        const bool fails = in_catch(module_, call, loop);
         report(rule, callee,
-               {.message = fmt::format("{} {} {} once for each element",
-                                       syntax_.text(callee).substr(0, 60),
-                                       function->optional ? "may send" : "sends", what),
+               {.message = fmt::format(
+                    "{} {} {} once for each element{}", syntax_.text(callee).substr(0, 60),
+                    function->optional ? "may send" : "sends", what, fails ? " that fails" : ""),
                 .evidence = fmt::format("{}:{}", function->file, function->line),
                 .confidence = function->optional ? "suspected" : "likely",
-                .minor = function->optional});
+                .minor = function->optional || fails || is_fallback(module_, loop)});
         return;
     }
 }

@@ -22,7 +22,9 @@ void merge_columns(Table& into, std::vector<Column> columns) {
         } else if (column.field != known->field && column.field != column.name) {
             known->other_field = column.field;
         }
-        known->type = known->type == TypeClass::kUnknown ? column.type : known->type;
+        // A type of one's own in SQL is an enum where an ORM or the server says so.
+        const bool vague = known->type == TypeClass::kUnknown || known->type == TypeClass::kOther;
+        known->type = vague && column.type != TypeClass::kUnknown ? column.type : known->type;
         known->not_null = known->not_null || column.not_null;
         known->by_bytes = known->by_bytes ? known->by_bytes : column.by_bytes;
     }
@@ -138,6 +140,22 @@ bool Table::has_leading(std::string_view column_name, bool partial, IndexUse use
     });
 }
 
+bool Table::leads(std::span<const std::string> tested, std::span<const std::string> narrow) const {
+    return std::ranges::any_of(indexes, [&](const Index& index) {
+        const bool tree = index.method == "btree" && !index.pattern;
+        for (std::size_t i = 0; tree && i < index.keys.size(); ++i) {
+            const std::string& column = index.keys[i].column;
+            if (column.empty() || !contains(tested, column)) {
+                return false;
+            }
+            if (contains(narrow, column)) {
+                return i > 0;
+            }
+        }
+        return false;
+    });
+}
+
 bool Table::has_expression(std::string_view key) const {
     return std::ranges::any_of(indexes, [&](const Index& index) {
         return !index.keys.empty() && index.keys.front().expression == key;
@@ -146,6 +164,13 @@ bool Table::has_expression(std::string_view key) const {
 
 bool Table::has_trigram() const {
     return std::ranges::any_of(indexes, &Index::trigram);
+}
+
+bool only_choices(const Table& table, std::span<const std::string> columns) {
+    return !columns.empty() && std::ranges::all_of(columns, [&](const std::string& name) {
+        const Column* column = table.column(name);
+        return column != nullptr && column->type == TypeClass::kEnum;
+    });
 }
 
 Table& Schema::at(const std::string& name) {

@@ -135,6 +135,9 @@ struct Table {
     bool has_leading(std::string_view column_name, bool partial,
                      IndexUse use = IndexUse::kEquals) const;
     // A kPrefix that only an index serves which needs collation C, and nobody told the collation.
+    // Some index begins with columns that are all `tested`, one of them in `narrow`: (active,
+    // ends_at) for active = true and ends_at > now().
+    bool leads(std::span<const std::string> tested, std::span<const std::string> narrow) const;
     bool prefix_depends_on_collation(std::string_view column_name) const;
     bool has_expression(std::string_view key) const;
     bool has_trigram() const;
@@ -187,5 +190,8 @@ TypeClass type_class(std::string_view name);
 
 // create index concurrently on users (email, created_at);
 std::string create_index_sql(std::string_view table, std::span<const std::string> columns);
+
+// Columns of a few values each: an index on them leaves a share of the table.
+bool only_choices(const Table& table, std::span<const std::string> columns);
 
 }  // namespace howdah::insight

@@ -83,6 +83,7 @@ Access access_of(const Query& query, int index) {
     access.small = table.rows.has_value() && *table.rows < kSmallRows;
     access.unique = table.is_unique(query.equal_columns(index, false));
     std::string range;
+    std::vector<std::string> tested;
     for (const Predicate& predicate : query.predicates) {
         if (predicate.test == Test::kOr) {
             access.served = access.served || arms_served(query, predicate, index, table);
@@ -93,6 +94,7 @@ Access access_of(const Query& query, int index) {
         if (!own || (predicate.other.known() && !predicate.other.outer)) {
             continue;
         }
+        tested.emplace_back(predicate.column.name);
         if (predicate.test == Test::kOperator || predicate.test == Test::kWildcard) {
             access.served = access.served || table.has_leading(predicate.column.name, true);
         } else if (predicate.test == Test::kTrue) {
@@ -105,6 +107,7 @@ Access access_of(const Query& query, int index) {
     if (!range.empty()) {
         access.wanted.push_back(range);
     }
+    access.served = access.served || table.leads(tested, access.wanted);
     return access;
 }
 
@@ -189,11 +192,14 @@ void SqlJudge::check_access(const Query& query) {
             continue;
         }
         if (access.filtered) {
-            report("missing-index", access.offset,
-                   {.message = no_index(*from.known, access),
-                    .fix = create_index_sql(from.table, index_keys(*from.known, access)),
-                    .evidence = from.known->rows ? fmt::format("{:.0f} rows", *from.known->rows)
-                                                 : std::string()});
+            report(
+                "missing-index", access.offset,
+                {.message = no_index(*from.known, access),
+                 .fix = create_index_sql(from.table, index_keys(*from.known, access)),
+                 .evidence = from.known->rows ? fmt::format("{:.0f} rows", *from.known->rows)
+                                              : std::string(),
+                 .confidence = only_choices(*from.known, access.wanted) ? "suspected" : "certain",
+                 .minor = only_choices(*from.known, access.wanted)});
             continue;
         }
         check_join_access(query, source);

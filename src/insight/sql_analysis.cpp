@@ -145,6 +145,7 @@ class SyntaxErrors {
         if (count_ == 0) {
             return;
         }
+        other_ = other_.empty() ? folder_of_another(source_.file()) : other_;
         if (!other_.empty()) {
             found_.resize(1);
             found_.front().message = other_ + ": this is not PostgreSQL's SQL";
@@ -171,6 +172,21 @@ class SyntaxErrors {
                 if (sql::is_word(token, text, word)) {
                     return std::string(text.substr(token.begin, token.end - token.begin));
                 }
+            }
+        }
+        return {};
+    }
+
+    // "a folder called clickhouse", or "".
+    static std::string folder_of_another(std::string_view path) {
+        for (const std::string_view name :
+             {"clickhouse", "mysql", "mariadb", "sqlite", "mssql", "sqlserver", "bigquery",
+              "snowflake", "duckdb", "oracle"}) {
+            const std::size_t at = path.find(name);
+            const bool whole = at != std::string_view::npos && (at == 0 || path[at - 1] == '/') &&
+                               path.substr(at + name.size()).starts_with('/');
+            if (whole) {
+                return fmt::format("a folder called {}", name);
             }
         }
         return {};

@@ -59,6 +59,15 @@ std::string_view view(boost::beast::string_view text) {
     return {text.data(), text.size()};
 }
 
+// Without the query, and without a slash at the end: /api/pools/ is meant as /api/pools.
+std::string_view path_of(std::string_view target) {
+    std::string_view path = target.substr(0, target.find('?'));
+    while (path.size() > 1 && path.ends_with('/')) {
+        path.remove_suffix(1);
+    }
+    return path;
+}
+
 // What every loop makes of `work`; nullopt when one does not answer in time. The answer may come
 // after the one who asked has gone: what it needs then is shared.
 template <typename T>
@@ -108,7 +117,7 @@ void Routes::count(std::string_view path, unsigned code) {
 
 asio::awaitable<Response> Routes::answer(const Request& request) {
     const std::string_view target = view(request.target());
-    const std::string_view path = target.substr(0, target.find('?'));
+    const std::string_view path = path_of(target);
     const bool authorized =
         options_.token.empty() ||
         token_accepted(view(request[http::field::authorization]), options_.token);
@@ -161,7 +170,8 @@ asio::awaitable<Response> Routes::route(const Request& request, std::string_view
         co_return co_await pools();
     }
     const std::string_view target = view(request.target());
-    const std::string_view query = target.substr(std::min(target.size(), path.size() + 1));
+    const std::size_t mark = std::min(target.find('?'), target.size() - 1);
+    const std::string_view query = target.substr(mark + 1);
     if (path == "/api/queries") {
         co_return co_await queries(query);
     }

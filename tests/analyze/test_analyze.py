@@ -112,6 +112,24 @@ def test_each_format(folder):
     assert json.loads(folder.analyze("a.ts", "--format", "gitlab", status=1).stdout)
 
 
+def test_the_line_to_add_for_a_relation_without_an_index(folder):
+    """As Prisma, Drizzle and SQL write it; with the line added, nothing is left to say."""
+    prisma = ("model User {\n  id Int @id\n  posts Post[]\n}\nmodel Post {\n  id Int @id\n"
+              "  authorId Int\n  author User @relation(fields: [authorId], references: [id])\n%s}\n")
+    drizzle = ("export const users = pgTable('users', { id: integer('id').primaryKey() });\n"
+               "export const posts = pgTable('posts', { id: integer('id').primaryKey(),\n"
+               "  authorId: integer('author_id').references(() => users.id) }%s);\n")
+    sql = ("create table users (id int primary key);\n"
+           "create table posts (id int primary key, author_id int references users (id));\n%s")
+    for name, text, add in (("schema.prisma", prisma, "  {}\n"),
+                            ("schema.ts", drizzle, ", (table) => [{}]"), ("schema.sql", sql, "{}")):
+        folder.write(name, text % "")
+        [found] = [each for each in folder.findings(name)
+                   if each["rule"] == "unindexed-foreign-key"]
+        folder.write(name, text % add.format(found["fix"]))
+        assert "unindexed-foreign-key" not in folder.rules(name), found["fix"]
+
+
 def test_exit_statuses(folder):
     folder.write("clean.sql", "select id from users where id = 1;\n")
     folder.write("info.sql", "select * from users where id = 1;\n")

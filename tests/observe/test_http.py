@@ -264,7 +264,10 @@ def test_other_methods_are_refused(watched, method):
 
 def test_unknown_pages(watched):
     assert watched.get("/nowhere").status == 404
-    assert watched.get("/metrics/").status == 404
+    assert watched.get("/metrics/nothing").status == 404
+    assert watched.get("/metrics/").status == 200
+    slashed = watched.get("/api/queries/?limit=1&sort=calls").json()
+    assert slashed["limit"] == 1 and slashed["sort"] == "calls"
     assert watched.metric("howdah_http_requests_total", path="(other)", code="404") >= 2
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -54,6 +55,11 @@ class Up:
     def uri(self) -> str:
         return next(line.split()[1] for line in self.text.splitlines() if "application" in line)
 
+    def pages(self) -> dict[str, str]:
+        """What is printed as an address of HTTP, the whole rest of the line."""
+        rows = (line.strip().split(maxsplit=1) for line in self.text.splitlines() if "http:" in line)
+        return dict(rows)
+
     def end(self, number: int) -> None:
         os.kill(self.child.pid, number)
         self.child.communicate(timeout=GONE_SECONDS_MAX)
@@ -91,6 +97,17 @@ def test_load_arrives_with_its_tags(first_up):
     process.wait_until(seen, 30, "statement of the load", step=0.2)
 
 
+def test_printed_pages_answer_as_they_stand_there(first_up):
+    pages = first_up.pages()
+    assert set(pages) == {"metrics", "findings", "queries"}
+    plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for name, address in pages.items():
+        for url in (address, address + "/"):
+            with plain.open(url, timeout=15) as answer:
+                body = answer.read().decode()
+            assert name in json.loads(body) if "/api/" in url else "howdah_build_info" in body
+
+
 def test_second_demo_in_the_folder_is_refused(first_up):
     done = subprocess.run(["./dev", "up"], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "HOWDAH_DEMO": "demo-test"})
@@ -105,6 +122,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_up_takes_seconds(first_up):
     started = time.monotonic()
     again = Up("second")
     assert "already loaded" in again.text
+    assert again.pages() == first_up.pages()
     assert time.monotonic() - started < 15
     again.end(signal.SIGTERM)
 

@@ -149,6 +149,7 @@ LiveFinding finding_of(const Engine::State& state, const PatternSum& sum) {
     question.parent = parent;
     question.child = child;
     question.slot = example.slot;
+    question.parent_column = parent == nullptr ? "" : output_name(*parent, example.column);
     question.prisma_call = state.tag_value(example.tags_id, "prismaQuery");
     finding.fix = fix_for(question);
     finding.impact =

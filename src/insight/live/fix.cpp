@@ -13,6 +13,46 @@ std::string table_of(const sql::Statement* statement, std::string_view otherwise
     return table.empty() ? std::string(otherwise) : table;
 }
 
+// Rows looked up by their own id for a foreign key of other rows: the loop goes from many to one.
+bool reads_parents(const FixQuestion& question, std::string_view column) {
+    return question.parent != nullptr && column == "id" && question.parent_column != "id";
+}
+
+// "organization" of organization_id, as mappers call the association; "" where it is unknown.
+std::string association_of(std::string_view foreign_key) {
+    for (const std::string_view end : {"_id", "Id"}) {
+        if (foreign_key.size() > end.size() && foreign_key.ends_with(end)) {
+            return std::string(foreign_key.substr(0, foreign_key.size() - end.size()));
+        }
+    }
+    return "";
+}
+
+// From many to one, where the mapper's words for it are others than from one to many.
+std::string parents_fix(const FixQuestion& question, const std::string& table) {
+    const std::string name = association_of(question.parent_column);
+    switch (question.orm) {
+        case Orm::kSqlAlchemy:
+            return fmt::format(
+                "Load {} with the rows that name them: select(..).options(joinedload(..)); "
+                "lazy=\"raise\" finds the places",
+                table);
+        case Orm::kDjango:
+            return fmt::format("Load {} with the rows that name them: .select_related({})", table,
+                               name.empty() ? ".." : "\"" + name + "\"");
+        case Orm::kRails:
+            return fmt::format("Load {} with the rows that name them: .includes({})", table,
+                               name.empty() ? ".." : ":" + name);
+        case Orm::kHibernate:
+            return fmt::format(
+                "Load {} with the rows that name them: JOIN FETCH, @EntityGraph, or @BatchSize on "
+                "the entity",
+                table);
+        default:
+            return "";
+    }
+}
+
 std::string read_fix(const FixQuestion& question, const std::string& child,
                      const std::string& column) {
     const std::string parent = table_of(question.parent, "parent");
@@ -120,7 +160,9 @@ std::string fix_for(const FixQuestion& question) {
     column = column.empty() ? "key" : column;
     switch (question.kind) {
         case PatternKind::kNPlusOne: {
-            std::string fix = read_fix(question, child, column);
+            std::string fix =
+                reads_parents(question, column) ? parents_fix(question, child) : std::string();
+            fix = fix.empty() ? read_fix(question, child, column) : fix;
             if (!question.prisma_call.empty()) {
                 fix += fmt::format(" (the loop's call: {})", question.prisma_call);
             }

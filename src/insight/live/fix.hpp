@@ -15,7 +15,8 @@ struct FixQuestion {
     const sql::Statement* parent = nullptr;  // may be null
     const sql::Statement* child = nullptr;   // may be null
     std::uint8_t slot = 0;
-    std::string prisma_call;  // "User.findMany" of the prismaQuery tag, ""
+    std::string parent_column;  // that the values come out of, ""
+    std::string prisma_call;    // "User.findMany" of the prismaQuery tag, ""
 };
 
 std::string fix_for(const FixQuestion& question);

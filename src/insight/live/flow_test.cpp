@@ -93,6 +93,25 @@ TEST(Flow, FindsALoop) {
     EXPECT_GT(live.lost_ms_a_day, 0);
 }
 
+// As JDBC does it: BEGIN and the first statement in one pipeline, ready after both.
+TEST(Flow, TheStatementBesideBeginBelongsToTheTransaction) {
+    const auto found = findings_of([](Traffic& traffic, Request& request) {
+        const Rows parents = rows(10);
+        if (request.mode == Mode::kTransaction) {
+            traffic.before_ready();
+        }
+        traffic.run(request, kParents, {1}, parents);
+        if (request.mode == Mode::kTransaction) {
+            traffic.before_ready();
+        }
+        for (const Values& parent : parents) {
+            traffic.run(request, kChildren, {parent[0]}, rows(3, 900'000));
+        }
+    });
+    ASSERT_EQ(rules(found), "n-plus-one/certain");
+    EXPECT_EQ(found.front().count, 18U);
+}
+
 TEST(Flow, ALoopOutOfOrderIsLikely) {
     EXPECT_EQ(rules_of([](Traffic& traffic, Request& request) {
                   const Rows parents = rows(12);
@@ -200,6 +219,16 @@ TEST(NoLoop, FetchFromACursor) {
                   traffic.run(request, kParents, {1}, rows(10));
                   for (int i = 0; i < 10; ++i) {
                       traffic.run(request, "fetch 100 from shop_cursor", {}, rows(100), 9000);
+                  }
+              }),
+              "");
+}
+
+TEST(NoLoop, Copies) {
+    EXPECT_EQ(rules_of([](Traffic& traffic, Request& request) {
+                  traffic.run(request, kParents, {1}, rows(10));
+                  for (int i = 0; i < 10; ++i) {
+                      traffic.run(request, "copy visits (shop_id, at) from stdin", {}, {}, 9000);
                   }
               }),
               "");

@@ -80,6 +80,7 @@ class TextureReader {
             return false;
         }
         ++at_;
+        skip_distinct();
         while (at_ < tokens_.size() && !word("from")) {
             if (texture.items.size() >= kItemsMax) {
                 return false;
@@ -120,6 +121,22 @@ class TextureReader {
                                                  "join",  "on",     "having",  "union", "for",
                                                  "fetch", "window", "natural", "except"};
         return std::ranges::any_of(kClauses, [this](std::string_view each) { return word(each); });
+    }
+    // DISTINCT, or DISTINCT ON (...).
+    void skip_distinct() {
+        if (!word("distinct")) {
+            return;
+        }
+        ++at_;
+        if (!word("on")) {
+            return;
+        }
+        ++at_;
+        int depth = 0;
+        do {
+            depth += text("(") ? 1 : text(")") ? -1 : 0;
+            ++at_;
+        } while (depth > 0 && at_ < tokens_.size());
     }
     std::string_view bare() const {
         const std::string_view name = tokens_[at_].in(text_);
@@ -236,10 +253,12 @@ bool is_hibernate(const Texture& texture) {
            (digits(alias.substr(line + 1)) || (line + 1 == alias.size() && label.ends_with('_')));
 }
 
-// "orders".*, and for eager_load: "orders"."id" as t0_r0.
+// "orders".*, and for eager_load: "orders"."id" as t0_r0, with a limit distinct as alias_0 before
+// it.
 bool is_rails(const Texture& texture) {
     const Item& first = texture.items.front();
-    const bool eager = first.label == "t0_r0" && !first.label_quoted;
+    const bool eager =
+        (first.label == "t0_r0" || first.label == "alias_0") && !first.label_quoted && first.quoted;
     const bool star = texture.items.size() == 1 && first.parts.size() == 2 && first.quoted &&
                       first.parts[1] == "*" && first.parts[0] == table_name(texture);
     return (star || eager) && texture.from.label.empty() && texture.from.quoted;

@@ -1,6 +1,7 @@
 // The texts are what the mappers sent for PantryCRM's organizations and contacts: Prisma 7, Drizzle
-// 0.4x, SQLAlchemy 1.4, Django 3.2, TypeORM 1.1, Sequelize 6, Knex 3, Kysely 0.29;
-// Active Record's and Hibernate's are written by hand, by what they are known to emit.
+// 0.4x, SQLAlchemy 1.4, Django 3.2, TypeORM 1.1, Sequelize 6, Knex 3, Kysely 0.29, Active
+// Record 6.1, Hibernate 3.6; what Hibernate sends since 6 is written by hand, by what it is known
+// to emit.
 #include "insight/live/orm.hpp"
 
 #include <gtest/gtest.h>
@@ -72,6 +73,10 @@ TEST(OrmOfText, DjangoPutsItsValuesIntoTheText) {
         R"(SELECT "contacts"."id", "contacts"."organization_id", "contacts"."email"
         FROM "contacts" WHERE "contacts"."organization_id" = 1)";
     EXPECT_EQ(orm_of(kText, true), Orm::kDjango);
+    EXPECT_EQ(orm_of(R"(SELECT DISTINCT ON ("contacts"."organization_id") "contacts"."id",
+        "contacts"."organization_id" FROM "contacts" ORDER BY "contacts"."id" ASC LIMIT 12)",
+                     true),
+              Orm::kDjango);
     EXPECT_EQ(orm_of(kText, false), Orm::kUnknown);  // SeaORM and Ent send the same
     EXPECT_EQ(orm_of(R"(SELECT COUNT(*) AS "__count" FROM "contacts" INNER JOIN "organizations" ON
         ("contacts"."organization_id" = "organizations"."id"))"),
@@ -88,6 +93,12 @@ TEST(OrmOfText, ActiveRecord) {
         "contacts"."id" AS t1_r0 FROM "organizations" LEFT OUTER JOIN "contacts" ON
         "contacts"."organization_id" = "organizations"."id")"),
               Orm::kRails);
+    EXPECT_EQ(orm_of(R"(SELECT DISTINCT "organizations"."id" AS alias_0, "organizations"."id" FROM
+        "organizations" LEFT OUTER JOIN "contacts" ON
+        "contacts"."organization_id" = "organizations"."id" ORDER BY "organizations"."id" ASC
+        LIMIT $1)"),
+              Orm::kRails);
+    EXPECT_EQ(orm_of(R"(SELECT DISTINCT "contacts".* FROM "contacts")"), Orm::kRails);
 }
 
 TEST(OrmOfText, Hibernate) {
@@ -96,6 +107,13 @@ TEST(OrmOfText, Hibernate) {
               Orm::kHibernate);
     EXPECT_EQ(orm_of("select contacts0_.organization_id as organiza3_0_0_, contacts0_.id as "
                      "id1_0_0_, contacts0_.email as email2_0_1_ from contacts contacts0_ where "
+                     "contacts0_.organization_id=$1"),
+              Orm::kHibernate);
+    EXPECT_EQ(orm_of("select distinct organizati0_.id as id0_, organizati0_.name as name0_ from "
+                     "organizations organizati0_ where organizati0_.id<=12"),
+              Orm::kHibernate);
+    EXPECT_EQ(orm_of("select contacts0_.organization_id as organiza3_0_1_, contacts0_.id as id1_, "
+                     "contacts0_.id as id1_0_ from contacts contacts0_ where "
                      "contacts0_.organization_id=$1"),
               Orm::kHibernate);
 }
@@ -208,6 +226,28 @@ TEST(Fix, InTheWordsOfTheMapper) {
         EXPECT_NE(fix_for(question).find(kWrites[static_cast<std::size_t>(orm)]), std::string::npos)
             << fix_for(question);
     }
+    // Each contact's organization, one by one.
+    const auto contacts = sql::analyze("select c.id, c.organization_id from contacts c");
+    const auto by_id = sql::analyze("select o.id from organizations o where o.id = $1");
+    const auto to_one = [&](Orm orm, const char* column) {
+        FixQuestion question;
+        question.orm = orm;
+        question.parent = contacts.get();
+        question.parent_column = column;
+        question.child = by_id.get();
+        return fix_for(question);
+    };
+    EXPECT_NE(to_one(Orm::kRails, "organization_id").find(".includes(:organization)"),
+              std::string::npos);
+    EXPECT_NE(to_one(Orm::kRails, "column 2").find(".includes(..)"), std::string::npos);
+    EXPECT_NE(to_one(Orm::kRails, "id").find(".includes(:organizations)"), std::string::npos);
+    EXPECT_NE(to_one(Orm::kDjango, "organization_id").find(".select_related(\"organization\")"),
+              std::string::npos);
+    EXPECT_NE(to_one(Orm::kSqlAlchemy, "organization_id").find("joinedload"), std::string::npos);
+    EXPECT_NE(to_one(Orm::kHibernate, "organiza3_1_").find("@BatchSize on the entity"),
+              std::string::npos);
+    EXPECT_NE(to_one(Orm::kPrisma, "organization_id").find("include"), std::string::npos);
+
     FixQuestion unknown;
     unknown.child = child.get();
     for (const auto& [orm, words] : kReads) {

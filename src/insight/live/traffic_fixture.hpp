@@ -75,6 +75,8 @@ class Traffic {
         }
         request.now = last + 100;
     }
+    // The last statement's event came before the server said that a transaction is open.
+    void before_ready() { events_.back().event.transaction_status = 'I'; }
     // The last statement failed.
     void fail_last() { events_.back().event.sqlstate = {'4', '0', '0', '0', '1'}; }
 

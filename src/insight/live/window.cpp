@@ -37,6 +37,17 @@ bool is_over(const Window& window, std::int64_t begin_us) {
     return true;
 }
 
+// In the extended protocol the status is told after the event, and after all of a pipeline: drivers
+// send BEGIN along with the first statement, and neither says that it is in a transaction. BEGIN,
+// COMMIT and ROLLBACK say so themselves.
+bool extended(const QueryEvent& event) {
+    return event.protocol == QueryProtocol::kExtended;
+}
+
+bool begins(const QueryEvent& event) {
+    return extended(event) && (event.effects & sql::kBegin) != 0 && event.sqlstate[0] == '\0';
+}
+
 Execution execution_of(const QueryEvent& event) {
     Execution execution;
     execution.key = event.fingerprint;
@@ -118,7 +129,7 @@ void Windows::add(const QueryEvent& event, std::uint64_t caller, const TapRecord
     if (event.trace_id != 0) {
         kind = WindowKind::kTrace;
         key = mix(1, event.trace_id);
-    } else if (event.transaction_status != 'I' || open_.contains(transaction)) {
+    } else if (event.transaction_status != 'I' || begins(event) || open_.contains(transaction)) {
         kind = WindowKind::kTransaction;
         key = transaction;
     }
@@ -130,9 +141,8 @@ void Windows::add(const QueryEvent& event, std::uint64_t caller, const TapRecord
     window.begin_us = std::min(window.begin_us, execution.begin_us);
     window.end_us = std::max(window.end_us, execution.end_us);
     window.executions.push_back(execution);
-    // In the extended protocol the status is told after the event: COMMIT says it itself.
-    const bool over =
-        event.transaction_status == 'I' || (event.effects & (sql::kCommit | sql::kRollback)) != 0;
+    const bool over = (event.transaction_status == 'I' && !extended(event)) ||
+                      (event.effects & (sql::kCommit | sql::kRollback)) != 0;
     const bool ended = kind == WindowKind::kTransaction && over;
     if (ended || window.executions.size() >= kExecutionsMax) {
         window.burst = window.burst && ended;
