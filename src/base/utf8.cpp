@@ -39,4 +39,16 @@ std::string clean_utf8(std::string_view text, std::size_t bytes_max) {
     return out;
 }
 
+int control_character_line(std::string_view text) {
+    int line = 1;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        line += c == '\n' ? 1 : 0;
+        if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f) {
+            return line;
+        }
+    }
+    return 0;
+}
+
 }  // namespace howdah

@@ -14,4 +14,8 @@ namespace howdah {
 [[nodiscard]] std::string clean_utf8(std::string_view text,
                                      std::size_t bytes_max = std::string_view::npos);
 
+// The line, from 1, of the first control character but tab, line feed and carriage return; 0: there
+// is none. No text of a configuration may have one: toml++ ends the process over some of them.
+[[nodiscard]] int control_character_line(std::string_view text);
+
 }  // namespace howdah

@@ -27,5 +27,13 @@ TEST(Utf8, CutsBetweenCharacters) {
     EXPECT_EQ(clean_utf8("\xff\xff", 4), "\xef\xbf\xbd");
 }
 
+TEST(Utf8, LineOfAControlCharacter) {
+    EXPECT_EQ(control_character_line(""), 0);
+    EXPECT_EQ(control_character_line("a\tb\r\n\xc3\xa9"), 0);
+    EXPECT_EQ(control_character_line(std::string_view("\0", 1)), 1);
+    EXPECT_EQ(control_character_line("\n\n[\x1b"), 3);
+    EXPECT_EQ(control_character_line("\n\x7f"), 2);
+}
+
 }  // namespace
 }  // namespace howdah

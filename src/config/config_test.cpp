@@ -272,6 +272,8 @@ TEST(Toml, ReportsEveryMistakeAtOnce) {
     EXPECT_CONTAINS(text, "did you mean \"databases\"?");
     EXPECT_CONTAINS(text, "[databases.y] must be a table");
     EXPECT_CONTAINS(all_texts(load_text("h.toml", "[proxy\n")), "h.toml:1): ");
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", std::string("[proxy]\n[\0x]\n", 13))),
+                    "h.toml:2): a control character");
     EXPECT_CONTAINS(all_texts(load({.file = "/nonexistent/h.toml"})), "could not load file");
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/utf8.hpp"
 #include "config/entry.hpp"
 #include "config/options.hpp"
 #include "config/value.hpp"
@@ -30,14 +31,14 @@ class TomlReader {
         : path_(std::move(path)), environment_(environment) {}
 
     Parsed run(std::string_view text) {
+        if (const int line = control_character_line(text); line != 0) {
+            syntax_error(line, "a control character");
+            return std::move(parsed_);
+        }
         try {
             read(toml::parse(text, path_));
         } catch (const toml::parse_error& failure) {
-            const Origin origin{Origin::Kind::kFile, path_,
-                                static_cast<int>(failure.source().begin.line)};
-            error(origin, "",
-                  fmt::format("syntax error in configuration ({}:{}): {}", path_, origin.line,
-                              failure.description()));
+            syntax_error(static_cast<int>(failure.source().begin.line), failure.description());
         }
         return std::move(parsed_);
     }
@@ -45,6 +46,11 @@ class TomlReader {
   private:
     Origin origin_of(const toml::node& node) const {
         return {Origin::Kind::kFile, path_, static_cast<int>(node.source().begin.line)};
+    }
+
+    void syntax_error(int line, std::string_view what) {
+        error({Origin::Kind::kFile, path_, line}, "",
+              fmt::format("syntax error in configuration ({}:{}): {}", path_, line, what));
     }
 
     void error(const Origin& origin, std::string key, std::string message) {

@@ -12,6 +12,8 @@ namespace {
 
 constexpr net::Duration kFirstPause = 100ms;
 constexpr net::Duration kPatiencePause = 1s;
+// A connection so young that ends says something of the server.
+constexpr net::Duration kFresh = 1s;
 
 // A server that refuses a login would refuse the next. One that cannot be reached, or says that it
 // is starting or shutting down (57P03), may be there in a moment.
@@ -153,6 +155,8 @@ void Pool::release(Pooled* server) {
     ASSERT(server->state == ServerState::kLeased);
     --leased_;
     server->holder = nullptr;
+    server->served = true;
+    retry_pause_ = {};
     ServerConnection& connection = *server->connection;
     connection.released_at = loop_.now();
     connection.stream->set_listener(&idle_event_);
@@ -243,6 +247,14 @@ void Pool::close(Pooled* server, const std::string& reason) {
     launch_wanted();
 }
 
+void Pool::close_spoiled(Pooled* server, const std::string& reason) {
+    if (!server->served && loop_.now() - server->connection->connected_at < kFresh) {
+        grow_pause();
+        retry_at_ = loop_.now() + retry_pause_;
+    }
+    close(server, reason);
+}
+
 bool Pool::may_launch(bool reserve) {
     if (closing_ || paused_ || commons_->connections.load() >= limit(reserve) ||
         connecting_ >= options_.connects_parallel || loop_.now() < retry_at_) {
@@ -310,7 +322,6 @@ net::Task<void> Pool::connect(Pooled* server) {
     --connecting_;
     last_failure_.reset();
     retry_at_ = {};
-    retry_pause_ = {};
     server->connection = std::move(*connection);
     server->connection->id = server->id;
     server->connection->released_at = loop_.now();
@@ -344,11 +355,17 @@ void Pool::connect_failed(Pooled* server, Error error) {
 net::Duration Pool::pause_after(const Error& error) {
     if (!options_.retry_soon || is_refusal(error)) {
         retry_pause_ = options_.server_login_retry;
-    } else if (loop_.now() >= retry_at_) {  // of several that fail together the first counts
+    } else {
+        grow_pause();
+    }
+    return retry_pause_;
+}
+
+void Pool::grow_pause() {
+    if (loop_.now() >= retry_at_) {  // of several that fail together the first counts
         retry_pause_ =
             std::min(std::max(retry_pause_ * 2, kFirstPause), options_.server_login_retry);
     }
-    return retry_pause_;
 }
 
 // Worth waiting for: it has not been away for long.

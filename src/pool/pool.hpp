@@ -79,6 +79,9 @@ class Pool {
     // Gives a connection back. It must be at rest, else it is closed.
     void release(Pooled* server);
     void close(Pooled* server, const std::string& reason);
+    // Closes one that was lent and is of no use. A new one may be no better than it: where it had
+    // served nobody yet, the next is launched after a pause, as after a failed login.
+    void close_spoiled(Pooled* server, const std::string& reason);
 
     // A few times a second: timeouts, minimum size, reserve.
     void tick();
@@ -141,6 +144,7 @@ class Pool {
     void empty_graveyard();
     int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
     net::Duration pause_after(const Error& error);
+    void grow_pause();
     bool server_may_be_back_soon() const;
     // A place in the commons and in every quota, or none at all.
     bool reserve_place(bool reserve);

@@ -49,6 +49,7 @@ struct Pooled {
     ServerState state = ServerState::kConnecting;
     void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
+    bool served = false;             // somebody has had it, and gave it back
     bool dedicated = false;          // to one client: replication
     Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more
     net::TimePoint started_at{};

@@ -72,7 +72,7 @@ void Session::link(pool::Pooled* server) {
     if (connection.stream->ended() || connection.stream->buffered() > 0) {
         // It said something between being lent and now: FATAL, most likely. Try another.
         lease_ = nullptr;
-        pool_->pool().close(server, "server said something unexpected while idle");
+        pool_->pool().close_spoiled(server, "server said something unexpected while idle");
         wake_.notify();
         return;
     }

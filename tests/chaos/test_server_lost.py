@@ -4,6 +4,8 @@ afterwards a pool as before."""
 import contextlib
 import os
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.chaos.network import Network
+from tests.proxy import wire_client as wire
 from tools import process
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -211,3 +214,41 @@ def test_a_restart_costs_no_more_than_it_takes(victim, start_howdah):
     waiting.join(60)
     assert answers == [(42,)]
     works_again(pooler)
+
+
+class Moody:
+    """A server that lets everybody in, and says what it should not."""
+
+    def __init__(self):
+        self.logins = 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                with client, contextlib.suppress(OSError):
+                    client.recv(8192)  # the start-up packet
+                    client.sendall(wire.message("R", struct.pack("!i", 0))
+                                   + wire.message("S", b"server_version\x0015.0\0")
+                                   + wire.message("K", struct.pack("!ii", 1, 2))
+                                   + 2 * wire.message("Z", b"I"))
+                    self.logins += 1
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+def test_a_server_out_of_step_from_the_beginning_is_not_stormed(start_howdah):
+    moody = Moody()
+    try:
+        pooler = start_howdah("moody", query_wait_timeout="3", server_tls_sslmode="disable",
+                              server_port=moody.port)
+        with pytest.raises(LOST):
+            with connect(pooler) as client:
+                client.execute("select 1")
+        assert 1 <= moody.logins < 100
+    finally:
+        moody.close()

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/nearest.hpp"
+#include "migrate/history/project.hpp"
+#include "migrate/read_toml.hpp"
 
 namespace howdah::migrate::runner {
 namespace fs = std::filesystem;
@@ -230,14 +232,8 @@ Result<> read_deploy(const fs::path& file, const toml::table& table, DeployConfi
 }  // namespace
 
 Result<> read_project_config(const fs::path& file, ProjectConfig& config) {
-    toml::table parsed;
-    try {
-        parsed = toml::parse_file(file.string());
-    } catch (const toml::parse_error& error) {
-        return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file.string(), error.source().begin.line,
-                                error.description()));
-    }
+    TRY(const std::string text, read_file(file));
+    TRY(const toml::table parsed, read_toml(text, file.string()));
     config.file = file;
     const fs::path base = file.parent_path();
     Result<> done;

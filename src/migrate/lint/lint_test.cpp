@@ -458,9 +458,9 @@ TEST(Settings, ErrorsNameFileAndLine) {
     ASSERT_TRUE(good.has_value());
     EXPECT_EQ(good->lint.postgres, 16);
     EXPECT_TRUE(good->lint.disabled.contains("drop-column"));
-    for (const std::string text :
-         {"[lint]\ncolour = \"red\"\n", "[lint]\ndisable = [\"no-such-rule\"]\n", "[lint]\n=\n",
-          "[lint]\ntransaction = \"often\"\n"}) {
+    for (const std::string& text : std::vector<std::string>{
+             "[lint]\ncolour = \"red\"\n", "[lint]\ndisable = [\"no-such-rule\"]\n", "[lint]\n=\n",
+             "[lint]\ntransaction = \"often\"\n", std::string("[lint]\n[\0x]\n", 12)}) {
         const auto bad = read_settings(text, "howdah.toml");
         ASSERT_FALSE(bad.has_value()) << text;
         EXPECT_TRUE(bad.error().message.starts_with("howdah.toml:2")) << bad.error().message;

@@ -8,6 +8,7 @@
 
 #include "base/fail_on.hpp"
 #include "base/nearest.hpp"
+#include "migrate/read_toml.hpp"
 
 namespace howdah::migrate::lint {
 namespace {
@@ -181,13 +182,7 @@ bool scope_from_name(std::string_view name, Scope& scope) {
 
 Result<Settings> read_settings(std::string_view text, std::string_view file) {
     Settings settings;
-    toml::table parsed;
-    try {
-        parsed = toml::parse(text, file);
-    } catch (const toml::parse_error& error) {
-        return fail(ErrorCode::kInvalidInput,
-                    fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
-    }
+    TRY(const toml::table parsed, read_toml(text, file));
     settings.runner = parsed["migrate"].is_table();
     if (const toml::table* table = parsed["lint"].as_table()) {
         TRY_VOID(Reader(file, settings).read(*table));
