@@ -207,23 +207,29 @@ net::Task<Outcome> enable(Console& console, const ConsoleCommand& command) {
     co_return "ENABLE";
 }
 
-// Ends the sessions `chosen` picks; how many there were.
-net::Task<int> end_sessions(Worker& home, std::function<bool(const Session&)> chosen,
-                            std::string message) {
-    int ended = 0;
-    for (const int here : co_await gather<int>(home, [&](Worker& worker) {
-             int count = 0;
-             for (const auto& [id, session] : worker.sessions()) {
-                 if (chosen(*session)) {
-                     session->end("08P01", message);
-                     ++count;
-                 }
-             }
-             return count;
-         })) {
-        ended += here;
-    }
-    co_return ended;
+// Ends the sessions `chosen` picks; their ids.
+net::Task<std::vector<std::uint64_t>> end_sessions(Worker& home,
+                                                   std::function<bool(const Session&)> chosen,
+                                                   std::string message) {
+    co_return co_await gather_rows<std::uint64_t>(home, [&](Worker& worker) {
+        std::vector<std::uint64_t> ended;
+        for (const auto& [id, session] : worker.sessions()) {
+            if (chosen(*session)) {
+                session->end("08P01", message);
+                ended.push_back(id);
+            }
+        }
+        return ended;
+    });
+}
+
+// Until they are gone. Who comes meanwhile is not waited for: in front of a paused database they
+// would come without end.
+net::Task<void> sessions_gone(Console& console, const std::vector<std::uint64_t>& ended) {
+    co_await console.wait_until([&ended](Worker& worker) {
+        return std::ranges::none_of(
+            ended, [&](std::uint64_t id) { return worker.sessions().contains(id); });
+    });
 }
 
 net::Task<Outcome> kill(Console& console, const ConsoleCommand& command) {
@@ -253,11 +259,8 @@ net::Task<Outcome> kill(Console& console, const ConsoleCommand& command) {
     const auto chosen = [&database](const Session& session) {
         return session.pool() != nullptr && concerns(*session.pool(), database);
     };
-    co_await end_sessions(home, chosen, "database removed");
-    co_await console.wait_until([&chosen](Worker& worker) {
-        return std::none_of(worker.sessions().begin(), worker.sessions().end(),
-                            [&](const auto& item) { return chosen(*item.second); });
-    });
+    const auto ended = co_await end_sessions(home, chosen, "database removed");
+    co_await sessions_gone(console, ended);
     co_return "KILL";
 }
 
@@ -268,15 +271,14 @@ net::Task<Outcome> kill_client(Console& console, const ConsoleCommand& command) 
     if (std::from_chars(text.data(), text.data() + text.size(), id).ec != std::errc()) {
         co_return refuse("invalid client pointer supplied");
     }
-    const int ended = co_await end_sessions(
+    const auto ended = co_await end_sessions(
         home, [id](const Session& session) { return session.id() == id && session.logged_in(); },
         "admin forced disconnect");
-    if (ended == 0) {
+    if (ended.empty()) {
         co_return refuse("client not found");
     }
     if (id != console.session().id()) {
-        co_await console.wait_until(
-            [id](Worker& worker) { return !worker.sessions().contains(id); });
+        co_await sessions_gone(console, ended);
     }
     co_return "KILL_CLIENT";
 }

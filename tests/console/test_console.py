@@ -209,6 +209,34 @@ def test_kill_ends_all_of_a_database(connect, console, database):
     assert connect().execute("select 1").fetchone() == (1,)
 
 
+def test_kill_does_not_wait_for_who_comes_later(pooler, connect, console, database):
+    over = threading.Event()
+
+    def come_again_and_again():
+        while not over.is_set():
+            with contextlib.suppress(psycopg.OperationalError):
+                with psycopg.connect(pooler.uri(database), autocommit=True) as one:
+                    one.execute("select 1")
+    crowd = [threading.Thread(target=come_again_and_again, daemon=True) for _ in range(16)]
+    for one in crowd:
+        one.start()
+    watchdog = threading.Timer(20, console.cancel)
+    watchdog.start()
+    try:
+        for _ in range(30):
+            console.execute(f"KILL {database}")
+            assert watchdog.is_alive(), "KILL waited until it was cancelled"
+            console.execute(f"RESUME {database}")
+    finally:
+        watchdog.cancel()
+        over.set()
+        with contextlib.suppress(psycopg.Error):
+            console.execute(f"RESUME {database}")  # whoever waits in front of it goes
+        for one in crowd:
+            one.join(20)
+    assert connect().execute("select 1").fetchone() == (1,)
+
+
 def test_disable_refuses_new_clients_only(connect, console, database):
     client = connect()
     console.execute(f"DISABLE {database}")
