@@ -207,12 +207,13 @@ void Engine::State::add(const QueryEvent& event) {
     const TapRecord* values = tap ? &*tap : nullptr;
     first_us = first_us == 0 ? event.started_us : first_us;
     last_us = std::max(last_us, event.started_us);
-    statistics.add(event, values);
+    const bool in_transaction = transactions.holds(event);
+    statistics.add(event, values, in_transaction);
     note_slow(event);
     note_session(event);
     const std::uint64_t caller = caller_of(event.tags_id);
     if (event.fingerprint != 0 && !ignored(event)) {
-        windows.add(event, caller, values);
+        windows.add(event, {caller, in_transaction}, values);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "insight/live/flow.hpp"
 #include "insight/live/patterns.hpp"
 #include "insight/live/tap_store.hpp"
+#include "insight/live/transactions.hpp"
 #include "insight/live/window.hpp"
 
 namespace howdah::insight::live {
@@ -62,6 +63,7 @@ struct Engine::State {
     TapStore taps;
     Flow flow;
     Patterns patterns;
+    Transactions transactions;
     Windows windows;
     std::unordered_map<std::uint64_t, std::vector<sql::Tag>> tags;
     std::unordered_set<std::uint64_t> unknown_tags;

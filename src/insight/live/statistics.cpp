@@ -78,7 +78,7 @@ void StatementStats::take_sample(const TapRecord& tap) {
     }
 }
 
-void StatementStats::add(const QueryEvent& event, const TapRecord* tap) {
+void StatementStats::add(const QueryEvent& event, const TapRecord* tap, bool in_block) {
     ++calls;
     ++recent_calls;
     rows += event.rows;
@@ -92,7 +92,7 @@ void StatementStats::add(const QueryEvent& event, const TapRecord* tap) {
     queue.record(event.queue_us);
     server.record(event.server_us);
     network.record(event.network_us);
-    in_transaction += event.transaction_status == 'T' ? 1U : 0U;
+    in_transaction += in_block ? 1U : 0U;
     simple += event.protocol == QueryProtocol::kSimple ? 1U : 0U;
     changes += (event.effects & sql::kWrite) != 0 ? event.rows : 0U;
     effects |= event.effects;
@@ -158,9 +158,9 @@ std::uint64_t StatementStats::distinct_texts() const {
     return static_cast<std::uint64_t>(std::lround(bits * std::log(bits / empty)));
 }
 
-void Statistics::add(const QueryEvent& event, const TapRecord* tap) {
+void Statistics::add(const QueryEvent& event, const TapRecord* tap, bool in_transaction) {
     if (event.fingerprint == 0) {
-        other_.add(event, tap);
+        other_.add(event, tap, in_transaction);
         return;
     }
     auto found = entries_.find(event.fingerprint);
@@ -172,7 +172,7 @@ void Statistics::add(const QueryEvent& event, const TapRecord* tap) {
         found->second.key = event.fingerprint;
         ++seen_;
     }
-    found->second.add(event, tap);
+    found->second.add(event, tap, in_transaction);
 }
 
 void Statistics::make_room() {
