@@ -157,6 +157,23 @@ TEST_F(FindingsTest, AnswersThatWereGivenBefore) {
     }
 }
 
+// Whatever the values' hashes have in common.
+TEST(StatementStats, TheLastSixteenDifferentParametersAreKnown) {
+    const auto repeated = [](std::uint64_t different) {
+        StatementStats stats;
+        for (std::uint64_t i = 0; i < 170; ++i) {
+            QueryEvent event;
+            event.protocol = QueryProtocol::kExtended;
+            event.params_hash = 16 * (1 + i % different);
+            stats.add(event, nullptr, false);
+        }
+        return stats.repeated;
+    };
+    EXPECT_EQ(repeated(3), 167U);
+    EXPECT_EQ(repeated(16), 154U);
+    EXPECT_EQ(repeated(17), 0U);
+}
+
 TEST_F(FindingsTest, ReadsForAReplica) {
     // Database 2 reads most of its time, 3 writes; both are busy.
     send("select name from reports where id = $1", 200, {.server_us = 400'000});

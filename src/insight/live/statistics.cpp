@@ -52,13 +52,16 @@ void StatementStats::note_error(const std::array<char, 5>& sqlstate, std::uint64
     }
 }
 
-// Whether the same parameters came a few calls ago: what a cache would have answered.
+// Whether the same parameters are among the last different ones: what a cache would have answered.
+// The oldest makes room: where values had places of their own, two in one place drove each other
+// out.
 void StatementStats::note_parameters(std::uint64_t parameters) {
     if (std::ranges::find(recent_, parameters) != recent_.end()) {
         ++repeated;
         return;
     }
-    recent_[parameters % kRecent] = parameters;
+    recent_[next_recent_] = parameters;
+    next_recent_ = (next_recent_ + 1) % kRecent;
 }
 
 // The first few, then ever fewer: each call is as likely to be kept as any other.

@@ -88,6 +88,7 @@ struct StatementStats {
 
     std::array<std::uint64_t, kTextBits / 64> texts_{};  // linear counting
     std::array<std::uint64_t, kRecent> recent_{};
+    std::size_t next_recent_ = 0;
 };
 
 class Statistics {
