@@ -142,7 +142,7 @@ double Engine::State::days() const {
 // New sessions of a group: their numbers only ever grow.
 void Engine::State::note_session(const QueryEvent& event) {
     newest_seen = std::max(newest_seen, event.session_id);
-    if (event.session_id <= newest_session || newest_session == 0) {
+    if (event.session_id <= newest_session) {
         return;
     }
     const std::uint64_t group = (std::uint64_t{event.client_id} << 40U) ^
@@ -165,13 +165,17 @@ void Engine::State::end_churn_period(std::int64_t now_us) {
         const std::size_t sessions = here.sessions.count();
         if (sessions >= kChurnSessions && here.statements <= kChurnStatements * sessions) {
             ++here.bad_periods;
+            here.raised = here.raised || here.bad_before;
             here.connections += sessions;
             here.first_us = here.first_us == 0 ? now_us : here.first_us;
             here.last_us = now_us;
+            here.bad_before = true;
+        } else {
+            here.bad_before = false;
         }
         here.sessions.reset();
         here.statements = 0;
-        at = here.bad_periods == 0 ? churn.erase(at) : std::next(at);
+        at = here.bad_before || here.raised ? std::next(at) : churn.erase(at);
     }
     newest_session = newest_seen;
     period_began_us = now_us;

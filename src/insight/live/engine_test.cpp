@@ -55,6 +55,37 @@ TEST(Engine, ConnectionsThatStayAreNoChurn) {
     EXPECT_EQ(count(engine, "connection-churn"), 0U);
 }
 
+// The first period of all counts: who comes after the start has connected anew.
+TEST(Engine, ChurnIsSeenAfterTwoPeriods) {
+    Engine engine({}, plain_names());
+    std::uint64_t session = 0;
+    for (std::int64_t second = 0; second <= 40; ++second) {
+        EXPECT_EQ(count(engine, "connection-churn"), 0U) << second;
+        engine.tick(kNow + second * kSecond);
+        for (int i = 0; i < 3; ++i) {
+            const QueryEvent one = event(7, ++session, kNow + second * kSecond);
+            engine.observe({&one, 1});
+        }
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 1U);
+}
+
+// Each deployment fills a pool with connections that have sent little by the end of the period.
+TEST(Engine, PoolsThatFillAtEachDeploymentAreNoChurn) {
+    Engine engine({}, plain_names());
+    std::uint64_t newest = 0;
+    for (std::int64_t second = 0; second < 1000; ++second) {
+        if (second % 200 == 0) {
+            newest += 30;
+        }
+        engine.tick(kNow + second * kSecond);
+        const QueryEvent one =
+            event(7, newest - static_cast<std::uint64_t>(second % 30), kNow + second * kSecond);
+        engine.observe({&one, 1});
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 0U);
+}
+
 TEST(Engine, TransactionsThatStayOpenAreSeenTwiceFirst) {
     Engine engine({}, plain_names());
     const OpenTransaction open[] = {

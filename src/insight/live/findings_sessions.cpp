@@ -9,7 +9,6 @@ namespace howdah::insight::live {
 namespace {
 
 constexpr std::uint64_t kLooksMin = 2;
-constexpr std::uint64_t kPeriodsMin = 2;
 
 LiveFinding about_session(std::string rule, std::string id_part) {
     LiveFinding live;
@@ -65,7 +64,7 @@ void open_transactions(const Engine::State& state, FindingList& to) {
 
 void connection_churn(const Engine::State& state, FindingList& to) {
     for (const auto& [group, churn] : state.churn) {
-        if (churn.bad_periods < kPeriodsMin) {
+        if (!churn.raised) {
             continue;
         }
         const std::string client = state.names.client(churn.client);

@@ -18,12 +18,15 @@
 
 namespace howdah::insight::live {
 
-// New connections of one group of clients.
+// New connections of one group of clients. A pool that fills, at a start or a deployment, is bad
+// for one period; who connects anew for each request is bad in the next one too.
 struct Churn {
     std::uint32_t database = 0, user = 0, application = 0, client = 0;
     std::bitset<256> sessions;  // new ones of this period, by their number's end
     std::uint64_t statements = 0;
     std::uint64_t bad_periods = 0, connections = 0;
+    bool bad_before = false;  // the last period was
+    bool raised = false;      // two bad ones in a row
     std::int64_t first_us = 0, last_us = 0;
 };
 
