@@ -168,6 +168,30 @@ TEST(Engine, ErrorsByTheirSqlstate) {
     EXPECT_EQ(detail.sqlstates, expected);
 }
 
+// Texts come later than the events: a loop that an ORM makes over the catalog would be said until
+// its text tells what it is.
+TEST(Engine, ALoopIsSaidWhenItsTextIsKnown) {
+    Engine engine({}, plain_names());
+    const auto update = sql::analyze("update leads set score = $1 where id = $2");
+    std::int64_t at = kNow;
+    for (std::uint64_t transaction = 1; transaction <= 3; ++transaction) {
+        for (std::uint64_t i = 0; i < 8; ++i) {
+            QueryEvent one = event(update->key(), 1, at += 1000);
+            one.kind = static_cast<std::uint8_t>(update->kind);
+            one.effects = update->effects;
+            one.protocol = QueryProtocol::kExtended;
+            one.params_hash = i;
+            one.transaction_id = transaction;
+            one.transaction_status = 'T';
+            engine.observe({&one, 1});
+        }
+    }
+    engine.close_windows();
+    EXPECT_EQ(count(engine, "write-loop"), 0U);
+    engine.learn(update->key(), update);
+    EXPECT_EQ(count(engine, "write-loop"), 1U);
+}
+
 // Of parameters: eight samples, and of each what kind of value it was and how large.
 TEST(Engine, SamplesSayWhatKindOfValue) {
     Engine engine({}, plain_names());

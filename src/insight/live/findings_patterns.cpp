@@ -122,6 +122,12 @@ std::string evidence_of(const Engine::State& state, const PatternSum& sum) {
     return text;
 }
 
+// Its text has been asked for and is not there: until then nobody knows whether it is noise.
+bool awaits_text(const Engine::State& state, std::uint64_t key) {
+    const StatementStats* stats = state.statistics.find(key);
+    return stats != nullptr && !stats->statement;
+}
+
 bool is_noise(const sql::Statement* statement) {
     return statement != nullptr && (is_housekeeping(*statement) || skips_locked(*statement)) &&
            statement->tables_written.empty();
@@ -183,8 +189,10 @@ void find_patterns(const Engine::State& state, FindingList& to) {
     // One finding for a statement in a route: the best that is known of where its values come from.
     std::map<std::tuple<PatternKind, std::uint64_t, std::string>, const PatternSum*> best;
     for (const PatternSum* sum : state.patterns.raised()) {
-        if (is_noise(text_of(state, sum->example.child)) ||
-            (sum->example.parent != 0 && is_noise(text_of(state, sum->example.parent)))) {
+        const std::uint64_t keys[] = {sum->example.child, sum->example.parent};
+        if (std::ranges::any_of(keys, [&](std::uint64_t key) {
+                return awaits_text(state, key) || is_noise(text_of(state, key));
+            })) {
             continue;
         }
         const PatternSum*& known = best[{sum->example.kind, sum->example.child, sum->route}];
