@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "insight/live/fix.hpp"
 #include "insight/live/state.hpp"
@@ -23,10 +24,18 @@ std::string quoted_text(const sql::Statement* statement) {
                                 : short_text(*statement);
 }
 
-std::string rule_of(PatternKind kind) {
-    constexpr const char* kRules[] = {"n-plus-one", "write-loop", "duplicate-query",
-                                      "sequential-reads"};
-    return kRules[static_cast<std::size_t>(kind)];
+Rule rule_of(PatternKind kind) {
+    switch (kind) {
+        case PatternKind::kNPlusOne:
+            return Rule::kNPlusOne;
+        case PatternKind::kWriteLoop:
+            return Rule::kWriteLoop;
+        case PatternKind::kDuplicate:
+            return Rule::kDuplicateQuery;
+        case PatternKind::kSequential:
+            return Rule::kSequentialReads;
+    }
+    std::unreachable();
 }
 
 std::string confidence_of(Confidence confidence) {
@@ -140,7 +149,7 @@ LiveFinding finding_of(const Engine::State& state, const PatternSum& sum) {
     LiveFinding live;
     Finding& finding = live.finding;
     live.lost_ms_a_day = static_cast<double>(sum.lost_us) / 1e3 / state.days();
-    finding.rule = rule_of(example.kind);
+    finding.rule = rule_name(rule_of(example.kind));
     const Confidence confidence = sum.confidence();
     const bool costly = live.lost_ms_a_day >= kErrorMsADay;
     finding.severity = confidence == Confidence::kSuspected ? Severity::kInfo : Severity::kWarning;

@@ -12,6 +12,7 @@
 #include "insight/live/engine.hpp"
 #include "insight/live/flow.hpp"
 #include "insight/live/patterns.hpp"
+#include "insight/live/rules.hpp"
 #include "insight/live/tap_store.hpp"
 #include "insight/live/transactions.hpp"
 #include "insight/live/window.hpp"
@@ -92,8 +93,7 @@ void find_session_habits(const Engine::State& state, FindingList& to);
 bool is_slow_lookup(const StatementStats& stats);
 
 // What most findings about one statement have in common: who sent it, when, how often.
-LiveFinding about_statement(const Engine::State& state, const StatementStats& stats,
-                            std::string rule);
+LiveFinding about_statement(const Engine::State& state, const StatementStats& stats, Rule rule);
 // An id out of the rule and the statements, the same in every process.
 std::string finding_id(std::string_view rule, std::span<const std::uint64_t> keys,
                        std::string_view more = {});
