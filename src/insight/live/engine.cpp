@@ -20,8 +20,6 @@ constexpr std::int64_t kPlanAgainUs = 600'000'000;
 constexpr std::int64_t kChurnPeriodUs = 20'000'000;
 constexpr std::size_t kChurnSessions = 20;      // new ones in a period
 constexpr std::uint64_t kChurnStatements = 10;  // each, at most
-constexpr std::int64_t kIdleUs = 10'000'000;
-constexpr std::int64_t kLongUs = 60'000'000;
 constexpr double kDayUs = 86'400e6;
 constexpr std::int64_t kMinuteUs = 60'000'000;
 
@@ -30,6 +28,11 @@ constexpr std::string_view kCallerKeys[] = {"route", "controller", "action"};
 StatementDetail::Percentiles percentiles(const SparseHistogram& histogram) {
     return {histogram.percentile(0.5), histogram.percentile(0.95), histogram.percentile(0.99),
             histogram.max_us()};
+}
+
+// A limit of 0 is none.
+bool reaches(std::int64_t us, std::int64_t limit_us) {
+    return limit_us > 0 && us >= limit_us;
 }
 
 // "int(3 digits)": what kind of value, and how large, not which.
@@ -296,8 +299,8 @@ void Engine::observe(std::span<const QueryEvent> events) {
 void Engine::observe_transactions(std::span<const OpenTransaction> open, std::int64_t now_us) {
     const std::scoped_lock lock(mutex_);
     for (const OpenTransaction& transaction : open) {
-        const bool idle = transaction.idle_us >= kIdleUs;
-        const bool old = transaction.open_us >= kLongUs;
+        const bool idle = reaches(transaction.idle_us, state_->options.idle_transaction_us);
+        const bool old = reaches(transaction.open_us, state_->options.long_transaction_us);
         const std::tuple key(transaction.database, transaction.user, transaction.application);
         if ((!idle && !old) || (state_->open.size() >= kOpenMax && !state_->open.contains(key))) {
             continue;

@@ -100,6 +100,26 @@ TEST(Engine, TransactionsThatStayOpenAreSeenTwiceFirst) {
     EXPECT_EQ(engine.findings().size(), 2U);
 }
 
+TEST(Engine, HowLongATransactionMayStayOpenIsAnOption) {
+    const auto findings_with = [](std::int64_t idle_us, std::int64_t long_us) {
+        Options options;
+        options.idle_transaction_us = idle_us;
+        options.long_transaction_us = long_us;
+        Engine engine(std::move(options), plain_names());
+        const OpenTransaction open[] = {
+            {"shop", "app", "web", "10.0.0.1", 7 * kSecond, 2 * kSecond}};
+        for (int look = 0; look < 2; ++look) {
+            engine.observe_transactions(open, kNow + look * 5 * kSecond);
+        }
+        return std::pair(count(engine, "idle-in-transaction"), count(engine, "long-transaction"));
+    };
+    using Counts = std::pair<std::size_t, std::size_t>;
+    EXPECT_EQ(findings_with(2 * kSecond, 7 * kSecond), Counts(1, 1));
+    EXPECT_EQ(findings_with(3 * kSecond, 7 * kSecond), Counts(0, 1));
+    EXPECT_EQ(findings_with(2 * kSecond, 8 * kSecond), Counts(1, 0));
+    EXPECT_EQ(findings_with(0, 0), Counts(0, 0));
+}
+
 TEST(Engine, SumsStayRightWhenStatementsMakeRoom) {
     Options options;
     options.entries_max = 16;
