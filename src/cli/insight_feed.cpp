@@ -39,6 +39,8 @@ live::Options InsightFeed::options() const {
     live::Options options;
     options.entries_max = static_cast<std::size_t>(std::max(16, settings.statement_shapes_max));
     options.slow_us = settings.insight ? settings.slow_query_time.count() : 0;
+    options.idle_transaction_us = settings.insight_idle_transaction.count();
+    options.long_transaction_us = settings.insight_long_transaction.count();
     options.ignore = settings.insight_ignore.names;
     return options;
 }

@@ -238,8 +238,12 @@ constexpr Option<Settings> kOptions[] = {
              "/healthz and /readyz."},
     {OPTION(insight), .value = "1", .own = true, .group = "Insight",
      .help = "Statistics by statement and findings from live traffic (docs/insight.md)."},
+    {OPTION(insight_idle_transaction), .value = "10", .own = true, .group = "Insight",
+     .help = "Transactions in which nothing runs for this long are a finding; 0: none."},
     {OPTION(insight_ignore), .value = "", .own = true, .group = "Insight",
      .help = "Users and application names whose statements make no findings: migrations, say."},
+    {OPTION(insight_long_transaction), .value = "60", .own = true, .group = "Insight",
+     .help = "Transactions that are open for this long are a finding; 0: none."},
     {OPTION(insight_sample_above), .value = "5000", .own = true, .group = "Insight",
      .help = "Statements a second on a loop above which values are followed for one client in "
              "eight only; 0: always for one in eight."},

@@ -87,7 +87,9 @@ struct Settings {
     NameList http_hosts, http_listen;
     std::string http_token_file;
     bool insight = false;
+    Duration insight_idle_transaction{};
     NameList insight_ignore;
+    Duration insight_long_transaction{};
     int insight_sample_above = 0;
     LogFormat log_format = LogFormat::kText;
     int loops = 0;

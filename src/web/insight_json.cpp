@@ -2,12 +2,14 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/utf8.hpp"
 #include "findings/render.hpp"
+#include "insight/live/rules.hpp"
 
 namespace howdah::web {
 namespace {
@@ -111,6 +113,11 @@ Result<> take_finding_parameter(FindingPage& page, std::string_view key, const s
     if (key == "offset") {
         TRY(page.offset, parse_number("offset", value));
         return {};
+    }
+    if (key == "rule" && !value.empty() &&
+        std::ranges::find(live::kRuleNames, value) == live::kRuleNames.end()) {
+        return fail(ErrorCode::kInvalidInput,
+                    fmt::format("rules are {}", fmt::join(live::kRuleNames, ", ")));
     }
     const std::pair<std::string_view, std::string*> texts[] = {
         {"search", &page.search},           {"rule", &page.rule},

@@ -20,8 +20,6 @@ constexpr std::int64_t kPlanAgainUs = 600'000'000;
 constexpr std::int64_t kChurnPeriodUs = 20'000'000;
 constexpr std::size_t kChurnSessions = 20;      // new ones in a period
 constexpr std::uint64_t kChurnStatements = 10;  // each, at most
-constexpr std::int64_t kIdleUs = 10'000'000;
-constexpr std::int64_t kLongUs = 60'000'000;
 constexpr double kDayUs = 86'400e6;
 constexpr std::int64_t kMinuteUs = 60'000'000;
 
@@ -30,6 +28,11 @@ constexpr std::string_view kCallerKeys[] = {"route", "controller", "action"};
 StatementDetail::Percentiles percentiles(const SparseHistogram& histogram) {
     return {histogram.percentile(0.5), histogram.percentile(0.95), histogram.percentile(0.99),
             histogram.max_us()};
+}
+
+// A limit of 0 is none.
+bool reaches(std::int64_t us, std::int64_t limit_us) {
+    return limit_us > 0 && us >= limit_us;
 }
 
 // "int(3 digits)": what kind of value, and how large, not which.
@@ -142,7 +145,7 @@ double Engine::State::days() const {
 // New sessions of a group: their numbers only ever grow.
 void Engine::State::note_session(const QueryEvent& event) {
     newest_seen = std::max(newest_seen, event.session_id);
-    if (event.session_id <= newest_session || newest_session == 0) {
+    if (event.session_id <= newest_session) {
         return;
     }
     const std::uint64_t group = (std::uint64_t{event.client_id} << 40U) ^
@@ -165,13 +168,17 @@ void Engine::State::end_churn_period(std::int64_t now_us) {
         const std::size_t sessions = here.sessions.count();
         if (sessions >= kChurnSessions && here.statements <= kChurnStatements * sessions) {
             ++here.bad_periods;
+            here.raised = here.raised || here.bad_before;
             here.connections += sessions;
             here.first_us = here.first_us == 0 ? now_us : here.first_us;
             here.last_us = now_us;
+            here.bad_before = true;
+        } else {
+            here.bad_before = false;
         }
         here.sessions.reset();
         here.statements = 0;
-        at = here.bad_periods == 0 ? churn.erase(at) : std::next(at);
+        at = here.bad_before || here.raised ? std::next(at) : churn.erase(at);
     }
     newest_session = newest_seen;
     period_began_us = now_us;
@@ -207,12 +214,13 @@ void Engine::State::add(const QueryEvent& event) {
     const TapRecord* values = tap ? &*tap : nullptr;
     first_us = first_us == 0 ? event.started_us : first_us;
     last_us = std::max(last_us, event.started_us);
-    statistics.add(event, values);
+    const bool in_transaction = transactions.holds(event);
+    statistics.add(event, values, in_transaction);
     note_slow(event);
     note_session(event);
     const std::uint64_t caller = caller_of(event.tags_id);
     if (event.fingerprint != 0 && !ignored(event)) {
-        windows.add(event, caller, values);
+        windows.add(event, {caller, in_transaction}, values);
     }
 }
 
@@ -291,8 +299,8 @@ void Engine::observe(std::span<const QueryEvent> events) {
 void Engine::observe_transactions(std::span<const OpenTransaction> open, std::int64_t now_us) {
     const std::scoped_lock lock(mutex_);
     for (const OpenTransaction& transaction : open) {
-        const bool idle = transaction.idle_us >= kIdleUs;
-        const bool old = transaction.open_us >= kLongUs;
+        const bool idle = reaches(transaction.idle_us, state_->options.idle_transaction_us);
+        const bool old = reaches(transaction.open_us, state_->options.long_transaction_us);
         const std::tuple key(transaction.database, transaction.user, transaction.application);
         if ((!idle && !old) || (state_->open.size() >= kOpenMax && !state_->open.contains(key))) {
             continue;

@@ -37,8 +37,10 @@ struct Names {
 
 struct Options {
     std::size_t entries_max = 5000;
-    std::int64_t slow_us = 1'000'000;  // 0: no slow-query log
-    std::vector<std::string> ignore;   // users and applications without findings
+    std::int64_t slow_us = 1'000'000;               // 0: no slow-query log
+    std::int64_t idle_transaction_us = 10'000'000;  // 0: no finding
+    std::int64_t long_transaction_us = 60'000'000;  // 0: no finding
+    std::vector<std::string> ignore;                // users and applications without findings
 };
 
 struct OpenTransaction {

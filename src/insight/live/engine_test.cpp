@@ -55,6 +55,37 @@ TEST(Engine, ConnectionsThatStayAreNoChurn) {
     EXPECT_EQ(count(engine, "connection-churn"), 0U);
 }
 
+// The first period of all counts: who comes after the start has connected anew.
+TEST(Engine, ChurnIsSeenAfterTwoPeriods) {
+    Engine engine({}, plain_names());
+    std::uint64_t session = 0;
+    for (std::int64_t second = 0; second <= 40; ++second) {
+        EXPECT_EQ(count(engine, "connection-churn"), 0U) << second;
+        engine.tick(kNow + second * kSecond);
+        for (int i = 0; i < 3; ++i) {
+            const QueryEvent one = event(7, ++session, kNow + second * kSecond);
+            engine.observe({&one, 1});
+        }
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 1U);
+}
+
+// Each deployment fills a pool with connections that have sent little by the end of the period.
+TEST(Engine, PoolsThatFillAtEachDeploymentAreNoChurn) {
+    Engine engine({}, plain_names());
+    std::uint64_t newest = 0;
+    for (std::int64_t second = 0; second < 1000; ++second) {
+        if (second % 200 == 0) {
+            newest += 30;
+        }
+        engine.tick(kNow + second * kSecond);
+        const QueryEvent one =
+            event(7, newest - static_cast<std::uint64_t>(second % 30), kNow + second * kSecond);
+        engine.observe({&one, 1});
+    }
+    EXPECT_EQ(count(engine, "connection-churn"), 0U);
+}
+
 TEST(Engine, TransactionsThatStayOpenAreSeenTwiceFirst) {
     Engine engine({}, plain_names());
     const OpenTransaction open[] = {
@@ -67,6 +98,26 @@ TEST(Engine, TransactionsThatStayOpenAreSeenTwiceFirst) {
     EXPECT_EQ(count(engine, "idle-in-transaction"), 1U);
     EXPECT_EQ(count(engine, "long-transaction"), 1U);
     EXPECT_EQ(engine.findings().size(), 2U);
+}
+
+TEST(Engine, HowLongATransactionMayStayOpenIsAnOption) {
+    const auto findings_with = [](std::int64_t idle_us, std::int64_t long_us) {
+        Options options;
+        options.idle_transaction_us = idle_us;
+        options.long_transaction_us = long_us;
+        Engine engine(std::move(options), plain_names());
+        const OpenTransaction open[] = {
+            {"shop", "app", "web", "10.0.0.1", 7 * kSecond, 2 * kSecond}};
+        for (int look = 0; look < 2; ++look) {
+            engine.observe_transactions(open, kNow + look * 5 * kSecond);
+        }
+        return std::pair(count(engine, "idle-in-transaction"), count(engine, "long-transaction"));
+    };
+    using Counts = std::pair<std::size_t, std::size_t>;
+    EXPECT_EQ(findings_with(2 * kSecond, 7 * kSecond), Counts(1, 1));
+    EXPECT_EQ(findings_with(3 * kSecond, 7 * kSecond), Counts(0, 1));
+    EXPECT_EQ(findings_with(2 * kSecond, 8 * kSecond), Counts(1, 0));
+    EXPECT_EQ(findings_with(0, 0), Counts(0, 0));
 }
 
 TEST(Engine, SumsStayRightWhenStatementsMakeRoom) {
@@ -135,6 +186,30 @@ TEST(Engine, ErrorsByTheirSqlstate) {
     const std::vector<std::pair<std::string, std::uint64_t>> expected = {{"23503", 1},
                                                                          {"23505", 2}};
     EXPECT_EQ(detail.sqlstates, expected);
+}
+
+// Texts come later than the events: a loop that an ORM makes over the catalog would be said until
+// its text tells what it is.
+TEST(Engine, ALoopIsSaidWhenItsTextIsKnown) {
+    Engine engine({}, plain_names());
+    const auto update = sql::analyze("update leads set score = $1 where id = $2");
+    std::int64_t at = kNow;
+    for (std::uint64_t transaction = 1; transaction <= 3; ++transaction) {
+        for (std::uint64_t i = 0; i < 8; ++i) {
+            QueryEvent one = event(update->key(), 1, at += 1000);
+            one.kind = static_cast<std::uint8_t>(update->kind);
+            one.effects = update->effects;
+            one.protocol = QueryProtocol::kExtended;
+            one.params_hash = i;
+            one.transaction_id = transaction;
+            one.transaction_status = 'T';
+            engine.observe({&one, 1});
+        }
+    }
+    engine.close_windows();
+    EXPECT_EQ(count(engine, "write-loop"), 0U);
+    engine.learn(update->key(), update);
+    EXPECT_EQ(count(engine, "write-loop"), 1U);
 }
 
 // Of parameters: eight samples, and of each what kind of value it was and how large.

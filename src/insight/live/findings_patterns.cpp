@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "insight/live/fix.hpp"
 #include "insight/live/state.hpp"
@@ -23,10 +24,18 @@ std::string quoted_text(const sql::Statement* statement) {
                                 : short_text(*statement);
 }
 
-std::string rule_of(PatternKind kind) {
-    constexpr const char* kRules[] = {"n-plus-one", "write-loop", "duplicate-query",
-                                      "sequential-reads"};
-    return kRules[static_cast<std::size_t>(kind)];
+Rule rule_of(PatternKind kind) {
+    switch (kind) {
+        case PatternKind::kNPlusOne:
+            return Rule::kNPlusOne;
+        case PatternKind::kWriteLoop:
+            return Rule::kWriteLoop;
+        case PatternKind::kDuplicate:
+            return Rule::kDuplicateQuery;
+        case PatternKind::kSequential:
+            return Rule::kSequentialReads;
+    }
+    std::unreachable();
 }
 
 std::string confidence_of(Confidence confidence) {
@@ -122,6 +131,12 @@ std::string evidence_of(const Engine::State& state, const PatternSum& sum) {
     return text;
 }
 
+// Its text has been asked for and is not there: until then nobody knows whether it is noise.
+bool awaits_text(const Engine::State& state, std::uint64_t key) {
+    const StatementStats* stats = state.statistics.find(key);
+    return stats != nullptr && !stats->statement;
+}
+
 bool is_noise(const sql::Statement* statement) {
     return statement != nullptr && (is_housekeeping(*statement) || skips_locked(*statement)) &&
            statement->tables_written.empty();
@@ -134,7 +149,7 @@ LiveFinding finding_of(const Engine::State& state, const PatternSum& sum) {
     LiveFinding live;
     Finding& finding = live.finding;
     live.lost_ms_a_day = static_cast<double>(sum.lost_us) / 1e3 / state.days();
-    finding.rule = rule_of(example.kind);
+    finding.rule = rule_name(rule_of(example.kind));
     const Confidence confidence = sum.confidence();
     const bool costly = live.lost_ms_a_day >= kErrorMsADay;
     finding.severity = confidence == Confidence::kSuspected ? Severity::kInfo : Severity::kWarning;
@@ -183,8 +198,10 @@ void find_patterns(const Engine::State& state, FindingList& to) {
     // One finding for a statement in a route: the best that is known of where its values come from.
     std::map<std::tuple<PatternKind, std::uint64_t, std::string>, const PatternSum*> best;
     for (const PatternSum* sum : state.patterns.raised()) {
-        if (is_noise(text_of(state, sum->example.child)) ||
-            (sum->example.parent != 0 && is_noise(text_of(state, sum->example.parent)))) {
+        const std::uint64_t keys[] = {sum->example.child, sum->example.parent};
+        if (std::ranges::any_of(keys, [&](std::uint64_t key) {
+                return awaits_text(state, key) || is_noise(text_of(state, key));
+            })) {
             continue;
         }
         const PatternSum*& known = best[{sum->example.kind, sum->example.child, sum->route}];

@@ -9,11 +9,10 @@ namespace howdah::insight::live {
 namespace {
 
 constexpr std::uint64_t kLooksMin = 2;
-constexpr std::uint64_t kPeriodsMin = 2;
 
-LiveFinding about_session(std::string rule, std::string id_part) {
+LiveFinding about_session(Rule rule, std::string id_part) {
     LiveFinding live;
-    live.finding.rule = std::move(rule);
+    live.finding.rule = rule_name(rule);
     live.finding.severity = Severity::kWarning;
     live.finding.risk = Risk::kMedium;
     live.finding.confidence = "certain";
@@ -37,7 +36,7 @@ void open_transactions(const Engine::State& state, FindingList& to) {
             fmt::format("{}/{}{}", database, user,
                         application.empty() ? "" : fmt::format(" ({})", application));
         if (sum.idle >= kLooksMin) {
-            LiveFinding live = about_session("idle-in-transaction", who);
+            LiveFinding live = about_session(Rule::kIdleInTransaction, who);
             live.finding.message = fmt::format("{} leaves transactions open and does nothing", who);
             live.finding.why =
                 "Its locks stay, vacuum cannot clean up behind it, and in a pool it "
@@ -51,7 +50,7 @@ void open_transactions(const Engine::State& state, FindingList& to) {
             fill(std::move(live), sum.idle);
         }
         if (sum.active >= kLooksMin) {
-            LiveFinding live = about_session("long-transaction", who);
+            LiveFinding live = about_session(Rule::kLongTransaction, who);
             live.finding.message = fmt::format("{} keeps transactions open for long", who);
             live.finding.why = "Vacuum cannot clean up behind it, and its locks stay.";
             live.finding.evidence =
@@ -65,14 +64,14 @@ void open_transactions(const Engine::State& state, FindingList& to) {
 
 void connection_churn(const Engine::State& state, FindingList& to) {
     for (const auto& [group, churn] : state.churn) {
-        if (churn.bad_periods < kPeriodsMin) {
+        if (!churn.raised) {
             continue;
         }
         const std::string client = state.names.client(churn.client);
         const std::string application = state.names.application(churn.application);
         const std::string who = fmt::format(
             "{}{}", client, application.empty() ? "" : fmt::format(" ({})", application));
-        LiveFinding live = about_session("connection-churn", who);
+        LiveFinding live = about_session(Rule::kConnectionChurn, who);
         live.finding.message = fmt::format("{} connects anew for every few statements", who);
         live.finding.why = "A login takes several round trips and a password check each time.";
         live.finding.evidence = fmt::format("{} connections in {} periods of 20 s",
@@ -96,7 +95,7 @@ void too_many_statements(const Engine::State& state, FindingList& to) {
     if (state.statistics.evicted() == 0) {
         return;
     }
-    LiveFinding live = about_session("too-many-statements", "");
+    LiveFinding live = about_session(Rule::kTooManyStatements, "");
     live.finding.risk = Risk::kLow;
     live.finding.severity = Severity::kInfo;
     live.finding.message = "there are more different statements than can be told apart";
@@ -122,10 +121,9 @@ void find_session_habits(const Engine::State& state, FindingList& to) {
     too_many_statements(state, to);
 }
 
-LiveFinding about_statement(const Engine::State& state, const StatementStats& stats,
-                            std::string rule) {
+LiveFinding about_statement(const Engine::State& state, const StatementStats& stats, Rule rule) {
     LiveFinding live;
-    live.finding.rule = std::move(rule);
+    live.finding.rule = rule_name(rule);
     live.finding.severity = Severity::kWarning;
     live.finding.risk = Risk::kLow;
     live.finding.confidence = "certain";

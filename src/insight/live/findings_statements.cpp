@@ -42,8 +42,8 @@ struct Costly {
     const sql::Statement& statement;
     FindingList& to;
 
-    void add(std::string rule, const std::function<void(LiveFinding&)>& fill) const {
-        LiveFinding live = about_statement(state, stats, std::move(rule));
+    void add(Rule rule, const std::function<void(LiveFinding&)>& fill) const {
+        LiveFinding live = about_statement(state, stats, rule);
         fill(live);
         to.push_back(std::move(live));
     }
@@ -55,7 +55,7 @@ void many_rows_without_limit(const Costly& at) {
         rows < static_cast<double>(kManyRows)) {
         return;
     }
-    at.add("unbounded-result", [&](LiveFinding& live) {
+    at.add(Rule::kUnboundedResult, [&](LiveFinding& live) {
         live.finding.message = fmt::format("returns {:.0f} rows a call and has no LIMIT: {}", rows,
                                            short_text(at.statement));
         live.finding.why = "It grows with the table; all of it is sent and held in memory.";
@@ -74,7 +74,7 @@ void star_of_wide_rows(const Costly& at) {
         width < static_cast<double>(kWideRow) || !selects_star(at.statement)) {
         return;
     }
-    at.add("select-star-wide", [&](LiveFinding& live) {
+    at.add(Rule::kSelectStarWide, [&](LiveFinding& live) {
         live.finding.message = fmt::format("fetches every column of rows of {:.1f} KiB: {}",
                                            width / 1024, short_text(at.statement));
         live.finding.why = "Wide columns are read from TOAST, sent and thrown away.";
@@ -90,7 +90,7 @@ void deep_offset(const Costly& at) {
     if (!slot || *slot >= TapRecord::kBindsMax || at.stats.widest[*slot] <= kDeepOffsetBits) {
         return;
     }
-    at.add("deep-offset", [&](LiveFinding& live) {
+    at.add(Rule::kDeepOffset, [&](LiveFinding& live) {
         live.finding.message = fmt::format("skips up to {} rows with OFFSET: {}",
                                            1U << at.stats.widest[*slot], short_text(at.statement));
         live.finding.why = "The server makes all skipped rows and throws them away.";
@@ -109,7 +109,7 @@ void inlined_literals(const Costly& at) {
         return;
     }
     if (at.statement.has_list && at.stats.simple * 2 < at.stats.calls && texts >= kListTextsMin) {
-        at.add("variable-in-list", [&](LiveFinding& live) {
+        at.add(Rule::kVariableInList, [&](LiveFinding& live) {
             live.finding.message = fmt::format("has a text for each length of its IN list: {}",
                                                short_text(at.statement));
             live.finding.why = "Each length is parsed, planned and prepared anew.";
@@ -122,7 +122,7 @@ void inlined_literals(const Costly& at) {
     if (texts < kTextsMin) {
         return;
     }
-    at.add("inlined-literals", [&](LiveFinding& live) {
+    at.add(Rule::kInlinedLiterals, [&](LiveFinding& live) {
         live.finding.message =
             fmt::format("comes with its values inside the text: {}", short_text(at.statement));
         live.finding.why =
@@ -176,7 +176,7 @@ void missing_index_by_plan(const Costly& at, const PlanEvidence& plan) {
     if (!plan.missing) {
         return;
     }
-    at.add("missing-index", [&](LiveFinding& live) {
+    at.add(Rule::kMissingIndex, [&](LiveFinding& live) {
         live.finding.message =
             fmt::format("reads a whole table for few rows: {}", short_text(at.statement));
         live.finding.why = fmt::format("No index of {} begins with {}.", plan.table, plan.column);
@@ -211,7 +211,7 @@ void missing_index(const Costly& at, double usual_us) {
         half < kSlowerThanUsual * usual_us || column.empty()) {
         return;
     }
-    at.add("missing-index", [&](LiveFinding& live) {
+    at.add(Rule::kMissingIndex, [&](LiveFinding& live) {
         const std::string table = main_table(at.statement);
         live.finding.message = fmt::format("looks for few rows and takes long, each time: {}",
                                            short_text(at.statement));
@@ -260,7 +260,7 @@ void cache_chance(const Costly& at, const std::map<std::string, std::uint64_t>& 
     if (static_cast<double>(written) > kWriteShare * static_cast<double>(calls)) {
         return;
     }
-    at.add("cache-opportunity", [&](LiveFinding& live) {
+    at.add(Rule::kCacheOpportunity, [&](LiveFinding& live) {
         live.lost_ms_a_day = ms(saved) / at.state.days();
         live.finding.message = fmt::format(
             "is answered anew each time, though mostly asked before: "
@@ -300,7 +300,7 @@ void replica_chance(const Engine::State& state, FindingList& to) {
         }
         LiveFinding live;
         const std::string name = state.names.database(static_cast<std::uint32_t>(id));
-        live.finding.rule = "replica-opportunity";
+        live.finding.rule = rule_name(Rule::kReplicaOpportunity);
         live.finding.severity = Severity::kInfo;
         live.finding.confidence = "likely";
         live.finding.message = fmt::format(

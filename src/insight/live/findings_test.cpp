@@ -50,6 +50,35 @@ class FindingsTest : public testing::Test {
         engine_.learn(statement->key(), statement);
         return statement;
     }
+    // BEGIN, `read`, COMMIT; with `apart` the read comes behind COMMIT, by itself.
+    void send_transactions(int count, const std::string& read, bool apart) {
+        std::int64_t at = kNow;
+        const auto one = [&](const std::string& text, char status) {
+            sql::StatementRef statement = sql::analyze(text);
+            QueryEvent event;
+            event.fingerprint = statement->key();
+            event.effects = statement->effects;
+            event.kind = static_cast<std::uint8_t>(statement->kind);
+            event.protocol = QueryProtocol::kExtended;
+            event.started_us = at;
+            event.session_id = 1;
+            event.transaction_id = transactions_;
+            event.transaction_status = status;
+            event.database_id = 2;
+            event.server_us = statement->tables_read.empty() ? 100 : 400'000;
+            engine_.observe({&event, 1});
+            engine_.learn(statement->key(), statement);
+            at += kSecond / 6;
+        };
+        for (int i = 0; i < count; ++i) {
+            ++transactions_;
+            one("begin", 'I');
+            one(apart ? "select 1" : read, 'I');
+            one("commit", 'T');
+            ++transactions_;
+            one(apart ? read : "select 1", 'I');
+        }
+    }
     // The finding of that rule about statements of that table.
     std::optional<LiveFinding> find(std::string_view rule, std::string_view table = "") {
         for (LiveFinding& live : engine_.findings()) {
@@ -128,6 +157,23 @@ TEST_F(FindingsTest, AnswersThatWereGivenBefore) {
     }
 }
 
+// Whatever the values' hashes have in common.
+TEST(StatementStats, TheLastSixteenDifferentParametersAreKnown) {
+    const auto repeated = [](std::uint64_t different) {
+        StatementStats stats;
+        for (std::uint64_t i = 0; i < 170; ++i) {
+            QueryEvent event;
+            event.protocol = QueryProtocol::kExtended;
+            event.params_hash = 16 * (1 + i % different);
+            stats.add(event, nullptr, false);
+        }
+        return stats.repeated;
+    };
+    EXPECT_EQ(repeated(3), 167U);
+    EXPECT_EQ(repeated(16), 154U);
+    EXPECT_EQ(repeated(17), 0U);
+}
+
 TEST_F(FindingsTest, ReadsForAReplica) {
     // Database 2 reads most of its time, 3 writes; both are busy.
     send("select name from reports where id = $1", 200, {.server_us = 400'000});
@@ -136,6 +182,20 @@ TEST_F(FindingsTest, ReadsForAReplica) {
     ASSERT_TRUE(found);
     EXPECT_GT(found->lost_ms_a_day, 0);
     EXPECT_FALSE(find("replica-opportunity", "name3"));
+}
+
+// As JDBC does it with autocommit off: BEGIN and the first statement in one pipeline, ready after
+// both, so that neither event says that a transaction is open. COMMIT comes alone.
+TEST_F(FindingsTest, WhatStandsBesideBeginIsInTheTransaction) {
+    send_transactions(200, "select name from accounts where id = $1", false);
+    EXPECT_FALSE(find("replica-opportunity"));
+    EXPECT_FALSE(find("cache-opportunity", "accounts"));
+}
+
+TEST_F(FindingsTest, WhatStandsBehindCommitIsNot) {
+    send_transactions(200, "select name from accounts where id = $1", true);
+    EXPECT_TRUE(find("replica-opportunity", "name2"));
+    EXPECT_TRUE(find("cache-opportunity", "accounts"));
 }
 
 TEST_F(FindingsTest, ReadsOfAnIdleServerNeedNoReplica) {

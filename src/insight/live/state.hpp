@@ -12,17 +12,22 @@
 #include "insight/live/engine.hpp"
 #include "insight/live/flow.hpp"
 #include "insight/live/patterns.hpp"
+#include "insight/live/rules.hpp"
 #include "insight/live/tap_store.hpp"
+#include "insight/live/transactions.hpp"
 #include "insight/live/window.hpp"
 
 namespace howdah::insight::live {
 
-// New connections of one group of clients.
+// New connections of one group of clients. A pool that fills, at a start or a deployment, is bad
+// for one period; who connects anew for each request is bad in the next one too.
 struct Churn {
     std::uint32_t database = 0, user = 0, application = 0, client = 0;
     std::bitset<256> sessions;  // new ones of this period, by their number's end
     std::uint64_t statements = 0;
     std::uint64_t bad_periods = 0, connections = 0;
+    bool bad_before = false;  // the last period was
+    bool raised = false;      // two bad ones in a row
     std::int64_t first_us = 0, last_us = 0;
 };
 
@@ -62,6 +67,7 @@ struct Engine::State {
     TapStore taps;
     Flow flow;
     Patterns patterns;
+    Transactions transactions;
     Windows windows;
     std::unordered_map<std::uint64_t, std::vector<sql::Tag>> tags;
     std::unordered_set<std::uint64_t> unknown_tags;
@@ -87,8 +93,7 @@ void find_session_habits(const Engine::State& state, FindingList& to);
 bool is_slow_lookup(const StatementStats& stats);
 
 // What most findings about one statement have in common: who sent it, when, how often.
-LiveFinding about_statement(const Engine::State& state, const StatementStats& stats,
-                            std::string rule);
+LiveFinding about_statement(const Engine::State& state, const StatementStats& stats, Rule rule);
 // An id out of the rule and the statements, the same in every process.
 std::string finding_id(std::string_view rule, std::span<const std::uint64_t> keys,
                        std::string_view more = {});

@@ -52,13 +52,16 @@ void StatementStats::note_error(const std::array<char, 5>& sqlstate, std::uint64
     }
 }
 
-// Whether the same parameters came a few calls ago: what a cache would have answered.
+// Whether the same parameters are among the last different ones: what a cache would have answered.
+// The oldest makes room: where values had places of their own, two in one place drove each other
+// out.
 void StatementStats::note_parameters(std::uint64_t parameters) {
     if (std::ranges::find(recent_, parameters) != recent_.end()) {
         ++repeated;
         return;
     }
-    recent_[parameters % kRecent] = parameters;
+    recent_[next_recent_] = parameters;
+    next_recent_ = (next_recent_ + 1) % kRecent;
 }
 
 // The first few, then ever fewer: each call is as likely to be kept as any other.
@@ -78,7 +81,7 @@ void StatementStats::take_sample(const TapRecord& tap) {
     }
 }
 
-void StatementStats::add(const QueryEvent& event, const TapRecord* tap) {
+void StatementStats::add(const QueryEvent& event, const TapRecord* tap, bool in_block) {
     ++calls;
     ++recent_calls;
     rows += event.rows;
@@ -92,7 +95,7 @@ void StatementStats::add(const QueryEvent& event, const TapRecord* tap) {
     queue.record(event.queue_us);
     server.record(event.server_us);
     network.record(event.network_us);
-    in_transaction += event.transaction_status == 'T' ? 1U : 0U;
+    in_transaction += in_block ? 1U : 0U;
     simple += event.protocol == QueryProtocol::kSimple ? 1U : 0U;
     changes += (event.effects & sql::kWrite) != 0 ? event.rows : 0U;
     effects |= event.effects;
@@ -158,9 +161,9 @@ std::uint64_t StatementStats::distinct_texts() const {
     return static_cast<std::uint64_t>(std::lround(bits * std::log(bits / empty)));
 }
 
-void Statistics::add(const QueryEvent& event, const TapRecord* tap) {
+void Statistics::add(const QueryEvent& event, const TapRecord* tap, bool in_transaction) {
     if (event.fingerprint == 0) {
-        other_.add(event, tap);
+        other_.add(event, tap, in_transaction);
         return;
     }
     auto found = entries_.find(event.fingerprint);
@@ -172,7 +175,7 @@ void Statistics::add(const QueryEvent& event, const TapRecord* tap) {
         found->second.key = event.fingerprint;
         ++seen_;
     }
-    found->second.add(event, tap);
+    found->second.add(event, tap, in_transaction);
 }
 
 void Statistics::make_room() {

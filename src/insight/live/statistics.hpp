@@ -76,7 +76,7 @@ struct StatementStats {
     std::array<std::uint8_t, TapRecord::kBindsMax> widest{};  // of integers, in bits, by slot
     std::uint64_t recent_calls = 0;                           // since room was last made
 
-    void add(const QueryEvent& event, const TapRecord* tap);
+    void add(const QueryEvent& event, const TapRecord* tap, bool in_block);
     void merge(const StatementStats& other);
     // Estimate, at most about 3,000.
     [[nodiscard]] std::uint64_t distinct_texts() const;
@@ -88,12 +88,14 @@ struct StatementStats {
 
     std::array<std::uint64_t, kTextBits / 64> texts_{};  // linear counting
     std::array<std::uint64_t, kRecent> recent_{};
+    std::size_t next_recent_ = 0;
 };
 
 class Statistics {
   public:
     explicit Statistics(std::size_t entries_max) : entries_max_(entries_max) {}
-    void add(const QueryEvent& event, const TapRecord* tap);
+    // `in_transaction`: of a block, as Transactions has it.
+    void add(const QueryEvent& event, const TapRecord* tap, bool in_transaction);
     [[nodiscard]] const std::unordered_map<std::uint64_t, StatementStats>& all() const {
         return entries_;
     }

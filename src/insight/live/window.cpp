@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "insight/live/transactions.hpp"
 #include "sql/statement.hpp"
 
 namespace howdah::insight::live {
@@ -35,17 +36,6 @@ bool is_over(const Window& window, std::int64_t begin_us) {
             return age > Windows::kTransactionUs;
     }
     return true;
-}
-
-// In the extended protocol the status is told after the event, and after all of a pipeline: drivers
-// send BEGIN along with the first statement, and neither says that it is in a transaction. BEGIN,
-// COMMIT and ROLLBACK say so themselves.
-bool extended(const QueryEvent& event) {
-    return event.protocol == QueryProtocol::kExtended;
-}
-
-bool begins(const QueryEvent& event) {
-    return extended(event) && (event.effects & sql::kBegin) != 0 && event.sqlstate[0] == '\0';
 }
 
 Execution execution_of(const QueryEvent& event) {
@@ -122,16 +112,15 @@ Window& Windows::window_of(const QueryEvent& event, std::uint64_t key, WindowKin
     return *found->second;
 }
 
-void Windows::add(const QueryEvent& event, std::uint64_t caller, const TapRecord* tap) {
+void Windows::add(const QueryEvent& event, Place place, const TapRecord* tap) {
     WindowKind kind = WindowKind::kGroup;
-    std::uint64_t key = mix(3, group_of(event, caller));
-    const std::uint64_t transaction = mix(2, event.transaction_id);
+    std::uint64_t key = mix(3, group_of(event, place.caller));
     if (event.trace_id != 0) {
         kind = WindowKind::kTrace;
         key = mix(1, event.trace_id);
-    } else if (event.transaction_status != 'I' || begins(event) || open_.contains(transaction)) {
+    } else if (place.in_transaction) {
         kind = WindowKind::kTransaction;
-        key = transaction;
+        key = mix(2, event.transaction_id);
     }
     Window& window = window_of(event, key, kind);
     Execution execution = execution_of(event);
@@ -141,9 +130,7 @@ void Windows::add(const QueryEvent& event, std::uint64_t caller, const TapRecord
     window.begin_us = std::min(window.begin_us, execution.begin_us);
     window.end_us = std::max(window.end_us, execution.end_us);
     window.executions.push_back(execution);
-    const bool over = (event.transaction_status == 'I' && !extended(event)) ||
-                      (event.effects & (sql::kCommit | sql::kRollback)) != 0;
-    const bool ended = kind == WindowKind::kTransaction && over;
+    const bool ended = kind == WindowKind::kTransaction && Transactions::is_end(event);
     if (ended || window.executions.size() >= kExecutionsMax) {
         window.burst = window.burst && ended;
         close(open_.find(key));

@@ -81,8 +81,13 @@ class Windows {
 
     explicit Windows(std::function<void(const Window&)> closed) : closed_(std::move(closed)) {}
 
-    // `caller`: a hash of the route, 0 where none is known. `tap`: null when no values were seen.
-    void add(const QueryEvent& event, std::uint64_t caller, const TapRecord* tap);
+    // What a statement stands in.
+    struct Place {
+        std::uint64_t caller = 0;     // a hash of the route, 0 where none is known
+        bool in_transaction = false;  // of a block, as Transactions has it
+    };
+    // `tap`: null when no values were seen.
+    void add(const QueryEvent& event, Place place, const TapRecord* tap);
     // Closes what has been silent for long enough.
     void tick(std::int64_t now_us);
     void close_all();
