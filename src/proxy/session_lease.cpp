@@ -445,22 +445,6 @@ QueryProtocol protocol_of(const Request& request) {
     }
 }
 
-// Whether the head is a BEGIN with another statement in the same pipeline. PostgreSQL holds the
-// answers back until the Sync: they come together, and what was waited for is that statement.
-bool begins_pipeline(RequestQueue& requests) {
-    if (requests.empty() || requests.front().kind != RequestKind::kExecute ||
-        !requests.front().facts || !requests.front().facts->has(sql::kBegin)) {
-        return false;
-    }
-    for (auto next = requests.begin() + 1;
-         next != requests.end() && next->kind != RequestKind::kSync; ++next) {
-        if (next->kind == RequestKind::kExecute) {
-            return true;
-        }
-    }
-    return false;
-}
-
 }  // namespace
 
 // A statement is answered. In a pipeline its time begins where the one before it ended.
@@ -469,9 +453,8 @@ void Session::record_query(const Request& request) {
     const net::TimePoint started = request.sent_at == net::TimePoint()
                                        ? query_started_
                                        : std::max(request.sent_at, answered_at_);
-    const auto elapsed_us = std::max<std::int64_t>(0, (now - started).count());
-    const bool has_time = !begins_pipeline(requests_);
-    answered_at_ = has_time ? now : answered_at_;
+    const auto server_us = std::max<std::int64_t>(0, (now - started).count());
+    answered_at_ = now;
     note_application();
     QueryEvent event;
     if (request.facts) {
@@ -487,9 +470,8 @@ void Session::record_query(const Request& request) {
     event.trace_id = request.tags.trace_id;
     event.tap_id = worker_.tap().close(request.tap.get(), request.rows);
     event.queue_us = std::exchange(wait_us_, 0);
-    event.started_us = worker_.loop().wall_us() - elapsed_us - event.queue_us;
-    event.server_us =
-        has_time ? static_cast<std::uint32_t>(std::min<std::int64_t>(elapsed_us, UINT32_MAX)) : 0;
+    event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
+    event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
     event.application_id = application_id_;

@@ -117,23 +117,6 @@ def test_idle_in_transaction(watched):
         connection.execute("rollback")
 
 
-def test_the_time_of_a_transactions_first_statement_is_not_its_begins(watched):
-    """Drivers send BEGIN along with it, and PostgreSQL answers both when it has done both."""
-    with watched.connect(watched.database, application_name="pipelined") as connection:
-        for number in (1, 2):
-            with connection.pipeline():
-                connection.execute("begin isolation level repeatable read")
-                connection.execute("select pg_sleep(0.1), city from organizations where id = %s",
-                                   [number])
-            connection.execute("commit")
-
-    def spent() -> dict[str, float]:
-        rows = watched.get("/api/queries?application=pipelined").json()["queries"]
-        return {row["text"].split()[0]: row["server_ms"] for row in rows if row["calls"] == 2}
-    process.wait_until(lambda: {"begin", "select"} <= spent().keys(), PATIENCE, "statistics")
-    assert spent()["select"] >= 200 and spent()["begin"] < 100, spent()
-
-
 def test_what_is_known_of_callers(watched):
     text = "select id from users where role = %s /*route='%%2Fpeople',controller='people'*/"
     with watched.connect(watched.database, application_name="people") as connection:
