@@ -167,7 +167,7 @@ def main(arguments: list[str]) -> int:
     options = options_of(arguments)
     from tools import packages
     packages.setup()
-    build.build()
+    build.build("release", ("howdah",))
 
     def on_signal(number, frame):
         raise Stopped
