@@ -152,7 +152,8 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Server connections older than this are closed when unused; 0: used once."},
     {OPTION(server_login_retry), .value = "15", .group = "Timeouts",
      .help = "After a failed login to a server, how long to wait before the next; one that cannot "
-             "be reached, or is starting, is tried again after 0.1 s, then ever more rarely."},
+             "be reached, is starting, or has no connection left is tried again after 0.1 s, then "
+             "ever more rarely."},
     {OPTION(server_reset_query), .value = "DISCARD ALL", .group = "Pools",
      .help = "Run on a server connection before another client gets it, in session mode."},
     {OPTION(server_reset_query_always), .value = "0", .group = "Pools",

@@ -15,13 +15,6 @@ constexpr net::Duration kPatiencePause = 1s;
 // A connection so young that ends says something of the server.
 constexpr net::Duration kFresh = 1s;
 
-// A server that refuses a login would refuse the next. One that cannot be reached, or says that it
-// is starting or shutting down (57P03), may be there in a moment.
-bool is_refusal(const Error& error) {
-    const bool spoke = error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused;
-    return spoke && error.sqlstate != "57P03";
-}
-
 }  // namespace
 
 Pool::Pool(net::Loop& loop, Host& host, Options options, std::vector<Quota*> quotas,
@@ -349,6 +342,15 @@ void Pool::connect_failed(Pooled* server, Error error) {
         refuse_waiters(error);
     }
     launch_wanted();
+}
+
+// A server that refuses a login would refuse the next. One that cannot be reached, that says it is
+// starting or shutting down (57P03), or has no room for one more (53300), may do so in a moment.
+bool Pool::is_refusal(const Error& error) const {
+    const bool spoke = error.code == ErrorCode::kServer || error.code == ErrorCode::kRefused;
+    const bool passes =
+        error.sqlstate == "57P03" || (error.sqlstate == "53300" && options_.retry_soon);
+    return spoke && !passes;
 }
 
 // A restart is over in a second, an outage is not: the pauses grow up to server_login_retry.

@@ -143,6 +143,7 @@ class Pool {
     void forget(Pooled* server);
     void empty_graveyard();
     int limit(bool reserve) const { return options_.size + (reserve ? options_.reserve_size : 0); }
+    bool is_refusal(const Error& error) const;
     net::Duration pause_after(const Error& error);
     void grow_pause();
     bool server_may_be_back_soon() const;

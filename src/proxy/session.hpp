@@ -142,6 +142,8 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    // Ends a client whose first bytes are no start-up packet.
+    void reject_startup(Error error);
     net::Task<bool> take_proxy_header();
     bool proxy_header_trusted() const;
     void take_proxied_peer(const wire::ProxyHeader& header);

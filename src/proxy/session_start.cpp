@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <string_view>
 
 #include "base/log.hpp"
 #include "proxy/session.hpp"
@@ -41,6 +42,20 @@ std::vector<std::string> split_options(std::string_view options) {
         words.push_back(std::move(word));
     }
     return words;
+}
+
+// A browser, or a probe set up for the wrong port: it is told so in its own language.
+constexpr std::string_view kHttpHint =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Connection: close\r\n\r\n"
+    "This port speaks PostgreSQL's protocol, not HTTP. howdah's metrics, health and findings are "
+    "at the address of the option http_listen (127.0.0.1:6433 unless changed).\n";
+
+bool begins_http(const std::uint8_t* first) {
+    constexpr std::string_view kMethods[] = {"GET ", "HEAD", "POST", "PUT ", "OPTI", "DELE"};
+    const std::string_view word(reinterpret_cast<const char*>(first), 4);
+    return std::ranges::find(kMethods, word) != std::end(kMethods);
 }
 
 }  // namespace
@@ -166,6 +181,17 @@ void Session::take_proxied_peer(const wire::ProxyHeader& header) {
     proxied_ = true;
 }
 
+void Session::reject_startup(Error error) {
+    const std::uint8_t* first = client_->peek(4);
+    if (first == nullptr || !begins_http(first)) {
+        fatal(std::move(error));
+        return;
+    }
+    client_->write(kHttpHint);
+    log::warning(log_fields(), "{} closing because: an HTTP request on the PostgreSQL port",
+                 label());
+}
+
 net::Task<bool> Session::greet() {
     bool asked_tls = false;
     bool asked_gss = false;
@@ -190,7 +216,7 @@ net::Task<bool> Session::greet() {
         if (!packet) {
             if (!packet.error().sqlstate.empty()) {
                 ++worker_.protocol_errors;
-                fatal(std::move(packet).error());
+                reject_startup(std::move(packet).error());
             }
             co_return false;
         }

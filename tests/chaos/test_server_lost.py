@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.chaos.network import Network
+from tests.conftest import USER
 from tests.proxy import wire_client as wire
 from tools import process
 
@@ -214,6 +215,26 @@ def test_a_restart_costs_no_more_than_it_takes(victim, start_howdah):
     waiting.join(60)
     assert answers == [(42,)]
     works_again(pooler)
+
+
+def test_a_server_without_room_is_asked_again_soon(victim, start_howdah):
+    """Somebody else has the last connection there may be: who waits is served when that one goes."""
+    victim.sql(f"create database narrow connection limit 1 owner {USER}")
+    pooler = start_howdah("room", server_login_retry="300", query_wait_timeout="100",
+                          server_port=victim.port)
+    taken = psycopg.connect(pooler.uri("narrow").replace(f":{pooler.port}/", f":{victim.port}/"))
+    answers = []
+
+    def ask():
+        with psycopg.connect(pooler.uri("narrow"), autocommit=True, connect_timeout=90) as client:
+            answers.append(client.execute("select 42").fetchone())
+    waiting = threading.Thread(target=ask, daemon=True)
+    waiting.start()
+    process.wait_until(lambda: "too many connections" in pooler.log.read_text(), 20,
+                       "a login without room")
+    taken.close()
+    waiting.join(60)
+    assert answers == [(42,)]
 
 
 class Moody:

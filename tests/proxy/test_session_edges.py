@@ -1,6 +1,7 @@
 """Session state that no server lists, and ends of sessions: each was wrong once."""
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -280,3 +281,16 @@ def test_options_without_effect_are_named(tmp_path):
                                  'resolv_conf = "/etc/other"\n[databases."*"]\n'
                                  'host = "127.0.0.1"\n')
     assert code != 0 and "resolv_conf has no effect" in said
+
+
+def test_an_http_request_is_told_where_http_is(pooler):
+    connection = http.client.HTTPConnection("127.0.0.1", pooler.port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        assert answer.status == 400
+        assert "http_listen" in answer.read().decode()
+    # What is neither is refused as PostgreSQL refuses it.
+    with socket.create_connection(("127.0.0.1", pooler.port), timeout=20) as raw:
+        raw.sendall(b"GETX / HTTP/1.1\r\n\r\n")
+        assert b"invalid length of startup packet" in raw.recv(4096)

@@ -6,6 +6,7 @@ that rounds succeed again and again, and that the pooler survives.
 
 import contextlib
 import os
+import queue
 import random
 import re
 import signal
@@ -37,6 +38,20 @@ class Place:
         self.cluster, self.poolers = cluster, poolers
         self.ends = time.monotonic() + seconds
         self.stopping = threading.Event()
+        self.restarts: queue.Queue = queue.Queue()  # (signal, event that it is done)
+
+    def restart(self, how: int) -> None:
+        """Restarts PostgreSQL, by the main thread: it would end with the thread that started it."""
+        done = threading.Event()
+        self.restarts.put((how, done))
+        while not done.wait(0.1) and not self.over():
+            pass
+
+    def serve_restarts(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            how, done = self.restarts.get_nowait()
+            self.cluster.primary.restart(how)
+            done.set()
 
     def over(self) -> bool:
         return self.stopping.is_set() or time.monotonic() >= self.ends
@@ -255,7 +270,7 @@ def kills(place: Place, chance: random.Random) -> None:
     """Ends some servers' processes; PostgreSQL as a whole now and then."""
     place.stopping.wait(3)
     if chance.random() < 0.05:
-        place.cluster.primary.restart(chance.choice((signal.SIGINT, signal.SIGQUIT)))
+        place.restart(chance.choice((signal.SIGINT, signal.SIGQUIT)))
         return
     pids = place.cluster.primary.sql(
         "select pid from pg_stat_activity where usename = 'app' order by random() limit 3").split()

@@ -1,8 +1,8 @@
 """The soak: howdah under a sanitizer and a mixed load, minutes long. ./dev soak [MINUTES] [PRESET]
 
 Two poolers with two loops each, one on io_uring and one on epoll, one with TLS to its server, in
-front of one PostgreSQL. Passes when every load has come off again and again, no sanitizer has said
-anything, and both end by themselves when they are told to.
+front of one PostgreSQL. Passes when every load has come off again and again, nobody has waited for a
+server in vain, no sanitizer has said anything, and both end by themselves when they are told to.
 """
 
 import contextlib
@@ -86,6 +86,7 @@ def watch(place: Place, loads: list) -> str:
     said = time.monotonic()
     while not place.over():
         place.stopping.wait(0.5)
+        place.serve_restarts()
         for one in place.poolers:
             if one.process.poll() is not None:
                 return f"howdah ended with {one.process.returncode}: {one.log_end()}"
@@ -119,6 +120,8 @@ def soak(minutes: float, preset: str) -> int:
         for one in poolers:
             problems += end(one)
             problems += [sanitizer.text(report) for report in one.reports()]
+            if waited := one.log.read_text().count("pooler error: query_wait_timeout"):
+                problems.append(f"{one.folder.name}: {waited} clients waited for a server in vain")
         for load in loads:
             say(load.line())
         for problem in problems:
