@@ -342,9 +342,10 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         return Fate::kNeedMore;
     }
     in_copy_ = false;
-    const wire::ErrorFields fields = frame.total_bytes() <= kLookMax
-                                         ? wire::read_error(server_body(frame))
-                                         : wire::ErrorFields();
+    // One that is larger need not be here as a whole: it is passed on as it comes.
+    const bool looked_into = frame.total_bytes() <= kLookMax;
+    const wire::ErrorFields fields =
+        looked_into ? wire::read_error(server_body(frame)) : wire::ErrorFields();
     ++pool_->stats.errors;
     server_fatal_ = server_fatal_ || fields.severity == "FATAL" || fields.severity == "PANIC";
     if (requests_.empty()) {
@@ -360,7 +361,8 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
             request.failure = fields.message;
             return Fate::kDrop;
         }
-        if (request.sql_names != nullptr && forward_renamed_error(frame, *request.sql_names)) {
+        if (looked_into && request.sql_names != nullptr &&
+            forward_renamed_error(frame, *request.sql_names)) {
             return Fate::kDrop;
         }
         return Fate::kForward;
@@ -380,7 +382,8 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         request.sql_names != nullptr ? std::move(*request.sql_names) : client_names(request);
     undo(requests_.fail_to_sync());
     server_skips_ = requests_.empty();  // its Sync has not come from the client yet
-    const bool renamed = !names.renamed.empty() && forward_renamed_error(frame, names);
+    const bool renamed =
+        looked_into && !names.renamed.empty() && forward_renamed_error(frame, names);
     return renamed ? Fate::kDrop : Fate::kForward;
 }
 

@@ -283,6 +283,20 @@ def test_options_without_effect_are_named(tmp_path):
     assert code != 0 and "resolv_conf has no effect" in said
 
 
+def test_an_error_of_a_prepared_statement_may_be_large(connect):
+    """Larger than what is looked into, and than what stands in a buffer at a time."""
+    connection = connect()
+    connection.execute("create or replace function shout() returns int language plpgsql as "
+                       "$$begin raise exception '%', repeat('x', 3000000); end$$")
+    connection.execute("prepare mine as select shout()")
+    for act in (lambda: connection.execute("select shout()", prepare=True),
+                lambda: connection.execute("execute mine")):
+        with pytest.raises(psycopg.errors.RaiseException) as caught:
+            act()
+        assert caught.value.diag.message_primary == "x" * 3_000_000
+        assert value(connection, "select 42") == 42
+
+
 def test_an_http_request_is_told_where_http_is(pooler):
     connection = http.client.HTTPConnection("127.0.0.1", pooler.port, timeout=20)
     with contextlib.closing(connection):
