@@ -159,7 +159,7 @@ void Pool::release(Pooled* server) {
         return;
     }
     if (connection.status != 'I' || connection.stream->ended() ||
-        connection.stream->buffered() > 0) {
+        connection.stream->buffered() > 0 || connection.out_of_step) {
         close(server, "client left it in the middle of work");
         return;
     }

@@ -131,6 +131,7 @@ bool Session::take_client_frame(wire::Frame frame) {
         return skip_client_frame(frame);
     }
     if (in_copy_ && breaks_copy(frame.type)) {
+        lease_->connection->out_of_step = true;
         forward_client(frame);  // PostgreSQL has its own words for it, and hangs up
         return true;
     }

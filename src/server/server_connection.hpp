@@ -95,8 +95,9 @@ struct ServerConnection {
     std::uint64_t unnamed_stamp = 0;  // which unnamed statement is on it; 0: none known
     // The session that may have used sequences here last; 0 = none since DISCARD.
     std::uint64_t sequences_of = 0;
-    bool dirty = false;   // a reset is needed before another client's session
-    bool doomed = false;  // close instead of giving it back (RECONNECT, lifetime)
+    bool dirty = false;        // a reset is needed before another client's session
+    bool doomed = false;       // close instead of giving it back (RECONNECT, lifetime)
+    bool out_of_step = false;  // was told what it must hang up over: never lent again
 
     net::TimePoint connected_at{};
     net::TimePoint requested_at{};  // last lent
