@@ -185,7 +185,8 @@ void Engine::State::end_churn_period(std::int64_t now_us) {
 }
 
 void Engine::State::note_slow(const QueryEvent& event) {
-    const std::int64_t took = std::int64_t{event.queue_us} + event.server_us + event.network_us;
+    const std::int64_t took =
+        std::int64_t{event.queue_us} + event.server_us + event.network_us + event.cache_us;
     if (options.slow_us <= 0 || took < options.slow_us || slow.size() >= kSlowMax) {
         return;
     }
@@ -205,6 +206,7 @@ void Engine::State::note_slow(const QueryEvent& event) {
     const auto kind = static_cast<sql::StatementKind>(event.kind);
     query.may_explain = kind >= sql::StatementKind::kSelect &&
                         kind <= sql::StatementKind::kDelete &&
+    query.cache_us = event.cache_us;
                         (event.effects & (sql::kMultiple | sql::kUnparsed)) == 0;
     slow.push_back(std::move(query));
 }
@@ -243,9 +245,11 @@ StatementDetail Engine::State::detail(const StatementStats& stats) const {
         detail.sqlstates.emplace_back(std::string(sqlstate.data(), sqlstate.size()), count);
     }
     const auto named = [](const Breakdown& from, const auto& name) {
+    detail.cache_us = stats.cache_us;
         std::vector<NamedPart> parts;
         for (const Breakdown::Part& part : from.parts()) {
             parts.push_back({name(part.id), part.calls, static_cast<double>(part.us) / 1e3});
+    detail.cache = percentiles(stats.cache);
         }
         if (from.other().calls > 0) {
             parts.push_back(

@@ -52,7 +52,7 @@ struct OpenTransaction {
 struct SlowQuery {
     std::uint64_t key = 0, tags_id = 0;
     std::int64_t started_us = 0;
-    std::uint32_t queue_us = 0, server_us = 0, network_us = 0;
+    std::uint32_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     std::uint32_t database_id = 0, user_id = 0, application_id = 0, client_id = 0;
     std::uint64_t rows = 0;
     std::array<char, 5> sqlstate{};
@@ -87,10 +87,10 @@ struct StatementDetail {
     std::uint64_t key = 0;
     sql::StatementRef statement;
     std::uint64_t calls = 0, errors = 0, rows = 0;
-    std::uint64_t queue_us = 0, server_us = 0, network_us = 0;
+    std::uint64_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     struct Percentiles {
         std::uint32_t p50 = 0, p95 = 0, p99 = 0, max = 0;  // us
-    } queue, server, network;
+    } queue, server, network, cache;
     std::int64_t first_us = 0, last_us = 0;
     std::vector<std::pair<std::string, std::uint64_t>> sqlstates;
     std::vector<NamedPart> databases, users, applications, clients, tags;

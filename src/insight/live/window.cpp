@@ -14,7 +14,7 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 }
 
 std::int64_t end_of(const QueryEvent& event) {
-    return event.started_us + event.queue_us + event.server_us;
+    return event.started_us + event.queue_us + event.server_us + event.cache_us;
 }
 
 std::uint64_t group_of(const QueryEvent& event, std::uint64_t caller) {
