@@ -134,7 +134,7 @@ std::string SlowLog::plan_of(const SlowLine& line) {
         explained_.clear();
     }
     explained_[line.query.key] = now;
-    auto explainer = Explainer::connect(conninfo, line.database);
+    auto explainer = Explainer::connect(conninfo, line.server_database);
     if (!explainer) {
         return fmt::format("none: {}", explainer.error().message);
     }

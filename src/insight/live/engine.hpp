@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -41,6 +42,8 @@ struct Options {
     std::int64_t idle_transaction_us = 10'000'000;  // 0: no finding
     std::int64_t long_transaction_us = 60'000'000;  // 0: no finding
     std::vector<std::string> ignore;                // users and applications without findings
+    // The server's name of howdah's databases, where it is another; "*" for those not named.
+    std::map<std::string, std::string> server_databases;
 };
 
 struct OpenTransaction {
@@ -60,11 +63,20 @@ struct SlowQuery {
     sql::StatementRef statement;
 };
 
-// A statement whose plan would decide whether a finding is one.
-struct PlanQuestion {
+// A statement of which the server knows what decides whether a finding is one: its plan, or what is
+// behind the names that it reads.
+struct StatementQuestion {
     std::uint64_t key = 0;
-    std::string database;
+    std::string database;  // the server's
     sql::StatementRef statement;
+};
+
+// What a statement reads, by the catalog: behind a view its tables, beside a table its partitions
+// and those from whose rows a foreign key passes changes on.
+struct ReadRelations {
+    bool known = false;               // each of its names was found
+    bool changes_unseen = false;      // a foreign table, a view whose answers differ by themselves
+    std::vector<std::string> tables;  // without schemas; a write to one may change the answer
 };
 
 // A finding, and whom it concerns.
@@ -129,8 +141,11 @@ class Engine {
     std::vector<SlowQuery> take_slow();
     // Each statement once in ten minutes, for who can ask a server. learn_plan() takes the answer;
     // one that never comes leaves what is suspected.
-    std::vector<PlanQuestion> unknown_plans(std::int64_t now_us);
+    std::vector<StatementQuestion> unknown_plans(std::int64_t now_us);
     void learn_plan(std::uint64_t key, PlanEvidence evidence);
+    // Likewise, by statement and database. Without an answer each write to the database counts.
+    std::vector<StatementQuestion> unknown_relations(std::int64_t now_us);
+    void learn_relations(const StatementQuestion& question, ReadRelations relations);
 
     // --- Any thread ---
     [[nodiscard]] std::vector<LiveFinding> findings() const;
