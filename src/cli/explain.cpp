@@ -68,7 +68,7 @@ reached(oid) as (
         where conrelid = reached.oid and contype = 'f'
         and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))) next)
 select n.nspname, c.relname, c.relkind,
-       case c.relkind when 'v' then pg_get_viewdef(c.oid) else '' end
+       case c.relkind when 'v' then pg_get_viewdef(c.oid) else '' end, c.relrowsecurity
 from reached join pg_class c on c.oid = reached.oid
 join pg_namespace n on n.oid = c.relnamespace limit 5001)";
 
@@ -162,7 +162,7 @@ Result<live::ReadRelations> Explainer::relations_of(const sql::Statement& statem
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const std::string_view kind = rows.text(i, 2);
         relations.tables.push_back(rows.string(i, 1));
-        if (kind == "f") {
+        if (kind == "f" || rows.boolean(i, 4)) {  // with policies it depends on who asks
             relations.changes_unseen = true;
         } else if (kind == "v") {
             const sql::StatementRef view = sql::analyze(rows.text(i, 3));

@@ -23,6 +23,9 @@ create table moods as select * from prices;
 create table years (id int, price int) partition by range (id);
 create table year_one partition of years for values from (1) to (60001);
 insert into years select * from prices;
+create table secrets as select * from prices;
+alter table secrets enable row level security;
+create policy all_of_them on secrets using (true);
 create view price_list as select * from prices;
 create view offers as select * from price_list where id > 0;
 create view rate_list as select * from rates;
@@ -79,6 +82,7 @@ def test_what_is_written_is_found_behind_names(databases, run_folder, cluster):
         read(watched, "year_one")       # written by its parent's name
         read(watched, "noisy")          # answers differ by themselves
         read(watched, "far_list")       # reads what is on another server
+        read(watched, "secrets")        # who asks decides
         read(watched, "stock", ALIAS)   # written under another name of the database
         read(watched, "rate_list")      # written in another database only
         for table in ("prices", "years", "stock"):

@@ -75,7 +75,7 @@ struct StatementQuestion {
 // and those from whose rows a foreign key passes changes on.
 struct ReadRelations {
     bool known = false;               // each of its names was found
-    bool changes_unseen = false;      // a foreign table, a view whose answers differ by themselves
+    bool changes_unseen = false;      // a foreign table, policies, a view with answers of its own
     std::vector<std::string> tables;  // without schemas; a write to one may change the answer
 };
 
