@@ -87,7 +87,7 @@ class Finder {
     bool visit_raw(NodeId call, NodeId member, std::string_view method);
     bool visit_piece(NodeId call, NodeId member, NodeId text);
     void visit_tag(NodeId call);
-    bool is_subquery(NodeId chain) const;
+    bool is_subquery(NodeId chain);
     bool is_operand(NodeId node) const;
     ClientKind client_kind(NodeId node) const;
     ClientKind kind_of_value(Definition value, int depth) const;
@@ -99,6 +99,8 @@ class Finder {
     const Syntax& syntax_;
     const Schema& schema_;
     std::vector<CodeQuery> queries_;
+    // Nodes that may still be looked through for uses of a name: of all chains of a file together.
+    NodeId nodes_left_ = 20'000'000;
 };
 
 // What a value is, in whichever file it is made.
@@ -371,7 +373,7 @@ bool Finder::is_operand(NodeId node) const {
 }
 
 // A chain that sends nothing: part of another one, at once or under a name of its own.
-bool Finder::is_subquery(NodeId chain) const {
+bool Finder::is_subquery(NodeId chain) {
     if (syntax_.callee(chain) == "as" || is_operand(chain)) {
         return true;
     }
@@ -384,6 +386,11 @@ bool Finder::is_subquery(NodeId chain) const {
     if (bound.size() != 1) {
         return false;
     }
+    const NodeId nodes = syntax_.after(bound.front()->scope) - bound.front()->scope;
+    if (nodes > nodes_left_) {
+        return false;
+    }
+    nodes_left_ -= nodes;
     bool operand = false;
     for (NodeId at = bound.front()->scope; at < syntax_.after(bound.front()->scope); ++at) {
         if (at == bound.front()->node || !syntax_.is(at, Kind::kIdentifier) ||

@@ -69,6 +69,8 @@ class SqlText {
     const Schema& schema_;
     CodeQuery& query_;
     int parameters_ = 0;
+    static constexpr int kTypesMax = 16;  // names of types that are looked up in all of the file
+    mutable int types_looked_up_ = 0;
 };
 
 void SqlText::add_piece(Range range) {
@@ -242,6 +244,9 @@ bool SqlText::is_literal_type(NodeId type, int depth) const {
         case Kind::kLiteralType:
             return true;
         case Kind::kTypeName:
+            if (++types_looked_up_ > kTypesMax) {
+                return false;
+            }
             for (NodeId at = 0; at < syntax_.size(); ++at) {
                 const NodeId name =
                     syntax_.is(at, Kind::kTypeAlias) ? syntax_.child(at, Field::kName) : kNoNode;

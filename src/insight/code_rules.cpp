@@ -190,7 +190,8 @@ void CodeJudge::check_offset(const CodeQuery& query) {
                {.evidence = fmt::format("{} rows are read and dropped", rows)});
         return;
     }
-    if (!syntax_.is(value, Kind::kUndefined)) {
+    const bool bounded = syntax_.text(query.offset).find("Math.min(") != std::string_view::npos;
+    if (!syntax_.is(value, Kind::kUndefined) && !bounded) {
         report("deep-offset", query.offset,
                {.message = "pages by an offset that nothing bounds",
                 .fix = query.orm == Orm::kPrisma
