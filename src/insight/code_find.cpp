@@ -394,7 +394,7 @@ bool Finder::is_subquery(NodeId chain) {
     bool operand = false;
     for (NodeId at = bound.front()->scope; at < syntax_.after(bound.front()->scope); ++at) {
         if (at == bound.front()->node || !syntax_.is(at, Kind::kIdentifier) ||
-            module_.resolve(at) != bound.front()) {
+            syntax_.text(at) != bound.front()->name || module_.resolve(at) != bound.front()) {
             continue;
         }
         const NodeId up = syntax_.parent(at);

@@ -69,7 +69,8 @@ class SqlText {
     const Schema& schema_;
     CodeQuery& query_;
     int parameters_ = 0;
-    static constexpr int kTypesMax = 16;  // names of types that are looked up in all of the file
+    static constexpr int kTypesMax =
+        16;  // names of types that are looked up among the file's statements
     mutable int types_looked_up_ = 0;
 };
 
@@ -247,11 +248,14 @@ bool SqlText::is_literal_type(NodeId type, int depth) const {
             if (++types_looked_up_ > kTypesMax) {
                 return false;
             }
-            for (NodeId at = 0; at < syntax_.size(); ++at) {
-                const NodeId name =
-                    syntax_.is(at, Kind::kTypeAlias) ? syntax_.child(at, Field::kName) : kNoNode;
+            for (NodeId at = syntax_.first_child(0); at != kNoNode; at = syntax_.next(at)) {
+                const NodeId alias =
+                    syntax_.is(at, Kind::kExport) ? syntax_.child(at, Field::kDeclaration) : at;
+                const NodeId name = syntax_.is(alias, Kind::kTypeAlias)
+                                        ? syntax_.child(alias, Field::kName)
+                                        : kNoNode;
                 if (name != kNoNode && syntax_.text(name) == syntax_.text(type)) {
-                    return is_literal_type(syntax_.child(at, Field::kValue), depth + 1);
+                    return is_literal_type(syntax_.child(alias, Field::kValue), depth + 1);
                 }
             }
             return false;
