@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import USER
+from tests.conftest import PASSWORD, USER
 from tests.observe.test_http import running, server_of
 from tests.proxy.test_memory import LOGIN, READY, exactly
 from tests.proxy.wire_client import SYNC, Client, bind, execute, fields, message, parse, query, text
-from tools import process, proxy
+from tools import process, proxy, shell
 from tools.pgcluster import SUPERUSER
+from tools.shell import BUILD
 
+HERE = Path(__file__).parent
 PATIENCE = 45
 SLOW = 250.0        # ms of a slow statement, over slow_query_time
 LITTLE = 100.0      # ms: what is well below it, on a busy machine too
@@ -221,6 +223,31 @@ def test_a_server_that_is_gone_was_not_broken_by_begin(run_folder):
         process.wait_until(states, PATIENCE, "statistics")
         assert states() == {"select name from users": {"08006": 1}}
     server.listener.close()
+
+
+@pytest.mark.parametrize(("mode", "columns"), [("extended", "city, segment, id"),
+                                               ("simple", "city, segment, name")])
+def test_jdbc(watched, mode, columns):
+    """The driver itself, with autocommit off."""
+    place = BUILD / "clients" / "slow-transaction"
+    place.mkdir(parents=True, exist_ok=True)
+    driver = "/usr/share/java/postgresql.jar"
+    shell.run(["javac", "-Xlint:all", "-Werror", "-d", place, HERE / "SlowTransaction.java"])
+    name = f"caller-{uuid.uuid4().hex[:8]}"
+    url = (f"jdbc:postgresql://127.0.0.1:{watched.proxy.port}/{watched.database}?user={USER}"
+           f"&password={PASSWORD}&ApplicationName={name}&preferQueryMode={mode}")
+    shell.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{place}:{driver}", "SlowTransaction",
+               url, columns])
+
+    def spent() -> dict[str, tuple[int, float]]:
+        rows = watched.get(f"/api/queries?application={name}&limit=500").json()["queries"]
+        return {row["text"].split()[0].lower(): (part["calls"], part["ms"]) for row in rows
+                for part in row["applications"]
+                if part["name"] == name and ("pg_sleep" in row["text"] or row["kind"] == "transaction")}
+    wanted = {"begin", "select", "commit"}
+    process.wait_until(lambda: wanted <= spent().keys() and spent()["commit"][0] == 2, PATIENCE,
+                       "statistics")
+    assert spent()["select"][1] >= 2 * SLOW and spent()["begin"][1] < LITTLE, spent()
 
 
 def test_psycopg_pipelines(watched):
