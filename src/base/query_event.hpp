@@ -24,6 +24,7 @@ struct QueryEvent {
     std::uint32_t queue_us = 0;        // waiting for a server connection
     std::uint32_t server_us = 0;       // first byte sent to last byte received
     std::uint32_t network_us = 0;      // last byte received to last byte taken by the client
+    std::uint32_t cache_us = 0;        // being answered by a cache; 0: by a server
     std::uint32_t database_id = 0;     // interned name
     std::uint32_t user_id = 0;         // interned name
     std::uint32_t application_id = 0;  // interned name

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "pg/conninfo.hpp"
+#include "sql/names.hpp"
+#include "sql/statement_cache.hpp"
 
 namespace howdah::cli {
 
@@ -41,6 +43,35 @@ join pg_attribute a on a.attrelid = c.oid
 where n.nspname = $1 and c.relname = $2 and a.attname = any($3::text[])
 order by different desc, a.attname)";
 
+constexpr std::size_t kRelationsMax = 5000;
+
+// All relations of these names, in whatever schema where none is given; behind views what they
+// read, beside tables what they inherit from or what inherits from them, and tables from whose rows
+// a foreign key passes deletions or new keys on.
+constexpr const char* kRelations = R"(
+with recursive wanted(schema, name) as (select * from unnest($1::text[], $2::text[])),
+reached(oid) as (
+    select c.oid from wanted w join pg_class c on c.relname = w.name
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_toast'
+    and (w.schema = '' or n.nspname = w.schema)
+    union
+    select next.oid from reached
+    cross join lateral (
+        select d.refobjid as oid from pg_class v join pg_rewrite r on r.ev_class = v.oid
+        join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_class'::regclass
+        where v.oid = reached.oid and v.relkind <> 'm'
+        union all select inhparent from pg_inherits where inhrelid = reached.oid
+        union all select inhrelid from pg_inherits where inhparent = reached.oid
+        union all select confrelid from pg_constraint
+        where conrelid = reached.oid and contype = 'f'
+        and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))) next)
+select n.nspname, c.relname, c.relkind,
+       case c.relkind when 'v' then pg_get_viewdef(c.oid) else '' end, c.relrowsecurity
+from reached join pg_class c on c.oid = reached.oid
+join pg_namespace n on n.oid = c.relnamespace limit 5001)";
+
 std::string as_array(const std::vector<std::string>& names) {
     std::string array;
     for (const std::string& name : names) {
@@ -53,17 +84,9 @@ std::string as_array(const std::vector<std::string>& names) {
     return array + "}";
 }
 
-// As it may stand in SQL: in quotes where it must.
-std::string name_in_sql(const std::string& name) {
-    const bool plain =
-        !name.empty() && (name[0] < '0' || name[0] > '9') &&
-        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
-    return plain ? name : pg::quoted_name(name);
-}
-
 std::string table_in_sql(const std::string& schema, const std::string& table) {
     const bool usual = schema.empty() || schema == "public";
-    return (usual ? "" : name_in_sql(schema) + ".") + name_in_sql(table);
+    return (usual ? "" : sql::name_in_sql(schema) + ".") + sql::name_in_sql(table);
 }
 
 }  // namespace
@@ -119,10 +142,43 @@ Result<> Explainer::look_up(const live::FullScan& scan, live::PlanEvidence& evid
     evidence.missing = true;
     evidence.partial_index = has_partial;
     evidence.table = table_in_sql(scan.schema, scan.table);
-    evidence.column = name_in_sql(columns.string(0, 0));
+    evidence.column = sql::name_in_sql(columns.string(0, 0));
     evidence.rows_read = rows;
     evidence.rows_out = scan.rows_out;
     return {};
+}
+
+Result<live::ReadRelations> Explainer::relations_of(const sql::Statement& statement) {
+    std::vector<std::string> schemas;
+    std::vector<std::string> names;
+    for (const sql::Name& table : statement.tables_read) {
+        schemas.push_back(table.schema);
+        names.push_back(table.name);
+    }
+    TRY_VOID(connection_.execute(kBegin));
+    TRY(const pg::Rows rows, connection_.query(kRelations, {as_array(schemas), as_array(names)}));
+    live::ReadRelations relations;
+    relations.known = rows.size() <= kRelationsMax;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::string_view kind = rows.text(i, 2);
+        relations.tables.push_back(rows.string(i, 1));
+        if (kind == "f" || rows.boolean(i, 4)) {  // with policies it depends on who asks
+            relations.changes_unseen = true;
+        } else if (kind == "v") {
+            const sql::StatementRef view = sql::analyze(rows.text(i, 3));
+            relations.changes_unseen = relations.changes_unseen || !view->has(sql::kReadOnly) ||
+                                       view->has(sql::kVolatile) || view->clock_literal;
+        }
+    }
+    for (const sql::Name& table : statement.tables_read) {
+        bool found = false;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            found = found || (rows.text(i, 1) == table.name &&
+                              (table.schema.empty() || rows.text(i, 0) == table.schema));
+        }
+        relations.known = relations.known && found;
+    }
+    return relations;
 }
 
 Result<live::PlanEvidence> Explainer::evidence_of(const sql::Statement& statement) {

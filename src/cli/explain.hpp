@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "insight/live/plan.hpp"
+#include "insight/live/engine.hpp"
 #include "pg/connection.hpp"
 #include "sql/statement.hpp"
 
@@ -21,6 +21,8 @@ class Explainer {
     Result<insight::live::Plan> plan_of(const sql::Statement& statement);
     // The plan, held against the catalog: whether an index is missing.
     Result<insight::live::PlanEvidence> evidence_of(const sql::Statement& statement);
+    // What it reads, by the catalog.
+    Result<insight::live::ReadRelations> relations_of(const sql::Statement& statement);
 
   private:
     explicit Explainer(pg::Connection connection) : connection_(std::move(connection)) {}

@@ -32,6 +32,18 @@ live::Names names_of(const proxy::Shared& shared) {
             [&shared](std::uint32_t id) { return shared.addresses.text(id); }};
 }
 
+// The server's names of our databases, "*" for those that are not in the configuration.
+std::map<std::string, std::string> server_databases(const config::Config& config) {
+    std::map<std::string, std::string> names;
+    for (const auto& [name, database] : config.databases) {
+        names[name] = database.dbname.value_or(name);
+    }
+    if (config.autodb && config.autodb->dbname) {
+        names["*"] = *config.autodb->dbname;
+    }
+    return names;
+}
+
 }  // namespace
 
 live::Options InsightFeed::options() const {
@@ -42,6 +54,7 @@ live::Options InsightFeed::options() const {
     options.idle_transaction_us = settings.insight_idle_transaction.count();
     options.long_transaction_us = settings.insight_long_transaction.count();
     options.ignore = settings.insight_ignore.names;
+    options.server_databases = server_databases(*config_);
     return options;
 }
 
@@ -51,10 +64,15 @@ InsightFeed::InsightFeed(proxy::Proxy& proxy)
       engine_(options(), names_of(proxy.shared())),
       slow_log_(std::make_unique<SlowLog>()) {
     std::shared_ptr<Mailbox> mailbox = mailbox_;
-    plan_reader_ = std::make_unique<PlanReader>([mailbox](std::uint64_t key, auto evidence) {
-        const std::scoped_lock lock(mailbox->mutex);
-        mailbox->plans.emplace_back(key, std::move(evidence));
-    });
+    plan_reader_ = std::make_unique<PlanReader>(PlanReader::Takers{
+        [mailbox](const live::StatementQuestion& question, live::PlanEvidence evidence) {
+            const std::scoped_lock lock(mailbox->mutex);
+            mailbox->plans.emplace_back(question.key, std::move(evidence));
+        },
+        [mailbox](const live::StatementQuestion& question, live::ReadRelations relations) {
+            const std::scoped_lock lock(mailbox->mutex);
+            mailbox->relations.emplace_back(question, std::move(relations));
+        }});
     set_explain();
     proxy.shared().control().ask_insight = [mailbox](std::string_view what, auto take) {
         {
@@ -109,10 +127,12 @@ void InsightFeed::read_mail() {
     std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>> tags;
     std::vector<live::OpenTransaction> transactions;
     std::vector<std::pair<std::uint64_t, live::PlanEvidence>> plans;
+    std::vector<Mailbox::Relations> relations;
     std::vector<Mailbox::Question> questions;
     {
         const std::scoped_lock lock(mailbox_->mutex);
         plans.swap(mailbox_->plans);
+        relations.swap(mailbox_->relations);
         statements.swap(mailbox_->statements);
         tags.swap(mailbox_->tags);
         transactions.swap(mailbox_->transactions);
@@ -126,6 +146,9 @@ void InsightFeed::read_mail() {
     }
     for (auto& [key, evidence] : plans) {
         engine_.learn_plan(key, std::move(evidence));
+    }
+    for (auto& [question, read] : relations) {
+        engine_.learn_relations(question, std::move(read));
     }
     if (!transactions.empty()) {
         engine_.observe_transactions(transactions, wall_us());
@@ -184,7 +207,8 @@ void InsightFeed::ask_transactions() {
 
 void InsightFeed::ask_plans() {
     if (plan_reader_->may_ask()) {
-        plan_reader_->ask(engine_.unknown_plans(wall_us()));
+        plan_reader_->ask_plans(engine_.unknown_plans(wall_us()));
+        plan_reader_->ask_relations(engine_.unknown_relations(wall_us()));
     }
 }
 
@@ -193,6 +217,8 @@ void InsightFeed::log_slow() {
     for (live::SlowQuery& query : engine_.take_slow()) {
         SlowLine line;
         line.database = shared.names.text(query.database_id);
+        const auto database = config_->database(line.database);
+        line.server_database = database && database->dbname ? *database->dbname : line.database;
         line.user = shared.names.text(query.user_id);
         line.application = shared.applications.text(query.application_id);
         line.client = shared.addresses.text(query.client_id);

@@ -45,6 +45,8 @@ class InsightFeed {
         std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>> tags;
         std::vector<insight::live::OpenTransaction> transactions;
         std::vector<std::pair<std::uint64_t, insight::live::PlanEvidence>> plans;
+        using Relations = std::pair<insight::live::StatementQuestion, insight::live::ReadRelations>;
+        std::vector<Relations> relations;
         // The console's: which table, and who takes it.
         using Question = std::pair<std::string, std::function<void(proxy::Table)>>;
         std::vector<Question> questions;

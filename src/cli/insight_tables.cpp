@@ -36,8 +36,8 @@ Table queries_table() {
 Table full_queries_table() {
     Table table{{"fingerprint", kText}, {"database", kText}, {"application_name", kText}};
     table.columns_of(kInt8, {"calls", "errors", "rows"});
-    table.columns_of(
-        kNumeric, {"server_ms", "mean_ms", "p95_ms", "p99_ms", "max_ms", "queue_ms", "network_ms"});
+    table.columns_of(kNumeric, {"server_ms", "mean_ms", "p95_ms", "p99_ms", "max_ms", "queue_ms",
+                                "network_ms", "cache_ms"});
     table.text_columns({"first_seen", "last_seen", "query"});
     return table;
 }
@@ -109,6 +109,7 @@ void add_full_query(Table& table, const live::StatementDetail& detail) {
     cells.text(ms(detail.server.p95)).text(ms(detail.server.p99)).text(ms(detail.server.max));
     cells.text(ms(static_cast<double>(detail.queue_us)));
     cells.text(ms(static_cast<double>(detail.network_us)));
+    cells.text(ms(static_cast<double>(detail.cache_us)));
     cells.time(detail.first_us).time(detail.last_us);
     cells.text(detail.statement ? clean_utf8(detail.statement->normalized, kTextMax) : "");
     table.rows.push_back(cells.take());

@@ -1,5 +1,6 @@
 #include "cli/judging.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -61,6 +63,10 @@ int watch(const Judging& judging, findings::Format format) {
     int status = kFine;
     for (std::optional<std::size_t> seen; stop_watching == 0;) {
         if (const std::size_t now = judging.state(); now != seen) {
+            if (seen && format == findings::Format::kText) {
+                print_text(fmt::format("\n--- changed; again at {:%H:%M:%S} ---\n\n",
+                                       fmt::localtime(std::time(nullptr))));
+            }
             seen = now;
             status = status_of(judging.command, judging.once(format));
         }

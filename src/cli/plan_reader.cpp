@@ -4,9 +4,7 @@
 
 namespace howdah::cli {
 
-using insight::live::PlanQuestion;
-
-PlanReader::PlanReader(Take take) : take_(std::move(take)), thread_([this] { run(); }) {}
+PlanReader::PlanReader(Takers takers) : takers_(std::move(takers)), thread_([this] { run(); }) {}
 
 PlanReader::~PlanReader() {
     {
@@ -27,11 +25,19 @@ bool PlanReader::may_ask() const {
     return !conninfo_.empty();
 }
 
-void PlanReader::ask(std::vector<PlanQuestion> questions) {
+void PlanReader::ask_plans(std::vector<Question> questions) {
+    ask(About::kPlan, std::move(questions));
+}
+
+void PlanReader::ask_relations(std::vector<Question> questions) {
+    ask(About::kRelations, std::move(questions));
+}
+
+void PlanReader::ask(About about, std::vector<Question> questions) {
     const std::scoped_lock lock(mutex_);
-    for (PlanQuestion& question : questions) {
+    for (Question& question : questions) {
         if (waiting_.size() < kWaitingMax) {
-            waiting_.push_back(std::move(question));
+            waiting_.emplace_back(about, std::move(question));
         }
     }
     changed_.notify_one();
@@ -44,16 +50,16 @@ void PlanReader::run() {
         if (stopping_) {
             return;
         }
-        const PlanQuestion question = std::move(waiting_.front());
-        waiting_.erase(waiting_.begin());
+        const auto [about, question] = std::move(waiting_.front());
+        waiting_.pop_front();
         const std::string conninfo = conninfo_;
         lock.unlock();
-        answer(question, conninfo);
+        answer(about, question, conninfo);
         lock.lock();
     }
 }
 
-void PlanReader::answer(const PlanQuestion& question, const std::string& conninfo) {
+void PlanReader::answer(About about, const Question& question, const std::string& conninfo) {
     if (conninfo.empty()) {
         return;
     }
@@ -61,8 +67,14 @@ void PlanReader::answer(const PlanQuestion& question, const std::string& conninf
     if (!explainer) {
         return;
     }
+    if (about == About::kRelations) {
+        if (auto relations = explainer->relations_of(*question.statement)) {
+            takers_.relations(question, std::move(*relations));
+        }
+        return;
+    }
     if (auto evidence = explainer->evidence_of(*question.statement)) {
-        take_(question.key, std::move(*evidence));
+        takers_.plan(question, std::move(*evidence));
     }
 }
 

@@ -1,15 +1,18 @@
-// PlanReader: asks the server for plans that decide whether a finding is one. A thread of its own,
-// for EXPLAIN waits.
+// PlanReader: asks the server for plans, and for what is behind the names that are read, where
+// these decide whether a finding is one. A thread of its own, for EXPLAIN waits.
 //
 // 1. Bounded: kWaitingMax questions wait, the rest go unanswered.
 // 2. Without a connection string nothing is asked, and nothing is answered.
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "insight/live/engine.hpp"
@@ -20,28 +23,35 @@ class PlanReader {
   public:
     static constexpr std::size_t kWaitingMax = 64;
     // Called on the reader's thread, and only for what could be asked.
-    using Take = std::function<void(std::uint64_t key, insight::live::PlanEvidence)>;
+    using Question = insight::live::StatementQuestion;
+    struct Takers {
+        std::function<void(const Question&, insight::live::PlanEvidence)> plan;
+        std::function<void(const Question&, insight::live::ReadRelations)> relations;
+    };
 
-    explicit PlanReader(Take take);
+    explicit PlanReader(Takers takers);
     ~PlanReader();
     PlanReader(const PlanReader&) = delete;
     PlanReader& operator=(const PlanReader&) = delete;
 
-    // slow_query_explain. Empty: no plans.
+    // slow_query_explain. Empty: nothing is asked.
     void set_explain(const std::string& conninfo);
     [[nodiscard]] bool may_ask() const;
-    void ask(std::vector<insight::live::PlanQuestion> questions);
+    void ask_plans(std::vector<Question> questions);
+    void ask_relations(std::vector<Question> questions);
 
   private:
+    enum class About : std::uint8_t { kPlan, kRelations };
+    void ask(About about, std::vector<Question> questions);
     void run();
-    void answer(const insight::live::PlanQuestion& question, const std::string& conninfo);
+    void answer(About about, const Question& question, const std::string& conninfo);
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<insight::live::PlanQuestion> waiting_;
+    std::deque<std::pair<About, Question>> waiting_;
     std::string conninfo_;
     bool stopping_ = false;
-    const Take take_;
+    const Takers takers_;
     std::thread thread_;
 };
 

@@ -88,10 +88,10 @@ bool SlowLog::may_write() {
 
 void SlowLog::write(const SlowLine& line) {
     const insight::live::SlowQuery& query = line.query;
-    std::string text =
-        fmt::format("slow statement: {:.1f} ms (queue {:.1f}, server {:.1f}, network {:.1f})",
-                    ms(query.queue_us) + ms(query.server_us) + ms(query.network_us),
-                    ms(query.queue_us), ms(query.server_us), ms(query.network_us));
+    std::string text = fmt::format(
+        "slow statement: {:.1f} ms (queue {:.1f}, server {:.1f}, network {:.1f}, cache {:.1f})",
+        ms(query.queue_us) + ms(query.server_us) + ms(query.network_us) + ms(query.cache_us),
+        ms(query.queue_us), ms(query.server_us), ms(query.network_us), ms(query.cache_us));
     text += fmt::format(" db={} user={} rows={} fingerprint={:016x}", line.database, line.user,
                         query.rows, query.key);
     const auto add = [&](std::string_view name, std::string_view value) {
@@ -134,7 +134,7 @@ std::string SlowLog::plan_of(const SlowLine& line) {
         explained_.clear();
     }
     explained_[line.query.key] = now;
-    auto explainer = Explainer::connect(conninfo, line.database);
+    auto explainer = Explainer::connect(conninfo, line.server_database);
     if (!explainer) {
         return fmt::format("none: {}", explainer.error().message);
     }

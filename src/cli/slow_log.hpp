@@ -24,6 +24,7 @@ namespace howdah::cli {
 struct SlowLine {
     insight::live::SlowQuery query;
     std::string database, user, application, client, tags;
+    std::string server_database;  // `database` as the server names it
 };
 
 class SlowLog {

@@ -92,7 +92,7 @@ void CodeProject::find_functions(Known& known) {
     const SourceText source(module.file(), module.syntax().text());
     for (const CodeQuery& query : known.queries) {
         const CodeContext context = context_of(module, query.call);
-        if (context.function == kNoNode) {
+        if (context.function == kNoNode || query.piece || query.subquery) {
             continue;
         }
         QueryFunction function{.file = module.file(),

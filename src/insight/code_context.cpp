@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace howdah::insight {
 namespace {
@@ -104,10 +105,38 @@ NodeId listed(const Module& module, NodeId iterable) {
     return iterable;
 }
 
+// Object.values(Role) of Prisma's enumeration, Object.entries({ a: 1, b: 2 }): as long as the
+// program says.
+bool is_literal_object(const Module& module, NodeId call) {
+    const Syntax& syntax = module.syntax();
+    const NodeId function = syntax.bare(syntax.child(call, Field::kFunction));
+    const std::string_view name = syntax.callee(call);
+    const std::vector<NodeId> arguments = syntax.arguments(call);
+    if (!syntax.is(function, Kind::kMember) || arguments.size() != 1 ||
+        syntax.text(syntax.child(function, Field::kObject)) != "Object" ||
+        (name != "values" && name != "keys" && name != "entries")) {
+        return false;
+    }
+    const NodeId argument = syntax.bare(arguments.front());
+    const Binding* binding =
+        syntax.is(argument, Kind::kIdentifier) ? module.resolve(argument) : nullptr;
+    if (binding != nullptr && !binding->import_from.empty()) {
+        return binding->import_from.ends_with("prisma/client") &&
+               std::isupper(static_cast<unsigned char>(binding->name.front())) != 0;
+    }
+    const NodeId object = syntax.bare(module.value_of(argument));
+    const std::vector<NodeId> pairs =
+        syntax.is(object, Kind::kObject) ? syntax.children(object) : std::vector<NodeId>();
+    return !pairs.empty() && pairs.size() <= kLiteralMax && !syntax.has_spread(object);
+}
+
 bool is_literal_list(const Module& module, NodeId iterable) {
     const Syntax& syntax = module.syntax();
     const NodeId list = listed(module, iterable);
     const NodeId value = list == kNoNode ? kNoNode : module.value_of(list);
+    if (syntax.is(value, Kind::kCall)) {
+        return is_literal_object(module, value);
+    }
     if (!syntax.is(value, Kind::kArray) || grows(module, list)) {
         return false;
     }

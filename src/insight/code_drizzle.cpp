@@ -61,6 +61,7 @@ class DrizzleReader {
     void read_filter(NodeId where);
     void read_condition(NodeId node, At at);
     void read_comparison(NodeId call, const Operator& operation, At at);
+    bool read_fragment(NodeId call, std::string_view rest);
     void read_wildcard(NodeId pattern, Condition& condition) const;
     void read_object(NodeId object, const Table* table);
     void read_order(NodeId node);
@@ -133,15 +134,45 @@ void DrizzleReader::read_condition(NodeId node, At at) {
             arm.alternative = at.alternative != 0 ? at.alternative : ++alternatives_;
             read_condition(each, arm);
         }
-    } else if (name == "not" || name == "notExists") {
+    } else if (name == "notExists" ||
+               (name == "not" && !arguments.empty() &&
+                syntax_.callee(syntax_.bare(arguments.front())) == "exists")) {
+        query_.open = true;  // an anti join
+    } else if (name == "not") {
         query_.negation = node;
     } else {
         const auto found = std::ranges::find(kOperators, name, &Operator::name);
         if (found != kOperators.end() && !arguments.empty()) {
             read_comparison(node, *found, at);
         } else {
+            read_fragment(node, "");
             query_.open = true;
         }
+    }
+}
+
+// sql`lower(${users.email}) = ${email}`: a condition in SQL. `rest` is what stands behind it.
+bool DrizzleReader::read_fragment(NodeId call, std::string_view rest) {
+    const NodeId text = syntax_.child(call, Field::kArguments);
+    CodeQuery fragment{.orm = Orm::kRaw, .verb = Verb::kRaw, .method = "sql", .call = call};
+    if (syntax_.callee(call) != "sql" || !syntax_.is(text, Kind::kTemplate) ||
+        !read_sql_piece(module_, schema_, text, fragment)) {
+        return false;
+    }
+    fragment.sql += rest;
+    query_.fragments.push_back(std::move(fragment));
+    return true;
+}
+
+// What stands behind the first argument of eq(), gt(), ...
+std::string_view rest_of(const Operator& operation) {
+    switch (operation.test) {
+        case Test::kEquals:
+            return operation.name == "inArray" ? " = any($99)" : " = $99";
+        case Test::kRange:
+            return " > $99";
+        default:
+            return {};
     }
 }
 
@@ -175,6 +206,9 @@ void DrizzleReader::read_comparison(NodeId call, const Operator& operation, At a
         condition.column.clear();
         condition.table = nullptr;
         query_.open = query_.open || syntax_.is(first, Kind::kCall);
+        if (syntax_.is(first, Kind::kCall) && !rest_of(operation).empty()) {
+            read_fragment(first, rest_of(operation));
+        }
         query_.conditions.push_back(std::move(condition));
         return;
     }
@@ -242,6 +276,11 @@ void DrizzleReader::read_order(NodeId node) {
     if (syntax_.is(node, Kind::kCall)) {
         const std::vector<NodeId> arguments = syntax_.arguments(node);
         const std::string_view name = syntax_.callee(node);
+        const std::string_view text =
+            arguments.empty() ? std::string_view() : syntax_.text(arguments.front());
+        if (name == "sql" && (text == "`random()`" || text == "`RANDOM()`")) {
+            query_.random_order = node;
+        }
         if ((name != "desc" && name != "asc") || arguments.empty()) {
             return;
         }

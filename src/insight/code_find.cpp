@@ -85,7 +85,10 @@ class Finder {
     bool visit_relational(NodeId call, NodeId member, std::string_view method);
     void visit_chain(NodeId call, NodeId member, std::string_view method);
     bool visit_raw(NodeId call, NodeId member, std::string_view method);
+    bool visit_piece(NodeId call, NodeId member, NodeId text);
     void visit_tag(NodeId call);
+    bool is_subquery(NodeId chain);
+    bool is_operand(NodeId node) const;
     ClientKind client_kind(NodeId node) const;
     ClientKind kind_of_value(Definition value, int depth) const;
     ClientKind kind_of_result(Definition function, int depth) const;
@@ -96,6 +99,8 @@ class Finder {
     const Syntax& syntax_;
     const Schema& schema_;
     std::vector<CodeQuery> queries_;
+    // Nodes that may still be looked through for uses of a name: of all chains of a file together.
+    NodeId nodes_left_ = 20'000'000;
 };
 
 // What a value is, in whichever file it is made.
@@ -329,6 +334,79 @@ bool Finder::visit_drizzle(NodeId call, NodeId member, std::string_view method) 
     return true;
 }
 
+// Whether `node` is what another chain is made of: exists(node), inArray(id, node), .from(node).
+bool Finder::is_operand(NodeId node) const {
+    static constexpr auto kTakers = std::to_array<std::string_view>({"exists",
+                                                                     "notExists",
+                                                                     "inArray",
+                                                                     "notInArray",
+                                                                     "eq",
+                                                                     "ne",
+                                                                     "gt",
+                                                                     "gte",
+                                                                     "lt",
+                                                                     "lte",
+                                                                     "union",
+                                                                     "unionAll",
+                                                                     "intersect",
+                                                                     "intersectAll",
+                                                                     "except",
+                                                                     "exceptAll",
+                                                                     "as",
+                                                                     "from",
+                                                                     "innerJoin",
+                                                                     "leftJoin",
+                                                                     "rightJoin",
+                                                                     "fullJoin",
+                                                                     "innerJoinLateral",
+                                                                     "leftJoinLateral",
+                                                                     "with"});
+    NodeId above = syntax_.parent(node);
+    while (syntax_.is(above, Kind::kParenthesized)) {
+        above = syntax_.parent(above);
+    }
+    if (syntax_.is(above, Kind::kSubstitution)) {  // sql`... in ${db.select()...}`
+        return syntax_.callee(syntax_.parent(syntax_.parent(above))) == "sql";
+    }
+    return syntax_.is(above, Kind::kArguments) &&
+           std::ranges::find(kTakers, syntax_.callee(syntax_.parent(above))) != kTakers.end();
+}
+
+// A chain that sends nothing: part of another one, at once or under a name of its own.
+bool Finder::is_subquery(NodeId chain) {
+    if (syntax_.callee(chain) == "as" || is_operand(chain)) {
+        return true;
+    }
+    const NodeId declarator = syntax_.parent(chain);
+    if (!syntax_.is(declarator, Kind::kDeclarator)) {
+        return false;
+    }
+    const std::vector<const Binding*> bound =
+        module_.bound_in(syntax_.child(declarator, Field::kName));
+    if (bound.size() != 1) {
+        return false;
+    }
+    const NodeId nodes = syntax_.after(bound.front()->scope) - bound.front()->scope;
+    if (nodes > nodes_left_) {
+        return false;
+    }
+    nodes_left_ -= nodes;
+    bool operand = false;
+    for (NodeId at = bound.front()->scope; at < syntax_.after(bound.front()->scope); ++at) {
+        if (at == bound.front()->node || !syntax_.is(at, Kind::kIdentifier) ||
+            syntax_.text(at) != bound.front()->name || module_.resolve(at) != bound.front()) {
+            continue;
+        }
+        const NodeId up = syntax_.parent(at);
+        if (is_operand(at)) {
+            operand = true;
+        } else if (!syntax_.is(up, Kind::kMember) || syntax_.is(syntax_.parent(up), Kind::kCall)) {
+            return false;  // awaited, returned, handed on; but sub.id is a column
+        }
+    }
+    return operand;
+}
+
 // db.select().from(t).where(...): from the first call up to the last.
 void Finder::visit_chain(NodeId call, NodeId member, std::string_view method) {
     std::vector<std::pair<std::string_view, NodeId>> links{{method, call}};
@@ -375,8 +453,24 @@ void Finder::visit_chain(NodeId call, NodeId member, std::string_view method) {
     query.client = client;
     query.table = target;
     query.certain = kind == ClientKind::kDrizzle || target != nullptr;
+    query.subquery = select && is_subquery(last);
     read_drizzle_chain(module_, schema_, query, links);
     queries_.push_back(std::move(query));
+}
+
+// sql.raw(text), Prisma.raw(text): goes into a statement as it is.
+bool Finder::visit_piece(NodeId call, NodeId member, NodeId text) {
+    text = syntax_.is(text, Kind::kIdentifier) ? syntax_.bare(module_.value_of(text)) : text;
+    CodeQuery query{.orm = Orm::kRaw, .verb = Verb::kRaw, .method = "raw"};
+    query.call = call;
+    query.head = member;
+    query.certain = true;
+    if (text == kNoNode || !read_sql_piece(module_, schema_, text, query) || !query.pasted) {
+        return false;
+    }
+    query.piece = true;
+    queries_.push_back(std::move(query));
+    return true;
 }
 
 bool Finder::visit_raw(NodeId call, NodeId member, std::string_view method) {
@@ -389,6 +483,12 @@ bool Finder::visit_raw(NodeId call, NodeId member, std::string_view method) {
         return false;
     }
     NodeId literal = syntax_.bare(arguments.front());
+    const NodeId maker = syntax_.bare(syntax_.child(member, Field::kObject));
+    if (method == "raw" && syntax_.is(maker, Kind::kIdentifier) &&
+        (syntax_.text(maker) == "sql" || syntax_.text(maker) == "Prisma") &&
+        visit_piece(call, member, literal)) {
+        return true;
+    }
     if (syntax_.is(literal, Kind::kObject)) {
         literal =
             syntax_.bare(syntax_.property(literal, "text"));  // client.query({ text, values })

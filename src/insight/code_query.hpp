@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +84,7 @@ struct CodeQuery {
     bool projected = false;
     bool grouped = false;
     bool joined = false;       // a chain with joins
+    bool subquery = false;     // of another chain: exists(db.select()...), .as("x")
     bool fluent = false;       // prisma.user.findUnique(...).posts()
     bool many_values = false;  // values([...]) or data: [...]
     NodeId offset = kNoNode;
@@ -94,14 +96,19 @@ struct CodeQuery {
     NodeId deepest = kNoNode;                    // the include at the third level
     NodeId nested_count = kNoNode;               // _count inside an include
     NodeId negation = kNoNode;                   // NOT
+    NodeId random_order = kNoNode;               // orderBy(sql`random()`)
     std::vector<const Relation*> filtered = {};  // relations that the conditions go through
     // Raw SQL: the statement's text with $n for values, and where its bytes come from.
+    bool piece = false;  // of a statement, by sql.raw(): only what is pasted into it is judged
+    std::set<const Table*> tables = {};  // that the text names by Drizzle's variables
     std::string sql = {};
     std::vector<std::pair<std::size_t, Range>> pieces = {};  // offset in sql -> bytes of the file
     bool pasted_suspected = false;  // as a name, or as text that code put together
     bool pasted = false;            // a value is part of the text
     bool sql_certain = false;       // all of it is in sight
     NodeId pasted_node = kNoNode;
+    // Drizzle: conditions written as sql`...`, each a text of its own as above.
+    std::vector<CodeQuery> fragments = {};
 };
 
 // All queries of a file, in the order of the text.
@@ -115,6 +122,8 @@ void read_drizzle_chain(const Module& module, const Schema& schema, CodeQuery& q
 void read_drizzle_relational(const Module& module, const Schema& schema, CodeQuery& query);
 // Text of a string or template as SQL; false when it is no SQL.
 bool read_sql_text(const Module& module, const Schema& schema, NodeId literal, CodeQuery& query);
+// The same for a piece of a statement, whatever it begins with.
+bool read_sql_piece(const Module& module, const Schema& schema, NodeId literal, CodeQuery& query);
 // pgTable variable or schema.users that `node` names; nullptr when unknown.
 const Table* drizzle_table(const Module& module, const Schema& schema, NodeId node);
 

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "insight/code_query.hpp"
+#include "sql/names.hpp"
 
 namespace howdah::insight {
 namespace {
@@ -25,17 +26,23 @@ bool starts_like_sql(std::string_view text) {
     return std::ranges::find(kWords, word) != kWords.end() && text.size() > begin + word.size() + 4;
 }
 
+// email.toLowerCase(), Number(id): a value, whatever it is; no piece of SQL.
+bool gives_value(std::string_view function) {
+    static constexpr auto kFunctions = std::to_array<std::string_view>(
+        {"toLowerCase", "toUpperCase", "trim", "toISOString", "getTime", "String", "Number",
+         "BigInt", "parseInt", "parseFloat", "stringify"});
+    return std::ranges::find(kFunctions, function) != kFunctions.end();
+}
+
 class SqlText {
   public:
     SqlText(const Module& module, const Schema& schema, CodeQuery& query)
         : module_(module), syntax_(module.syntax()), schema_(schema), query_(query) {}
 
-    bool read(NodeId literal) {
+    bool read(NodeId literal) { return read_piece(literal) && starts_like_sql(query_.sql); }
+    bool read_piece(NodeId literal) {
         query_.sql_certain = true;
-        if (!add(literal, 0)) {
-            return false;
-        }
-        return starts_like_sql(query_.sql);
+        return add(literal, 0);
     }
 
   private:
@@ -48,6 +55,8 @@ class SqlText {
     bool is_assembled(NodeId node) const;
     bool stands_for_name(std::size_t end) const;
     bool is_constant(NodeId node, int depth) const;
+    bool names_its_values(const Binding& parameter) const;
+    bool is_literal_type(NodeId type, int depth) const;
     bool is_placeholders(NodeId call, int depth) const;
     bool is_fixed_template(NodeId made, const std::vector<const Binding*>& element,
                            int depth) const;
@@ -60,6 +69,9 @@ class SqlText {
     const Schema& schema_;
     CodeQuery& query_;
     int parameters_ = 0;
+    static constexpr int kTypesMax =
+        16;  // names of types that are looked up among the file's statements
+    mutable int types_looked_up_ = 0;
 };
 
 void SqlText::add_piece(Range range) {
@@ -79,7 +91,8 @@ void SqlText::add_piece(Range range) {
 
 std::string SqlText::sql_name(NodeId node) const {
     if (const Table* table = drizzle_table(module_, schema_, node)) {
-        return table->name;
+        query_.tables.insert(table);
+        return sql::qualified_name_in_sql(table->name);
     }
     if (!syntax_.is(node, Kind::kMember)) {
         return {};
@@ -88,7 +101,11 @@ std::string SqlText::sql_name(NodeId node) const {
     const NodeId name = syntax_.child(node, Field::kProperty);
     const Column* column =
         table == nullptr || name == kNoNode ? nullptr : table->field(syntax_.text(name));
-    return column == nullptr ? std::string() : table->name + "." + column->name;
+    if (column == nullptr) {
+        return {};
+    }
+    query_.tables.insert(table);
+    return sql::qualified_name_in_sql(table->name) + "." + sql::name_in_sql(column->name);
 }
 
 void SqlText::add_substitution(NodeId substitution) {
@@ -105,7 +122,8 @@ void SqlText::add_substitution(NodeId substitution) {
         return;
     }
     // sql.raw(x), Prisma.join(ids), sql(rows): text or lists that only the run knows
-    if (syntax_.is(node, Kind::kCall) || syntax_.is(node, Kind::kTernary)) {
+    if ((syntax_.is(node, Kind::kCall) && !gives_value(syntax_.callee(node))) ||
+        syntax_.is(node, Kind::kTernary)) {
         query_.sql_certain = false;
     }
     const bool name = stands_for_name(syntax_.range(substitution).end);
@@ -192,6 +210,9 @@ bool SqlText::is_constant(NodeId node, int depth) const {
             if (binding == nullptr) {
                 return false;
             }
+            if (binding->parameter) {
+                return names_its_values(*binding);
+            }
             const NodeId value = module_.value_of(node);
             const NodeId loop = binding->scope;
             if (syntax_.is(value, Kind::kArray) && !only_constants_pushed(*binding, depth + 1)) {
@@ -206,6 +227,70 @@ bool SqlText::is_constant(NodeId node, int depth) const {
         default:
             return false;
     }
+}
+
+// 'asc' | 'desc', and names of such types in the same file.
+bool SqlText::is_literal_type(NodeId type, int depth) const {
+    if (type == kNoNode || depth > 8) {
+        return false;
+    }
+    const std::vector<NodeId> parts = syntax_.children(type);
+    switch (syntax_.kind(type)) {
+        case Kind::kTypeAnnotation:
+        case Kind::kParenthesizedType:
+        case Kind::kUnionType:
+            return !parts.empty() && std::ranges::all_of(parts, [&](NodeId part) {
+                return is_literal_type(part, depth + 1);
+            });
+        case Kind::kLiteralType:
+            return true;
+        case Kind::kTypeName:
+            if (++types_looked_up_ > kTypesMax) {
+                return false;
+            }
+            for (NodeId at = syntax_.first_child(0); at != kNoNode; at = syntax_.next(at)) {
+                const NodeId alias =
+                    syntax_.is(at, Kind::kExport) ? syntax_.child(at, Field::kDeclaration) : at;
+                const NodeId name = syntax_.is(alias, Kind::kTypeAlias)
+                                        ? syntax_.child(alias, Field::kName)
+                                        : kNoNode;
+                if (name != kNoNode && syntax_.text(name) == syntax_.text(type)) {
+                    return is_literal_type(syntax_.child(alias, Field::kValue), depth + 1);
+                }
+            }
+            return false;
+        default:
+            return false;
+    }
+}
+
+// sort(column: 'name' | 'price'), sort({ dir }: { dir: 'asc' | 'desc' }): whoever calls it says one
+// of these.
+bool SqlText::names_its_values(const Binding& parameter) const {
+    NodeId at = parameter.node;
+    while (at != kNoNode && !syntax_.is(at, Kind::kRequiredParameter) &&
+           !syntax_.is(at, Kind::kOptionalParameter)) {
+        if (is_function(syntax_.kind(at))) {
+            return false;
+        }
+        at = syntax_.parent(at);
+    }
+    const NodeId pattern = syntax_.child(at, Field::kPattern);
+    const NodeId annotation = syntax_.child(at, Field::kType);
+    if (pattern == parameter.node) {
+        return is_literal_type(annotation, 0);
+    }
+    const NodeId type = syntax_.first_child(annotation);
+    if (!syntax_.is(pattern, Kind::kObjectPattern) || !syntax_.is(type, Kind::kObjectType) ||
+        syntax_.parent(parameter.node) != pattern) {
+        return false;
+    }
+    return std::ranges::any_of(syntax_.children(type), [&](NodeId property) {
+        const NodeId name = syntax_.child(property, Field::kName);
+        return syntax_.is(property, Kind::kPropertySignature) && name != kNoNode &&
+               syntax_.text(name) == parameter.name &&
+               is_literal_type(syntax_.child(property, Field::kType), 0);
+    });
 }
 
 // ids.map(() => '?').join(', '), ids.map((_, i) => `$${i + 1}`), '?,'.repeat(n): as many signs as
@@ -352,6 +437,10 @@ bool SqlText::add(NodeId node, int depth) {
 
 bool read_sql_text(const Module& module, const Schema& schema, NodeId literal, CodeQuery& query) {
     return SqlText(module, schema, query).read(literal);
+}
+
+bool read_sql_piece(const Module& module, const Schema& schema, NodeId literal, CodeQuery& query) {
+    return SqlText(module, schema, query).read_piece(literal);
 }
 
 }  // namespace howdah::insight

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <iterator>
 
+#include "sql/names.hpp"
+
 namespace howdah::insight {
 namespace {
 
@@ -56,27 +58,19 @@ bool is_soft_delete(std::string_view column) {
            column.find("archive") != std::string_view::npos;
 }
 
-Range mapped(const CodeQuery& query, Range range) {
-    const std::pair<std::size_t, Range>* piece = nullptr;
-    for (const auto& each : query.pieces) {
-        if (each.first <= range.begin) {
-            piece = &each;
-        }
-    }
-    if (piece == nullptr) {
-        return range;
-    }
-    const std::size_t begin =
-        std::min(piece->second.begin + (range.begin - piece->first), piece->second.end);
-    return {begin,
-            std::max(begin + 1, std::min(begin + (range.end - range.begin), piece->second.end))};
-}
-
 }  // namespace
 
 void CodeJudge::judge() {
     for (const CodeQuery& query : project_.queries(module_)) {
         const std::size_t first = out_.findings.size();
+        if (query.piece) {
+            check_pasted(query);
+            continue;
+        }
+        if (query.subquery) {
+            judge_conditions(query);
+            continue;
+        }
         by_call_.emplace(query.call, &query);
         ++out_.statements;
         if (query.orm == Orm::kRaw) {
@@ -111,49 +105,19 @@ void CodeJudge::judge_query(const CodeQuery& query) {
     check_includes(query);
     check_over_fetching(query);
     check_missing_where(query);
+    if (query.random_order != kNoNode) {
+        report("order-by-random", query.random_order);
+    }
+    judge_conditions(query);
+}
+
+void CodeJudge::judge_conditions(const CodeQuery& query) {
     check_wildcards(query);
     check_alternatives(query);
     check_index(query);
-}
-
-void CodeJudge::judge_raw(const CodeQuery& query) {
-    const std::size_t first = out_.findings.size();
-    check_loops(query);
-    const bool tool = query.method == "raw" || query.method == "any" || query.method == "one" ||
-                      query.method == "none" || query.method == "many";
-    if (query.pasted && query.pasted_node != kNoNode && !tool) {
-        const bool suspected = query.pasted_suspected;
-        report("sql-injection", query.pasted_node,
-               {.message = suspected ? "text from outside of the statement is pasted into it" : "",
-                .confidence = suspected ? "suspected" : "certain",
-                .minor = suspected});
+    for (const CodeQuery& fragment : query.fragments) {
+        check_fragment(query, fragment);
     }
-    const SqlPlace place{.source = source_,
-                         .in_file = [&](Range range) { return mapped(query, range); }};
-    Analysis analysis;
-    judge_text(query.sql, {place, project_.schema(), {.raw = true}}, analysis);
-    // What only the run completes may well parse then.
-    const bool whole =
-        query.sql_certain && query.sql.find('?') == std::string::npos && query.pieces.size() == 1;
-    if (!whole) {
-        std::erase_if(analysis.findings,
-                      [](const Finding& finding) { return finding.rule == "syntax-error"; });
-    }
-    if (!query.sql_certain) {
-        analysis.findings.clear();
-    }
-    for (Finding& finding : analysis.findings) {
-        demote(finding);
-    }
-    std::vector<Finding> own(out_.findings.begin() + static_cast<std::ptrdiff_t>(first),
-                             out_.findings.end());
-    for (Verdict& verdict : analysis.verdicts) {
-        for (const Finding& finding : own) {
-            verdict.add(finding);
-        }
-    }
-    analysis.statements = 0;
-    out_.add(std::move(analysis));
 }
 
 // Equal to a key, of its own or of a related row; or each arm of an OR is.
@@ -226,7 +190,8 @@ void CodeJudge::check_offset(const CodeQuery& query) {
                {.evidence = fmt::format("{} rows are read and dropped", rows)});
         return;
     }
-    if (!syntax_.is(value, Kind::kUndefined)) {
+    const bool bounded = syntax_.text(query.offset).find("Math.min(") != std::string_view::npos;
+    if (!syntax_.is(value, Kind::kUndefined) && !bounded) {
         report("deep-offset", query.offset,
                {.message = "pages by an offset that nothing bounds",
                 .fix = query.orm == Orm::kPrisma
@@ -313,7 +278,14 @@ void CodeJudge::check_wildcards(const CodeQuery& query) {
             continue;
         }
         if (condition.test == Test::kWildcard) {
-            report("leading-wildcard", condition.node);
+            const bool known = table != nullptr && table->column(condition.column) != nullptr;
+            report(
+                "leading-wildcard", condition.node,
+                {.fix = known ? fmt::format("create extension if not exists pg_trgm;\ncreate index "
+                                            "concurrently on {} using gin ({} gin_trgm_ops);",
+                                            sql::qualified_name_in_sql(table->name),
+                                            sql::name_in_sql(condition.column))
+                              : std::string()});
         } else if (condition.insensitive && (narrows(condition.test))) {
             report("non-sargable", condition.node,
                    {.message = fmt::format("case-insensitive: no plain index on {} can serve this",

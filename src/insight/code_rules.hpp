@@ -26,7 +26,10 @@ class CodeJudge {
 
   private:
     void judge_query(const CodeQuery& query);
+    void judge_conditions(const CodeQuery& query);
     void judge_raw(const CodeQuery& query);
+    void check_pasted(const CodeQuery& query);
+    void check_fragment(const CodeQuery& query, const CodeQuery& fragment);
     void report(std::string_view rule, NodeId node, Notice notice = {});
     void demote(Finding& finding) const;
     std::optional<Live> live_of(const CodeQuery& query) const;

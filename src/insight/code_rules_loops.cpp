@@ -25,6 +25,11 @@ bool names_batch(std::string_view text) {
     return false;
 }
 
+// GraphQL's: what they resolve has no parent.
+bool is_root_type(std::string_view type) {
+    return type == "Query" || type == "Mutation" || type == "Subscription";
+}
+
 std::string subject(const CodeQuery& query) {
     return query.model.empty() ? std::string(query.method)
                                : fmt::format("{}.{}", query.model, query.method);
@@ -34,12 +39,26 @@ std::string read_fix(const CodeQuery& query) {
     if (query.orm == Orm::kRaw) {
         return "One statement for all: where key = any($1), and a Map in the loop.";
     }
-    std::string_view key = "id";
+    std::string key = "id";
     for (const Condition& condition : query.conditions) {
-        if (condition.test == Test::kEquals) {
-            key = condition.column;
+        if (condition.test == Test::kEquals && !condition.relation && !condition.column.empty()) {
+            const Column* column =
+                condition.table == nullptr ? nullptr : condition.table->column(condition.column);
+            key = column == nullptr || column->field.empty() ? condition.column : column->field;
             break;
         }
+    }
+    if (query.verb == Verb::kAggregate) {  // a row for each key, counted by the server
+        return query.orm == Orm::kPrisma
+                   ? fmt::format(
+                         "const rows = await prisma.{0}.groupBy({{ by: ['{1}'], where: {{ {1}: "
+                         "{{ in: keys }} }}, _count: true }});\nconst byKey = new "
+                         "Map(rows.map((row) => [row.{1}, row._count]));",
+                         query.model, key)
+                   : fmt::format(
+                         "const rows = await db.select({{ key: {0}.{1}, n: count() "
+                         "}}).from({0}).where(inArray({0}.{1}, keys)).groupBy({0}.{1});",
+                         query.model.empty() ? "table" : query.model, key);
     }
     return query.orm == Orm::kPrisma
                ? fmt::format(
@@ -52,9 +71,29 @@ std::string read_fix(const CodeQuery& query) {
                      query.model.empty() ? "table" : query.model, key);
 }
 
+// The statement's first word.
+std::string_view raw_verb(const CodeQuery& query) {
+    std::string_view text = query.sql;
+    text = text.substr(std::min(text.find_first_not_of(" \t\r\n("), text.size()));
+    for (const auto& [lower, upper] :
+         {std::pair("insert", "INSERT"), {"update", "UPDATE"}, {"delete", "DELETE"}}) {
+        if (text.starts_with(lower) || text.starts_with(upper)) {
+            return lower;
+        }
+    }
+    return {};
+}
+
 std::string write_fix(const CodeQuery& query) {
     if (query.orm == Orm::kRaw) {
-        return "One statement for all: insert ... select * from unnest($1::..., $2::...).";
+        const std::string_view verb = raw_verb(query);
+        return verb == "update"
+                   ? "One statement for all: update ... from unnest($1::..., $2::...) as "
+                     "new (id, value) where ... = new.id."
+               : verb == "delete"
+                   ? "One statement for all: delete ... where key = any($1)."
+                   : "One statement for all: insert ... select * from unnest($1::..., "
+                     "$2::...).";
     }
     const bool prisma = query.orm == Orm::kPrisma;
     switch (query.verb) {
@@ -78,18 +117,6 @@ std::string write_fix(const CodeQuery& query) {
                             "... from (values ...) by $executeRaw."
                           : "One update ... from (values ...) by sql`...`.";
     }
-}
-
-bool is_raw_write(const CodeQuery& query) {
-    std::string_view text = query.sql;
-    text = text.substr(std::min(text.find_first_not_of(" \t\r\n("), text.size()));
-    for (const std::string_view word :
-         {"insert", "update", "delete", "INSERT", "UPDATE", "DELETE"}) {
-        if (text.starts_with(word)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 }  // namespace
@@ -245,7 +272,8 @@ bool CodeJudge::is_pushed(NodeId call) const {
 
 void CodeJudge::report_loop(const CodeQuery& query, const Loop& loop, const CodeContext& context) {
     in_loops_.insert(query.call);
-    const bool write = is_write(query.verb) || (query.verb == Verb::kRaw && is_raw_write(query));
+    const bool write =
+        is_write(query.verb) || (query.verb == Verb::kRaw && !raw_verb(query).empty());
     const bool in_transaction =
         context.transaction != kNoNode && syntax_.contains(context.transaction, loop.node);
     // prisma.$transaction(rows.map((row) => prisma.x.update(...))): one commit, but N statements
@@ -358,12 +386,16 @@ void CodeJudge::check_resolver(const CodeQuery& query, const CodeContext& contex
     if (parent == kNoNode && syntax_.is(outer, Kind::kPair) && !list.empty()) {
         const std::string_view type = syntax_.key(outer);
         const std::string_view name = syntax_.text(list.front());
-        const bool root = type == "Query" || type == "Mutation" || type == "Subscription";
+        const bool root = is_root_type(type);
         const bool typed = !type.empty() && std::isupper(static_cast<unsigned char>(type[0])) != 0;
         const bool named = name.starts_with("parent") || name.starts_with("root") ||
                            name.starts_with("source") || name.starts_with("_parent") ||
                            name.starts_with("obj") || list.size() >= 3 || name.starts_with('{');
-        if (typed && !root && named) {
+        // { Query: {...}, Post: {...} }: a map of resolvers, whatever its parameters are called.
+        const std::vector<NodeId> types = syntax_.children(syntax_.parent(outer));
+        const bool resolvers = std::ranges::any_of(
+            types, [&](NodeId each) { return is_root_type(syntax_.key(each)); });
+        if (typed && !root && (named || resolvers)) {
             parent = list.front();
         }
     }
@@ -400,7 +432,7 @@ const CodeQuery* CodeJudge::awaited_read(NodeId statement) const {
         return nullptr;
     }
     const CodeQuery& query = *found->second;
-    const bool write = is_write(query.verb) || (query.orm == Orm::kRaw && is_raw_write(query));
+    const bool write = is_write(query.verb) || (query.orm == Orm::kRaw && !raw_verb(query).empty());
     return write ? nullptr : &query;
 }
 
@@ -458,7 +490,8 @@ void CodeJudge::check_sequence(const std::vector<NodeId>& statements) {
                  .fix = total && query->orm == Orm::kPrisma
                             ? "await prisma.$transaction([findMany, count]): one round trip, one "
                               "state"
-                            : ""});
+                        : query->orm == Orm::kDrizzle ? "await Promise.all([...])"
+                                                      : ""});
             reported = true;
         }
         first = first == nullptr ? query : first;

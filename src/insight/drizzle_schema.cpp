@@ -1,4 +1,6 @@
 // read_drizzle_tables, read_drizzle_relations: pgTable() and relations() as a schema.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -22,6 +24,7 @@ class TableReader {
 
   private:
     bool is_table_call(NodeId call, std::string& sql_schema) const;
+    std::string created_name(NodeId call, std::string_view name) const;
     void read_table(NodeId declarator, NodeId call, const std::string& sql_schema);
     void read_columns(NodeId object, Table& table, int depth);
     void read_column(NodeId pair, Table& table);
@@ -32,6 +35,7 @@ class TableReader {
     std::vector<Link> chain_of(NodeId node) const;
     void add_type(std::string_view function, NodeId root, Column& column) const;
     IndexKey key_of(NodeId node, const Table& table) const;
+    std::string expression_of(NodeId node, const Table& table, const std::string& given) const;
     std::string column_of(NodeId node, const Table& table) const;
     void add_reference(NodeId arrow, const Column& column, NodeId place, Table& table);
 
@@ -78,6 +82,37 @@ bool TableReader::is_table_call(NodeId call, std::string& sql_schema) const {
     return syntax_.is(maker, Kind::kCall) && syntax_.callee(maker) == "pgTableCreator";
 }
 
+// const createTable = pgTableCreator((name) => `app_${name}`): createTable("users") is app_users.
+std::string TableReader::created_name(NodeId call, std::string_view name) const {
+    const NodeId function = syntax_.bare(syntax_.child(call, Field::kFunction));
+    const NodeId maker =
+        syntax_.is(function, Kind::kIdentifier) ? module_.value_of(function) : kNoNode;
+    if (!syntax_.is(maker, Kind::kCall) || syntax_.callee(maker) != "pgTableCreator") {
+        return std::string(name);
+    }
+    const std::vector<NodeId> arguments = syntax_.arguments(maker);
+    const NodeId arrow = arguments.empty() ? kNoNode : syntax_.bare(arguments.front());
+    const NodeId made = syntax_.bare(syntax_.child(arrow, Field::kBody));
+    const std::vector<NodeId> parts = syntax_.children(made);
+    NodeId given = kNoNode;
+    for (const NodeId part : parts) {
+        if (syntax_.is(part, Kind::kSubstitution)) {
+            if (given != kNoNode || !syntax_.is(syntax_.first_child(part), Kind::kIdentifier)) {
+                return std::string(name);
+            }
+            given = part;
+        }
+    }
+    if (!syntax_.is(made, Kind::kTemplate) || given == kNoNode) {
+        return std::string(name);
+    }
+    const Range whole = syntax_.range(made);
+    const Range middle = syntax_.range(given);
+    const std::string_view text = syntax_.text();
+    return fmt::format("{}{}{}", text.substr(whole.begin + 1, middle.begin - whole.begin - 1), name,
+                       text.substr(middle.end, whole.end - 1 - middle.end));
+}
+
 void TableReader::read() {
     for (NodeId node = 0; node < syntax_.size(); ++node) {
         if (!syntax_.is(node, Kind::kDeclarator)) {
@@ -102,7 +137,7 @@ void TableReader::read_table(NodeId declarator, NodeId call, const std::string& 
         return;
     }
     Schema own;
-    Table& table = own.at(canonical_name(sql_schema, name));
+    Table& table = own.at(canonical_name(sql_schema, created_name(call, name)));
     const std::string model(syntax_.text(variable));
     table.models.push_back({.name = model, .accessor = model, .origin = Origin::kDrizzle});
     NodeId columns = syntax_.bare(arguments[1]);
@@ -278,25 +313,43 @@ IndexKey TableReader::key_of(NodeId node, const Table& table) const {
     if (!key.column.empty()) {
         return key;
     }
-    // sql`lower(${table.email})`
-    std::string text;
+    key.expression = expression_key(expression_of(node, table, ""));
+    return key;
+}
+
+// sql`lower(${table.email})`; lower(table.email), where a function here makes such a text or SQL's
+// own is meant. `given`: the column that stands for the function's parameter.
+std::string TableReader::expression_of(NodeId node, const Table& table,
+                                       const std::string& given) const {
     for (NodeId at = node; at < syntax_.after(node); ++at) {
         if (!syntax_.is(at, Kind::kTemplate)) {
             continue;
         }
+        std::string text;
         std::size_t from = syntax_.range(at).begin + 1;
         for (const NodeId part : syntax_.children(at)) {
             if (syntax_.is(part, Kind::kSubstitution)) {
                 text += syntax_.text().substr(from, syntax_.range(part).begin - from);
-                text += column_of(syntax_.first_child(part), table);
+                text += given.empty() ? column_of(syntax_.first_child(part), table) : given;
                 from = syntax_.range(part).end;
             }
         }
-        text += syntax_.text().substr(from, syntax_.range(at).end - 1 - from);
-        break;
+        return text.append(syntax_.text().substr(from, syntax_.range(at).end - 1 - from));
     }
-    key.expression = expression_key(text);
-    return key;
+    const std::vector<NodeId> arguments = given.empty() && syntax_.is(node, Kind::kCall)
+                                              ? syntax_.arguments(node)
+                                              : std::vector<NodeId>();
+    const std::string column =
+        arguments.size() == 1 ? column_of(arguments.front(), table) : std::string();
+    const NodeId function = syntax_.bare(syntax_.child(node, Field::kFunction));
+    if (column.empty() || !syntax_.is(function, Kind::kIdentifier)) {
+        return {};
+    }
+    const NodeId made = module_.value_of(function);
+    const std::string text = made != kNoNode && is_function(syntax_.kind(made))
+                                 ? expression_of(made, table, column)
+                                 : std::string();
+    return text.empty() ? fmt::format("{}({})", syntax_.text(function), column) : text;
 }
 
 void TableReader::read_index(const std::vector<Link>& links, Table& table) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "sql/names.hpp"
+
 namespace howdah::insight {
 namespace {
 
@@ -293,9 +295,13 @@ TypeClass type_class(std::string_view name) {
 }
 
 std::string create_index_sql(std::string_view table, std::span<const std::string> columns) {
-    std::string sql = "create index concurrently on " + std::string(table) + " (";
+    std::string sql = "create index concurrently on " + sql::qualified_name_in_sql(table) + " (";
     for (std::size_t i = 0; i < columns.size(); ++i) {
-        sql += (i == 0 ? "" : ", ") + columns[i];
+        // "name text_pattern_ops"
+        const std::size_t end =
+            columns[i].ends_with("_pattern_ops") ? columns[i].rfind(' ') : std::string::npos;
+        sql += (i == 0 ? "" : ", ") + sql::name_in_sql(std::string_view(columns[i]).substr(0, end));
+        sql += end == std::string::npos ? "" : columns[i].substr(end);
     }
     return sql + ");";
 }

@@ -188,7 +188,7 @@ std::string canonical_name(std::string_view schema, std::string_view name);
 // int4, timestamptz, varchar, citext, ... as the catalog or a person names them.
 TypeClass type_class(std::string_view name);
 
-// create index concurrently on users (email, created_at);
+// create index concurrently on users (email, created_at); a column's operator class behind a blank.
 std::string create_index_sql(std::string_view table, std::span<const std::string> columns);
 
 // Columns of a few values each: an index on them leaves a share of the table.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "insight/sql_rules.hpp"
+#include "sql/names.hpp"
 
 namespace howdah::insight {
 namespace {
@@ -172,6 +173,34 @@ void SqlJudge::check_collation(const Source& source, const Access& access) {
             .minor = true});
 }
 
+namespace {
+
+// Whether the rows of `source` are all that a query by joins has to start from: the only conditions
+// that are no joins are its own, and no limit ends a walk over something else.
+bool only_start(const Query& query, int source) {
+    const auto own = [&](const Predicate& predicate) {
+        return predicate.column.source == source && !predicate.column.outer &&
+               !predicate.other.known();
+    };
+    return query.role == Role::kTop && query.limit == nullptr && !query.correlated &&
+           std::ranges::any_of(query.predicates,
+                               [&](const Predicate& predicate) {
+                                   return own(predicate) && (predicate.test == Test::kEquals ||
+                                                             predicate.test == Test::kRange);
+                               }) &&
+           std::ranges::all_of(query.sources,
+                               [](const Source& each) {
+                                   return each.known != nullptr && !each.one_row &&
+                                          !each.left_joined;
+                               }) &&
+           std::ranges::all_of(query.predicates, [&](const Predicate& predicate) {
+               return predicate.test == Test::kConstant || predicate.other.known() ||
+                      own(predicate);
+           });
+}
+
+}  // namespace
+
 void SqlJudge::check_access(const Query& query) {
     for (std::size_t i = 0; i < query.sources.size(); ++i) {
         const auto source = static_cast<int>(i);
@@ -181,14 +210,16 @@ void SqlJudge::check_access(const Query& query) {
             continue;
         }
         const Source& from = query.sources[i];
-        // Reached through a join that an index serves, its own conditions only filter.
+        // Reached through a join that an index serves, its own conditions only filter, where there
+        // are others to start from.
         const auto through_join = [&](const Predicate& predicate) {
             const bool left = predicate.column.source == source && !predicate.column.outer;
             const ColumnUse& mine = left ? predicate.column : predicate.other;
             return predicate.test == Test::kEquals && predicate.other.known() &&
                    mine.source == source && from.known->has_leading(mine.name, false);
         };
-        if (std::ranges::any_of(query.predicates, through_join)) {
+        if (std::ranges::any_of(query.predicates, through_join) &&
+            !(access.filtered && only_start(query, source))) {
             continue;
         }
         if (access.filtered) {
@@ -203,6 +234,7 @@ void SqlJudge::check_access(const Query& query) {
             continue;
         }
         check_join_access(query, source);
+        check_operator_access(query, source);
     }
     check_sort_access(query);
     if (query.sources.size() != 1 || !query.has_where || query.role != Role::kTop) {
@@ -216,6 +248,40 @@ void SqlJudge::check_access(const Query& query) {
             return predicate.test == Test::kUnequal || predicate.test == Test::kTrue;
         })) {
         report("full-scan", query.predicates.front().offset, {});
+    }
+}
+
+// payload @> $1, tags && $1, search @@ $1: only GIN and GiST serve these.
+void SqlJudge::check_operator_access(const Query& query, int source) {
+    const Source& from = query.sources[static_cast<std::size_t>(source)];
+    for (const Predicate& predicate : query.predicates) {
+        const sql::Node* node = predicate.node;
+        if (predicate.test != Test::kOperator || predicate.column.source != source ||
+            predicate.column.outer || predicate.other.known() || node == nullptr ||
+            node->node_case != PG_QUERY__NODE__NODE_A_EXPR) {
+            continue;
+        }
+        const std::string_view sign = operator_of(*node->a_expr);
+        const Column* column = from.known->column(predicate.column.name);
+        const bool parts = sign == "@>" || sign == "&&" || sign == "?" || sign == "?|" ||
+                           sign == "?&" || sign == "@?";
+        const bool listed =
+            column != nullptr &&
+            ((parts && (column->type == TypeClass::kJson || column->type == TypeClass::kArray)) ||
+             (sign == "@@" && column->type == TypeClass::kOther));
+        const bool indexed = std::ranges::any_of(from.known->indexes, [&](const Index& index) {
+            return std::ranges::find(index.keys, predicate.column.name, &IndexKey::column) !=
+                   index.keys.end();
+        });
+        if (listed && !indexed) {
+            report("missing-index", predicate.offset,
+                   {.message = fmt::format("no index of {} serves {} on {}", from.known->name, sign,
+                                           column->name),
+                    .fix = fmt::format("create index concurrently on {} using gin ({});",
+                                       sql::qualified_name_in_sql(from.table),
+                                       sql::name_in_sql(column->name))});
+            return;
+        }
     }
 }
 

@@ -216,6 +216,7 @@ void SqlJudge::check_predicate(const Query& query, const Predicate& predicate) {
     check_count(predicate);
     check_pattern(query, predicate);
     check_expression(query, predicate);
+    check_text_search(query, predicate);
     check_cast(query, predicate);
 }
 

@@ -65,6 +65,8 @@ class SqlJudge {
     void check_access(const Query& query);
     void check_collation(const Source& source, const Access& access);
     void check_join_access(const Query& query, int source);
+    void check_operator_access(const Query& query, int source);
+    void check_text_search(const Query& query, const Predicate& predicate);
     void check_sort_access(const Query& query);
 
     std::string_view text_;

@@ -6,6 +6,7 @@
 
 #include "insight/sql_rules.hpp"
 #include "insight/walk.hpp"
+#include "sql/names.hpp"
 
 namespace howdah::insight {
 namespace {
@@ -48,7 +49,7 @@ std::string rewrite_of(const Predicate& predicate) {
     }
     if (function == "lower" || function == "upper") {
         return fmt::format("create index concurrently on ... ({}({})); or make the column citext",
-                           function, column);
+                           function, sql::name_in_sql(column));
     }
     if (function == "date_part" || function == "extract") {
         return fmt::format("{0} >= '2025-01-01' and {0} < '2026-01-01'", column);
@@ -57,7 +58,9 @@ std::string rewrite_of(const Predicate& predicate) {
         return fmt::format("{0} = $1 or {0} is null, each side by itself", column);
     }
     const std::string key = expression_key(predicate.side);
-    return key.empty() ? "" : fmt::format("create index concurrently on ... (({}));", key);
+    return key.empty() || sql::name_in_sql(column) != column  // a key has no quotes
+               ? ""
+               : fmt::format("create index concurrently on ... (({}));", key);
 }
 
 bool is_json_path(const sql::Node* side) {
@@ -110,8 +113,9 @@ void SqlJudge::check_pattern(const Query& query, const Predicate& predicate) {
     report("leading-wildcard", predicate.offset,
            {.fix = fmt::format("create extension if not exists pg_trgm;\ncreate index concurrently "
                                "on {} using gin ({} gin_trgm_ops);",
-                               query.sources[static_cast<std::size_t>(column.source)].table,
-                               column.name)});
+                               sql::qualified_name_in_sql(
+                                   query.sources[static_cast<std::size_t>(column.source)].table),
+                               sql::name_in_sql(column.name))});
 }
 
 void SqlJudge::check_expression(const Query& query, const Predicate& predicate) {
@@ -135,7 +139,7 @@ void SqlJudge::check_expression(const Query& query, const Predicate& predicate) 
     std::string fix = rewrite_of(predicate);
     const std::size_t dots = fix.find("...");
     if (dots != std::string::npos) {
-        fix.replace(dots, 3, source.table);
+        fix.replace(dots, 3, sql::qualified_name_in_sql(source.table));
     }
     report("non-sargable", predicate.offset,
            {.message = is_json_path(predicate.side)
@@ -145,6 +149,35 @@ void SqlJudge::check_expression(const Query& query, const Predicate& predicate) 
                                          function_of(predicate.side), predicate.wrapped.name),
             .fix = std::move(fix),
             .confidence = table == nullptr ? "likely" : "certain"});
+}
+
+// to_tsvector('english', title) @@ ...: computed for each row where no index holds it.
+void SqlJudge::check_text_search(const Query& query, const Predicate& predicate) {
+    const Table* table = table_of(query, predicate.wrapped);
+    if (predicate.test != Test::kOperator || predicate.column.known() || table == nullptr ||
+        function_of(predicate.side) != "to_tsvector" || narrowed_otherwise(query, predicate) ||
+        table->rows.value_or(1e9) < 1000) {
+        return;
+    }
+    // Which expression an index holds is written in many ways: any one will do.
+    const bool indexed = std::ranges::any_of(table->indexes, [](const Index& index) {
+        return index.method == "gin" || index.method == "gist" || index.method == "rum";
+    });
+    if (indexed) {
+        return;
+    }
+    const std::string key = expression_key(predicate.side);
+    const bool configured = predicate.side->func_call->n_args == 2;
+    report(
+        "non-sargable", predicate.offset,
+        {.message = fmt::format("to_tsvector around {}: no index holds what is searched",
+                                predicate.wrapped.name),
+         .fix = configured && !key.empty() &&
+                        sql::name_in_sql(predicate.wrapped.name) == predicate.wrapped.name
+                    ? fmt::format("create index concurrently on {} using gin ({});",
+                                  sql::qualified_name_in_sql(table->name), key)
+                    : "create index ... using gin (to_tsvector('english', column)), and the same "
+                      "in the query; or a stored column of type tsvector"});
 }
 
 void SqlJudge::check_cast(const Query& query, const Predicate& predicate) {
@@ -181,9 +214,14 @@ void SqlJudge::check_cast(const Query& query, const Predicate& predicate) {
                pair(TypeClass::kNumeric, TypeClass::kFloat);
     }
     if (cast) {
-        report("implicit-cast", predicate.offset,
-               {.message = fmt::format("{} is cast to the type of what it is compared with",
-                                       predicate.column.name)});
+        report(
+            "implicit-cast", predicate.offset,
+            {.message = fmt::format("{} is cast to the type of what it is compared with",
+                                    predicate.column.name),
+             .fix =
+                 column->type == TypeClass::kChar
+                     ? "Give the value without a cast, or as $1::bpchar; or make the column text."
+                     : ""});
     }
 }
 

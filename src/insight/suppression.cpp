@@ -101,10 +101,14 @@ std::size_t apply_suppressions(const SourceText& source, std::span<const Range> 
                 source.finding(rule("suppression-without-reason"), suppression.comment, {}));
         }
         if (!suppression.used) {
-            findings.push_back(
-                source.finding(rule("unused-suppression"), suppression.comment,
-                               {.message = fmt::format("nothing here for this to suppress: {}",
-                                                       fmt::join(suppression.rules, ", "))}));
+            const auto wrong = std::ranges::find_if(
+                suppression.rules, [](const auto& name) { return find_rule(name) == nullptr; });
+            findings.push_back(source.finding(
+                rule("unused-suppression"), suppression.comment,
+                {.message = wrong != suppression.rules.end()
+                                ? fmt::format("there is no rule {}", *wrong)
+                                : fmt::format("nothing here for this to suppress: {}",
+                                              fmt::join(suppression.rules, ", "))}));
         }
     }
     return dropped;

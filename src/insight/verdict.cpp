@@ -245,9 +245,11 @@ std::string render_verdicts_text(std::span<const Verdict> verdicts) {
                                verdict->live->calls_a_day, verdict->live->milliseconds_a_day);
         }
         if (!verdict->route.empty()) {
-            out +=
-                fmt::format("              {}: {}; {}: {}\n", verdict->route, verdict->route_reason,
-                            verdict->cached ? "cached" : "not cached", verdict->cache_reason);
+            out += fmt::format(
+                "              {}: {}; {}: {}\n",
+                verdict->route == "replica" ? "could go to a replica" : verdict->route,
+                verdict->route_reason, verdict->cached ? "could be cached" : "not to be cached",
+                verdict->cache_reason);
         }
     }
     auto counts = counts_of(verdicts);

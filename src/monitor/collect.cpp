@@ -241,6 +241,7 @@ void collect_queries(Filling& to, const Inputs& inputs) {
         to.add("howdah_query_queue_seconds", {database}, totals.queue);
         to.add("howdah_query_server_seconds", {database}, totals.server);
         to.add("howdah_query_network_seconds", {database}, totals.network);
+        to.add("howdah_query_cache_seconds", {database}, totals.cache);
         to.add("howdah_query_duration_seconds", {database}, totals.duration);
     });
 }

@@ -36,10 +36,11 @@ void EventTotals::observe(std::span<const QueryEvent> events) {
     for (const QueryEvent& event : events) {
         DatabaseTotals& totals = totals_of(event.database_id);
         const std::uint64_t duration =
-            std::uint64_t{event.queue_us} + event.server_us + event.network_us;
+            std::uint64_t{event.queue_us} + event.server_us + event.network_us + event.cache_us;
         totals.queue.record(event.queue_us);
         totals.server.record(event.server_us);
         totals.network.record(event.network_us);
+        totals.cache.record(event.cache_us);
         totals.duration.record(
             static_cast<std::uint32_t>(std::min<std::uint64_t>(duration, UINT32_MAX)));
         ++totals.queries;

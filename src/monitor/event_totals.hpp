@@ -1,8 +1,8 @@
-// EventTotals: what all QueryEvents add up to, by database: histograms of the three parts of a
+// EventTotals: what all QueryEvents add up to, by database: histograms of the four parts of a
 // statement's time, errors by class, rows and bytes. Written by the pump's thread, read by any,
 // behind a lock that no loop ever takes.
 //
-// Bounded: Limits::kDatabasesMax databases of about 27 KiB, beyond that one for all others.
+// Bounded: Limits::kDatabasesMax databases of about 34 KiB, beyond that one for all others.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct DatabaseTotals {
     Histogram queue;
     Histogram server;
     Histogram network;
+    Histogram cache;
     Histogram duration;
     std::uint64_t queries = 0;
     std::uint64_t rows = 0;

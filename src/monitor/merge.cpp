@@ -36,6 +36,7 @@ void add(proxy::FingerprintEntry& sum, const proxy::FingerprintEntry& part) {
     sum.queue_us += part.queue_us;
     sum.server_us += part.server_us;
     sum.network_us += part.network_us;
+    sum.cache_us += part.cache_us;
     sum.server_us_max = std::max(sum.server_us_max, part.server_us_max);
 }
 

@@ -122,7 +122,8 @@ QueryEvent event(std::uint32_t database, std::uint32_t server_us, const char* sq
 
 TEST(EventTotals, AddUpByDatabase) {
     EventTotals totals;
-    const QueryEvent events[] = {event(2, 100), event(2, 900, "23505"), event(3, 50, "\x01?abc")};
+    QueryEvent events[] = {event(2, 100), event(2, 900, "23505"), event(3, 50, "\x01?abc")};
+    events[0].cache_us = 70;
     totals.observe(events);
     std::size_t seen = 0;
     totals.for_each([&](std::uint32_t id, const DatabaseTotals& one) {
@@ -131,6 +132,9 @@ TEST(EventTotals, AddUpByDatabase) {
             EXPECT_EQ(one.queries, 2U);
             EXPECT_EQ(one.rows, 2U);
             EXPECT_EQ(one.server.sum_us(), 1000U);
+            EXPECT_EQ(one.cache.sum_us(), 70U);
+            EXPECT_EQ(one.cache.count_below(1), 1U);
+            EXPECT_EQ(one.duration.sum_us(), 1070U);
             EXPECT_EQ(one.server.count_below(1000), 2U);
             EXPECT_EQ(one.errors, (std::map<std::string, std::uint64_t>{{"23", 1}}));
         } else {
@@ -198,6 +202,7 @@ TEST(Merge, AStatementOfTwoLoopsIsOne) {
         entry.statement = shared_one;
         entry.calls = i + 1;
         entry.server_us_max = 10 * (i + 1);
+        entry.cache_us = 5;
         loops[i].entries.push_back(entry);
         loops[i].other.calls = 5;
     }
@@ -206,6 +211,7 @@ TEST(Merge, AStatementOfTwoLoopsIsOne) {
     ASSERT_EQ(merged.size(), 1U);
     EXPECT_EQ(merged[0].calls, 3U);
     EXPECT_EQ(merged[0].server_us_max, 20U);
+    EXPECT_EQ(merged[0].cache_us, 10U);
     EXPECT_EQ(other.calls, 10U);
 }
 

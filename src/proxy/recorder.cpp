@@ -16,6 +16,7 @@ void Recorder::record(const QueryEvent& event, const sql::Statement* statement,
     entry.bytes_out += event.bytes_out;
     entry.queue_us += event.queue_us;
     entry.server_us += event.server_us;
+    entry.cache_us += event.cache_us;
     entry.server_us_max = std::max<std::uint64_t>(entry.server_us_max, event.server_us);
     const net::TimePoint now = client.loop().now();
     if (waiting_.size() >= kWaitingMax) {

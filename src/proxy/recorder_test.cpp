@@ -47,6 +47,7 @@ class RecorderTest : public testing::Test {
         made.fingerprint = statement_->fingerprint;
         made.session_id = session;
         made.server_us = 100;
+        made.cache_us = 3;
         made.rows = 2;
         return made;
     }
@@ -79,6 +80,8 @@ TEST_F(RecorderTest, AnAnswerThatIsTakenAtOnceCostsNoNetworkTime) {
     EXPECT_EQ(entry.calls, 1U);
     EXPECT_EQ(entry.rows, 2U);
     EXPECT_EQ(entry.server_us, 100U);
+    EXPECT_EQ(entry.cache_us, 3U);
+    EXPECT_EQ(events[0].cache_us, 3U);
     EXPECT_EQ(entry.network_us, 0U);
 }
 

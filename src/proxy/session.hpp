@@ -382,7 +382,8 @@ class Session {
     void release();
     void abandon_server();
     void inject_query(Purpose purpose, std::string_view sql);
-    void record_query(const Request& request);
+    void record_query(const Request& request, bool has_time = true);
+    bool time_is_the_next_ones();
     void record_failure(const Request& failed);
     void note_application();
     bool tapped(const sql::Statement* facts);

@@ -445,16 +445,41 @@ QueryProtocol protocol_of(const Request& request) {
     }
 }
 
+// BEGIN and SAVEPOINT: done in no time, and sent along with what they are for.
+bool only_prepares(const Request& request) {
+    return request.facts && request.facts->kind == sql::StatementKind::kTransaction &&
+           request.facts->has(sql::kBegin | sql::kSavepoint) &&
+           !request.facts->has(sql::kCommit | sql::kRollback);
+}
+
 }  // namespace
 
+// Whether what was waited for is the next statement's and not the head's. PostgreSQL holds the
+// answers of a pipeline back until its Sync: both come together, and all of the time would be
+// BEGIN's, however slow the statement that was sent along with it.
+bool Session::time_is_the_next_ones() {
+    if (!only_prepares(requests_.front())) {
+        return false;
+    }
+    for (auto next = requests_.begin() + 1;
+         next != requests_.end() && next->kind != RequestKind::kSync; ++next) {
+        const bool runs = next->kind == RequestKind::kExecute || next->kind == RequestKind::kQuery;
+        if (runs && next->action == RequestAction::kForward) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // A statement is answered. In a pipeline its time begins where the one before it ended.
-void Session::record_query(const Request& request) {
+void Session::record_query(const Request& request, bool has_time) {
     const net::TimePoint now = worker_.loop().now();
-    const net::TimePoint started = request.sent_at == net::TimePoint()
-                                       ? query_started_
-                                       : std::max(request.sent_at, answered_at_);
-    const auto server_us = std::max<std::int64_t>(0, (now - started).count());
-    answered_at_ = now;
+    const net::TimePoint sent =
+        request.sent_at == net::TimePoint() ? query_started_ : request.sent_at;
+    const net::TimePoint started = std::max(sent, answered_at_);
+    const auto elapsed_us = std::max<std::int64_t>(0, (now - started).count());
+    const std::int64_t server_us = has_time ? elapsed_us : 0;
+    answered_at_ = has_time ? now : answered_at_;
     note_application();
     QueryEvent event;
     if (request.facts) {
@@ -470,7 +495,7 @@ void Session::record_query(const Request& request) {
     event.trace_id = request.tags.trace_id;
     event.tap_id = worker_.tap().close(request.tap.get(), request.rows);
     event.queue_us = std::exchange(wait_us_, 0);
-    event.started_us = worker_.loop().wall_us() - server_us - event.queue_us;
+    event.started_us = worker_.loop().wall_us() - elapsed_us - event.queue_us;
     event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
     event.database_id = pool_->database_id;
     event.user_id = pool_->user_id;
@@ -487,6 +512,7 @@ void Session::record_query(const Request& request) {
 }
 
 // What failed may be the Parse or the Bind: then it is the Execute behind it that did not come off.
+// A server that says nothing and is gone was not broken by a BEGIN.
 void Session::record_failure(const Request& failed) {
     if (failed.kind == RequestKind::kSync || failed.action == RequestAction::kSwallow ||
         lease_ == nullptr) {
@@ -499,7 +525,9 @@ void Session::record_failure(const Request& failed) {
         }
         if (request.kind == RequestKind::kExecute) {
             statement = &request;
-            break;
+            if (failed.error || !only_prepares(request)) {
+                break;
+            }
         }
     }
     Request shown;

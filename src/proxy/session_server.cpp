@@ -223,7 +223,7 @@ Session::Fate Session::complete(RequestKind kind) {
     Request& request = requests_.front();
     const Fate fate = request.action == RequestAction::kSwallow ? Fate::kDrop : Fate::kForward;
     if (kind == RequestKind::kExecute && fate == Fate::kForward) {
-        record_query(request);
+        record_query(request, !time_is_the_next_ones());
     } else {
         bytes_in_before_ += request.bytes_in;
     }

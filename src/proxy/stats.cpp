@@ -55,6 +55,7 @@ void FingerprintStats::fold(const FingerprintEntry& entry) {
     other_.queue_us += entry.queue_us;
     other_.server_us += entry.server_us;
     other_.network_us += entry.network_us;
+    other_.cache_us += entry.cache_us;
     other_.server_us_max = std::max(other_.server_us_max, entry.server_us_max);
 }
 

@@ -57,6 +57,7 @@ struct FingerprintEntry {
     std::uint64_t queue_us = 0;
     std::uint64_t server_us = 0;
     std::uint64_t network_us = 0;
+    std::uint64_t cache_us = 0;
     std::uint64_t server_us_max = 0;
     bool recent = false;  // for the clock that makes room
 };

@@ -184,6 +184,7 @@ void add_details(json::object& row, const live::Engine& engine, std::uint64_t ke
     row["server"] = percentiles_of(detail.server);
     row["queue"] = percentiles_of(detail.queue);
     row["network"] = percentiles_of(detail.network);
+    row["cache"] = percentiles_of(detail.cache);
     row["databases"] = parts_of(detail.databases);
     row["users"] = parts_of(detail.users);
     row["applications"] = parts_of(detail.applications);

@@ -36,6 +36,7 @@ constexpr SortKey kSortKeys[] = {
     {"server_ms", [](const FingerprintEntry& e) { return milliseconds(e.server_us); }},
     {"queue_ms", [](const FingerprintEntry& e) { return milliseconds(e.queue_us); }},
     {"network_ms", [](const FingerprintEntry& e) { return milliseconds(e.network_us); }},
+    {"cache_ms", [](const FingerprintEntry& e) { return milliseconds(e.cache_us); }},
     {"server_ms_mean", [](const FingerprintEntry& e) { return mean(e.server_us, e.calls); }},
     {"server_ms_max", [](const FingerprintEntry& e) { return milliseconds(e.server_us_max); }},
     {"calls", [](const FingerprintEntry& e) { return static_cast<double>(e.calls); }},
@@ -99,6 +100,7 @@ json::object sums_of(const FingerprintEntry& entry) {
             {"queue_ms", milliseconds(entry.queue_us)},
             {"server_ms", milliseconds(entry.server_us)},
             {"network_ms", milliseconds(entry.network_us)},
+            {"cache_ms", milliseconds(entry.cache_us)},
             {"server_ms_mean", mean(entry.server_us, entry.calls)},
             {"server_ms_max", milliseconds(entry.server_us_max)}};
 }

@@ -64,6 +64,7 @@ proxy::FingerprintEntry entry(const char* text, std::uint64_t calls, std::uint64
     made.calls = calls;
     made.server_us = server_us;
     made.network_us = 1;
+    made.cache_us = 10 * calls;
     return made;
 }
 
@@ -87,12 +88,14 @@ TEST(QueriesJson, SortsAndPages) {
     EXPECT_EQ(first.at("server_ms"), 3.0);
     EXPECT_EQ(first.at("server_ms_mean"), 3.0);
     EXPECT_EQ(first.at("network_ms"), 0.001);
+    EXPECT_EQ(first.at("cache_ms"), 0.01);
     EXPECT_EQ(first.at("kind"), "select");
 
     const json::value by_calls = page_of("sort=calls&limit=1&offset=1");
     EXPECT_EQ(by_calls.at("queries").as_array().size(), 1U);
     EXPECT_EQ(by_calls.at("queries").at(0).at("text"), "select b");
     EXPECT_EQ(page_of("sort=calls&order=asc").at("queries").at(0).at("calls"), 1);
+    EXPECT_EQ(page_of("sort=cache_ms").at("queries").at(0).at("calls"), 3);
     EXPECT_EQ(page_of("search=T+B").at("total"), 1);
     EXPECT_EQ(page_of("search=%73elect%20b").at("total"), 1);
     // Part of a longer text, as in a request.

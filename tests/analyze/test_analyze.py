@@ -261,6 +261,8 @@ def test_suppressions_need_a_reason_and_a_use(folder):
     folder.write("c.sql", "-- howdah-ignore-file delete-without-where -- a script of resets\n"
                           "delete from users;\ndelete from logs;\n")
     assert folder.rules("c.sql") == []
+    folder.write("d.sql", "select 1; -- howdah-ignore delete-without-were -- a slip\n")
+    assert "there is no rule delete-without-were" in folder.analyze("d.sql", status=0).stdout
 
 
 def test_a_baseline_hides_what_was_there_even_when_lines_move(folder):
@@ -295,6 +297,7 @@ def test_watch_judges_again_when_a_file_changes(folder):
             process.wait_until(lambda: "0 findings" in shown(), 30, "the first look")
             folder.write("a.sql", "delete from users;\n")
             process.wait_until(lambda: "delete-without-where" in shown(), 30, "the second look")
+            assert re.search(r"\n--- changed; again at \d\d:\d\d:\d\d ---\n", shown())
             watcher.send_signal(signal.SIGINT)
             assert watcher.wait(30) == 1
         finally:

@@ -24,6 +24,8 @@ from tools.pgcluster import SUPERUSER
 from tools.shell import ROOT, Failed
 
 PATIENCE = 50
+# What is said after two periods of 20 s takes 40 s where nothing is slow.
+PATIENCE_OF_SESSIONS = 240
 DATABASE = "every_finding"
 READERS = "replica_bad"     # other names of the same database: statistics are by name
 WRITERS = "replica_good"
@@ -43,8 +45,9 @@ create table documents as
 create view slow_users as select *, pg_sleep(0.07) is null as slow from users;
 create view slow_organizations as select *, pg_sleep(0.07) is null as slow from organizations;
 create view slow_leads as select *, pg_sleep(0.07) is null as slow from leads;
-create view settings as select *, pg_sleep(0.005) is null as slow from users;
-create view switches as select *, pg_sleep(0.005) is null as slow from users;
+create table settings as select n as id, 'name ' || n as name from generate_series(1, 60000) n;
+create table switches as select n as id, true as active from generate_series(1, 60000) n;
+create view switch_list as select * from switches;
 create view reports as select *, pg_sleep(0.1) is null as slow from leads;
 analyze;
 grant select, update on all tables in schema public to {USER};
@@ -189,14 +192,16 @@ def lists_of_every_length(connect: Connect) -> None:
 
 
 def worth_no_cache(connect: Connect) -> None:
-    """What is asked before is written as often; what is not is asked once."""
+    """What is asked before is written as often, be it behind a view; what is not is asked once."""
     with connect() as connection:
         for number in range(150):
-            connection.execute("select active from switches where id = %s", [number % 3 + 1])
+            connection.execute("select count(active) from switch_list where id %% 7 = %s",
+                               [number % 3 + 1])
             if number % 5 == 0:
                 connection.execute("update switches set active = not active where id = %s",
                                    [number % 3 + 1])
-    calls("select email from settings where id = %s", [[number] for number in range(150)])(connect)
+    calls("select min(name) from settings where id %% 1000 = %s",
+          [[number] for number in range(150)])(connect)
 
 
 def every_statement(connect: Connect) -> None:
@@ -225,7 +230,7 @@ def too_many_statements(world: World, rule: str) -> None:
 def read_reports(connect: Connect, *, written: bool) -> None:
     """Ten at a time, 10 s of the server's in all. What is written with what was read must be read
     where it is written. BEGIN goes along in the pipeline, so that no status says that a transaction is
-    open; its answer is fetched first, for what is answered together has all its time at BEGIN."""
+    open."""
     def session(number: int) -> None:
         with connect() as connection:
             for turn in range(10):
@@ -234,7 +239,6 @@ def read_reports(connect: Connect, *, written: bool) -> None:
                     continue
                 with connection.pipeline():
                     connection.execute("begin")
-                    connection.execute("select 1 from users limit 1").fetchone()
                     connection.execute("select source from reports where id = %s", [turn + 1])
                 connection.execute("update leads set score = %s where id = %s", [turn, number + 100])
                 connection.execute("commit")
@@ -255,8 +259,8 @@ def idle_in_transaction(world: World, rule: str) -> None:
             good.execute("select 1 from users")
         bad.execute("begin")
         bad.execute("select 1 from users")
-        process.wait_until(lambda: world.found(rule, application=f"{rule}-bad"), PATIENCE, rule,
-                           step=0.2)
+        process.wait_until(lambda: world.found(rule, application=f"{rule}-bad"),
+                           PATIENCE_OF_SESSIONS, rule, step=0.2)
         bad.execute("rollback")
 
 
@@ -270,7 +274,7 @@ def long_transaction(world: World, rule: str) -> None:
             with good.transaction():
                 good.execute("select 1 from users")
             return world.found(rule, application=f"{rule}-bad")
-        process.wait_until(piece, PATIENCE, rule, step=0.2)
+        process.wait_until(piece, PATIENCE_OF_SESSIONS, rule, step=0.2)
         bad.execute("commit")
 
 
@@ -280,7 +284,7 @@ def connection_churn(world: World, rule: str) -> None:
     turns = itertools.cycle(pool)
 
     def requests() -> list[dict]:
-        for _ in range(2):
+        for _ in range(5):  # well over one a second, also where all is slow
             with world.caller(f"{rule}-bad")() as connection:
                 connection.execute("select name from users where id = 1")
         next(turns).execute("select name from users where id = 2")
@@ -288,7 +292,7 @@ def connection_churn(world: World, rule: str) -> None:
     try:
         for connection in pool:
             connection.execute("select name from users where id = 2")
-        process.wait_until(requests, PATIENCE, rule, step=0.25)
+        process.wait_until(requests, PATIENCE_OF_SESSIONS, rule, step=0.25)
     finally:
         for connection in pool:
             connection.close()
@@ -367,10 +371,11 @@ ROWS = [
         "certain", r"has a text for each length of its IN list: select phone from contacts",
         r"20 calls with about (1[5-9]|2[0-5]) texts", r"= any\(\$1\) with an array has one text"),
     Row("cache-opportunity",
-        in_turn(worth_no_cache, calls("select name from settings where id = %s",
+        in_turn(worth_no_cache, calls("select count(name) from settings where id %% 7 = %s",
                                       [[n % 3 + 1] for n in range(150)])),
-        "certain", "is answered anew each time, though mostly asked before: select name from settings",
-        r"150 calls, 98 % with values that one of the last 16 different ones had, 0 writes",
+        "certain", r"is answered anew each time, though mostly asked before: select count\(name\) from "
+        r"settings", r"150 calls, 98 % with values that one of the last 16 different ones had, 0 writes "
+        "to its tables",
         "Keep the answer for a while"),
     Row("replica-opportunity", reports,
         "likely", rf"(9\d|100) % of the statements' time in database {READERS} is reads",
@@ -391,7 +396,7 @@ ROWS = [
         "Work in smaller pieces; transaction_timeout", slow=True),
     Row("connection-churn", connection_churn,
         "certain", r"127\.0\.0\.1 \(connection-churn-bad\) connects anew for every few statements",
-        r"[4-9]\d|\d{3} connections in 2 periods of 20 s", "Keep connections: a pool", slow=True),
+        r"([4-9]\d|\d{3,}) connections in [2-9] periods of 20 s", "Keep connections: a pool", slow=True),
 ]
 
 
@@ -453,7 +458,7 @@ def wrong_parts(row: Row, finding: dict) -> dict[str, str]:
 def test_found_where_it_is_done_wrong_and_not_where_right(row, request):
     world: World = request.getfixturevalue(row.world)
     if row.slow:
-        world.playing[row.rule].result(PATIENCE)
+        world.playing[row.rule].result(PATIENCE_OF_SESSIONS)
     else:
         row.play(world, row.rule)
     what = "database" if row.databases else "application"

@@ -14,6 +14,7 @@ from tools import process, proxy
 from tools.pgcluster import BIN, SUPERUSER
 
 PATIENCE = 45
+ALIAS = "insight_by_another_name"
 
 pytestmark = pytest.mark.skipif(proxy.program().name == "pgbouncer",
                                 reason="PgBouncer has no insight")
@@ -23,8 +24,9 @@ pytestmark = pytest.mark.skipif(proxy.program().name == "pgbouncer",
 def watched(run_folder, cluster, new_database):
     database = new_database("insight")
     explain = f"host={cluster.sockets} port={cluster.primary.port} user={SUPERUSER}"
-    with running(Path(run_folder) / "insight", {database: server_of(cluster)},
-                 pool_mode="transaction", slow_query_time="0.2", metrics_top_queries="3",
+    server = server_of(cluster)
+    with running(Path(run_folder) / "insight",
+                 {database: server, ALIAS: f"{server} dbname={database}"}, pool_mode="transaction", slow_query_time="0.2", metrics_top_queries="3",
                  stats_users=USER, slow_query_explain=explain) as one:
         one.database = database
         yield one
@@ -233,6 +235,20 @@ def test_slow_statement_is_logged_with_its_plan(watched):
     assert "tags=route=/slow" in line
     process.wait_until(lambda: lines("plan of"), PATIENCE, "plan")
     assert "users" in lines("plan of")[0]
+
+
+def test_a_plan_is_asked_of_the_database_by_the_servers_name(watched):
+    with watched.connect(ALIAS, application_name="by-alias") as connection:
+        connection.execute("select pg_sleep(0.3), segment from organizations where id = %s", [1])
+    log = Path(watched.proxy.log)
+
+    def plans() -> list[str]:
+        lines = log.read_text().splitlines()
+        slow = [line for line in lines if "slow statement" in line and "by-alias" in line]
+        fingerprint = re.search("fingerprint=([0-9a-f]+)", slow[0])[1] if slow else "none yet"
+        return [line for line in lines if f"plan of fingerprint={fingerprint}" in line]
+    process.wait_until(plans, PATIENCE, "plan")
+    assert "organizations" in plans()[0], plans()
 
 
 def test_top_statements_are_metrics_when_asked_for(watched):

@@ -142,6 +142,15 @@ double Engine::State::days() const {
     return static_cast<double>(std::max(last_us - first_us, kMinuteUs)) / kDayUs;
 }
 
+std::string Engine::State::server_database(std::uint64_t database_id) const {
+    std::string name = names.database(static_cast<std::uint32_t>(database_id));
+    auto found = options.server_databases.find(name);
+    if (found == options.server_databases.end()) {
+        found = options.server_databases.find("*");
+    }
+    return found == options.server_databases.end() ? name : found->second;
+}
+
 // New sessions of a group: their numbers only ever grow.
 void Engine::State::note_session(const QueryEvent& event) {
     newest_seen = std::max(newest_seen, event.session_id);
@@ -185,7 +194,8 @@ void Engine::State::end_churn_period(std::int64_t now_us) {
 }
 
 void Engine::State::note_slow(const QueryEvent& event) {
-    const std::int64_t took = std::int64_t{event.queue_us} + event.server_us + event.network_us;
+    const std::int64_t took =
+        std::int64_t{event.queue_us} + event.server_us + event.network_us + event.cache_us;
     if (options.slow_us <= 0 || took < options.slow_us || slow.size() >= kSlowMax) {
         return;
     }
@@ -196,6 +206,7 @@ void Engine::State::note_slow(const QueryEvent& event) {
     query.queue_us = event.queue_us;
     query.server_us = event.server_us;
     query.network_us = event.network_us;
+    query.cache_us = event.cache_us;
     query.database_id = event.database_id;
     query.user_id = event.user_id;
     query.application_id = event.application_id;
@@ -234,9 +245,11 @@ StatementDetail Engine::State::detail(const StatementStats& stats) const {
     detail.queue_us = stats.queue_us;
     detail.server_us = stats.server_us;
     detail.network_us = stats.network_us;
+    detail.cache_us = stats.cache_us;
     detail.queue = percentiles(stats.queue);
     detail.server = percentiles(stats.server);
     detail.network = percentiles(stats.network);
+    detail.cache = percentiles(stats.cache);
     detail.first_us = stats.first_us;
     detail.last_us = stats.last_us;
     for (const auto& [sqlstate, count] : stats.sqlstates) {
@@ -372,9 +385,9 @@ std::vector<SlowQuery> Engine::take_slow() {
     return taken;
 }
 
-std::vector<PlanQuestion> Engine::unknown_plans(std::int64_t now_us) {
+std::vector<StatementQuestion> Engine::unknown_plans(std::int64_t now_us) {
     const std::scoped_lock lock(mutex_);
-    std::vector<PlanQuestion> questions;
+    std::vector<StatementQuestion> questions;
     std::erase_if(state_->plans,
                   [&](const auto& item) { return state_->statistics.find(item.first) == nullptr; });
     for (const auto& [key, stats] : state_->statistics.all()) {
@@ -389,8 +402,8 @@ std::vector<PlanQuestion> Engine::unknown_plans(std::int64_t now_us) {
             continue;
         }
         state_->plans[key].asked_us = now_us;
-        const auto database = static_cast<std::uint32_t>(stats.databases.parts().front().id);
-        questions.push_back({key, state_->names.database(database), stats.statement});
+        const std::uint64_t database = stats.databases.parts().front().id;
+        questions.push_back({key, state_->server_database(database), stats.statement});
     }
     return questions;
 }
@@ -400,6 +413,41 @@ void Engine::learn_plan(std::uint64_t key, PlanEvidence evidence) {
     const auto asked = state_->plans.find(key);
     if (asked != state_->plans.end()) {
         asked->second.evidence = std::move(evidence);
+    }
+}
+
+std::vector<StatementQuestion> Engine::unknown_relations(std::int64_t now_us) {
+    const std::scoped_lock lock(mutex_);
+    std::vector<StatementQuestion> questions;
+    auto& relations = state_->relations;
+    std::erase_if(relations, [&](const auto& item) {
+        return state_->statistics.find(item.first.first) == nullptr;
+    });
+    const double server_us = server_us_of_all(*state_);
+    for (const auto& [key, stats] : state_->statistics.all()) {
+        if (!is_asked_again(stats, server_us)) {
+            continue;
+        }
+        for (const Breakdown::Part& part : stats.databases.parts()) {
+            const std::pair wanted(key, state_->server_database(part.id));
+            const auto known = relations.find(wanted);
+            const bool asked =
+                known != relations.end() && now_us - known->second.asked_us < kPlanAgainUs;
+            const bool room = known != relations.end() || relations.size() < kPlansMax;
+            if (!asked && room && questions.size() < kPlansAtOnce) {
+                relations[wanted].asked_us = now_us;
+                questions.push_back({key, wanted.second, stats.statement});
+            }
+        }
+    }
+    return questions;
+}
+
+void Engine::learn_relations(const StatementQuestion& question, ReadRelations relations) {
+    const std::scoped_lock lock(mutex_);
+    const auto asked = state_->relations.find({question.key, question.database});
+    if (asked != state_->relations.end()) {
+        asked->second.relations = std::move(relations);
     }
 }
 

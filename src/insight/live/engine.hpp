@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -41,6 +42,8 @@ struct Options {
     std::int64_t idle_transaction_us = 10'000'000;  // 0: no finding
     std::int64_t long_transaction_us = 60'000'000;  // 0: no finding
     std::vector<std::string> ignore;                // users and applications without findings
+    // The server's name of howdah's databases, where it is another; "*" for those not named.
+    std::map<std::string, std::string> server_databases;
 };
 
 struct OpenTransaction {
@@ -52,7 +55,7 @@ struct OpenTransaction {
 struct SlowQuery {
     std::uint64_t key = 0, tags_id = 0;
     std::int64_t started_us = 0;
-    std::uint32_t queue_us = 0, server_us = 0, network_us = 0;
+    std::uint32_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     std::uint32_t database_id = 0, user_id = 0, application_id = 0, client_id = 0;
     std::uint64_t rows = 0;
     std::array<char, 5> sqlstate{};
@@ -60,11 +63,20 @@ struct SlowQuery {
     sql::StatementRef statement;
 };
 
-// A statement whose plan would decide whether a finding is one.
-struct PlanQuestion {
+// A statement of which the server knows what decides whether a finding is one: its plan, or what is
+// behind the names that it reads.
+struct StatementQuestion {
     std::uint64_t key = 0;
-    std::string database;
+    std::string database;  // the server's
     sql::StatementRef statement;
+};
+
+// What a statement reads, by the catalog: behind a view its tables, beside a table its partitions
+// and those from whose rows a foreign key passes changes on.
+struct ReadRelations {
+    bool known = false;               // each of its names was found
+    bool changes_unseen = false;      // a foreign table, policies, a view with answers of its own
+    std::vector<std::string> tables;  // without schemas; a write to one may change the answer
 };
 
 // A finding, and whom it concerns.
@@ -87,10 +99,10 @@ struct StatementDetail {
     std::uint64_t key = 0;
     sql::StatementRef statement;
     std::uint64_t calls = 0, errors = 0, rows = 0;
-    std::uint64_t queue_us = 0, server_us = 0, network_us = 0;
+    std::uint64_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     struct Percentiles {
         std::uint32_t p50 = 0, p95 = 0, p99 = 0, max = 0;  // us
-    } queue, server, network;
+    } queue, server, network, cache;
     std::int64_t first_us = 0, last_us = 0;
     std::vector<std::pair<std::string, std::uint64_t>> sqlstates;
     std::vector<NamedPart> databases, users, applications, clients, tags;
@@ -129,8 +141,11 @@ class Engine {
     std::vector<SlowQuery> take_slow();
     // Each statement once in ten minutes, for who can ask a server. learn_plan() takes the answer;
     // one that never comes leaves what is suspected.
-    std::vector<PlanQuestion> unknown_plans(std::int64_t now_us);
+    std::vector<StatementQuestion> unknown_plans(std::int64_t now_us);
     void learn_plan(std::uint64_t key, PlanEvidence evidence);
+    // Likewise, by statement and database. Without an answer each write to the database counts.
+    std::vector<StatementQuestion> unknown_relations(std::int64_t now_us);
+    void learn_relations(const StatementQuestion& question, ReadRelations relations);
 
     // --- Any thread ---
     [[nodiscard]] std::vector<LiveFinding> findings() const;

@@ -30,6 +30,50 @@ std::size_t count(const Engine& engine, std::string_view rule) {
     return found;
 }
 
+// What a cache answered: its time is a part of its own, in sums and percentiles, of the callers'
+// time and of what makes a statement slow, and no part of the server's.
+TEST(Engine, TheTimeOfACacheIsAPartOfItsOwn) {
+    Options options;
+    options.entries_max = 2;
+    options.slow_us = 5000;
+    Engine engine(options, plain_names());
+    QueryEvent cached = event(7, 1, kNow);
+    cached.server_us = 0;
+    cached.cache_us = 40;
+    QueryEvent slow = cached;
+    slow.cache_us = 6000;
+    const QueryEvent events[] = {cached, slow, event(7, 1, kNow + 10)};
+    engine.observe(events);
+
+    const std::uint64_t keys[] = {7};
+    const std::vector<StatementDetail> details = engine.details(keys);
+    ASSERT_EQ(details.size(), 1U);
+    EXPECT_EQ(details[0].cache_us, 6040U);
+    EXPECT_EQ(details[0].server_us, 100U);
+    EXPECT_GE(details[0].cache.p50, 40U);
+    EXPECT_LT(details[0].cache.p50, 45U);
+    EXPECT_EQ(details[0].cache.max, 6000U);
+    ASSERT_EQ(details[0].databases.size(), 1U);
+    EXPECT_DOUBLE_EQ(details[0].databases[0].ms, 6.14);
+
+    for (std::uint64_t key = 8; key < 11; ++key) {  // makes room: sums go to "(other)"
+        const QueryEvent other[] = {event(key, 1, kNow + 20), event(key, 1, kNow + 30),
+                                    event(key, 1, kNow + 40), event(key, 1, kNow + 50)};
+        engine.observe(other);
+    }
+    std::uint64_t sum = 0;
+    for (const StatementDetail& detail : engine.top(100)) {
+        sum += detail.cache_us;
+    }
+    EXPECT_EQ(sum, 6040U);
+    EXPECT_TRUE(engine.details(keys).empty());
+
+    engine.learn(7, sql::analyze("select 1"));
+    const std::vector<SlowQuery> logged = engine.take_slow();
+    ASSERT_EQ(logged.size(), 1U);
+    EXPECT_EQ(logged[0].cache_us, 6000U);
+}
+
 TEST(Engine, ConnectionsForAFewStatementsEachAreChurn) {
     Engine engine({}, plain_names());
     std::uint64_t session = 1;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "insight/live/reading.hpp"
 #include "insight/live/state.hpp"
@@ -17,12 +16,6 @@ constexpr std::uint64_t kWideRow = 1024;   // bytes
 constexpr unsigned kDeepOffsetBits = 10;   // 2^10 rows skipped
 constexpr std::uint64_t kTextsMin = 100;   // different texts of one statement
 constexpr std::uint64_t kListTextsMin = 10;
-constexpr std::uint64_t kCacheCallsMin = 100;
-constexpr double kCacheShare = 0.5;   // of calls with parameters that came before
-constexpr double kWriteShare = 0.1;   // writes to its tables, of its calls
-constexpr double kWorthShare = 0.01;  // of all server time
-constexpr double kReplicaShare = 0.5;
-constexpr double kBusyShare = 0.1;  // of one core
 constexpr double kFewRows = 100;
 constexpr double kSlowLookupUs = 1500;
 constexpr double kSlowerThanUsual = 4;
@@ -229,99 +222,6 @@ void missing_index(const Costly& at, double usual_us) {
     });
 }
 
-// Calls of statements that write a table, by table.
-std::map<std::string, std::uint64_t> writes_by_table(const Engine::State& state) {
-    std::map<std::string, std::uint64_t> writes;
-    for (const auto& [key, stats] : state.statistics.all()) {
-        for (const sql::Name& table :
-             stats.statement ? stats.statement->tables_written : std::vector<sql::Name>()) {
-            writes[table.name] += stats.calls;
-        }
-    }
-    return writes;
-}
-
-void cache_chance(const Costly& at, const std::map<std::string, std::uint64_t>& writes,
-                  double server_us_all) {
-    const std::uint64_t calls = at.stats.calls;
-    const double share = mean(at.stats.repeated, calls);
-    const double saved = share * static_cast<double>(at.stats.server_us);
-    if (!at.statement.has(sql::kReadOnly) || at.statement.has(sql::kVolatile) ||
-        at.statement.clock_literal || at.statement.tables_read.empty() || calls < kCacheCallsMin ||
-        share < kCacheShare || is_housekeeping(at.statement) ||
-        saved < kWorthShare * server_us_all || at.stats.in_transaction * 2 > calls) {
-        return;
-    }
-    std::uint64_t written = 0;
-    for (const sql::Name& table : at.statement.tables_read) {
-        const auto found = writes.find(table.name);
-        written += found == writes.end() ? 0 : found->second;
-    }
-    if (static_cast<double>(written) > kWriteShare * static_cast<double>(calls)) {
-        return;
-    }
-    at.add(Rule::kCacheOpportunity, [&](LiveFinding& live) {
-        live.lost_ms_a_day = ms(saved) / at.state.days();
-        live.finding.message = fmt::format(
-            "is answered anew each time, though mostly asked before: "
-            "{}",
-            short_text(at.statement));
-        live.finding.why = "It only reads, and what it reads is seldom written.";
-        live.finding.evidence = fmt::format(
-            "{} calls, {:.0f} % with values that one of the last 16 different ones had, {} writes "
-            "to its tables",
-            calls, 100 * share, written);
-        live.finding.fix =
-            "Keep the answer for a while: in the application, or in a cache in front "
-            "of the database";
-        live.finding.impact =
-            fmt::format("{:.1f} s of server time a day less", live.lost_ms_a_day / 1e3);
-        live.finding.severity = Severity::kInfo;
-    });
-}
-
-// Reads that any replica could answer, as a share of what the server does.
-void replica_chance(const Engine::State& state, FindingList& to) {
-    std::map<std::uint64_t, double> reads, sums;
-    for (const auto& [key, stats] : state.statistics.all()) {
-        const bool read = stats.statement && stats.statement->has(sql::kReadOnly) &&
-                          !stats.statement->tables_read.empty() &&
-                          stats.in_transaction * 2 <= stats.calls;
-        for (const Breakdown::Part& part : stats.databases.parts()) {
-            const double us = static_cast<double>(part.us);
-            sums[part.id] += us;
-            reads[part.id] += read ? us : 0;
-        }
-    }
-    const double observed_us = state.days() * 86'400e6;
-    for (const auto& [id, us] : reads) {
-        if (us < kReplicaShare * sums[id] || sums[id] < kBusyShare * observed_us) {
-            continue;
-        }
-        LiveFinding live;
-        const std::string name = state.names.database(static_cast<std::uint32_t>(id));
-        live.finding.rule = rule_name(Rule::kReplicaOpportunity);
-        live.finding.severity = Severity::kInfo;
-        live.finding.confidence = "likely";
-        live.finding.message = fmt::format(
-            "{:.0f} % of the statements' time in database {} is reads "
-            "that a replica could answer",
-            100 * us / sums[id], name);
-        live.finding.why = "They only read, and run outside transactions that write.";
-        live.finding.evidence = fmt::format("{:.1f} s of {:.1f} s seen", us / 1e6, sums[id] / 1e6);
-        live.finding.fix = "Send reads that may be a moment old to a replica";
-        live.lost_ms_a_day = ms(us) / state.days();
-        live.finding.impact =
-            fmt::format("{:.0f} s a day less on the primary", live.lost_ms_a_day / 1e3);
-        live.databases = {name};
-        live.first_us = state.first_us;
-        live.last_us = state.last_us;
-        live.count = 1;
-        live.id = finding_id(live.finding.rule, {}, name);
-        to.push_back(std::move(live));
-    }
-}
-
 }  // namespace
 
 bool is_slow_lookup(const StatementStats& stats) {
@@ -347,20 +247,6 @@ void find_costly_statements(const Engine::State& state, FindingList& to) {
         inlined_literals(at);
         missing_index(at, usual_us);
     }
-}
-
-void find_missed_chances(const Engine::State& state, FindingList& to) {
-    const auto writes = writes_by_table(state);
-    double server_us = static_cast<double>(state.statistics.other().server_us);
-    for (const auto& [key, stats] : state.statistics.all()) {
-        server_us += static_cast<double>(stats.server_us);
-    }
-    for (const auto& [key, stats] : state.statistics.all()) {
-        if (stats.statement) {
-            cache_chance({state, stats, *stats.statement, to}, writes, server_us);
-        }
-    }
-    replica_chance(state, to);
 }
 
 }  // namespace howdah::insight::live

@@ -50,6 +50,21 @@ class FindingsTest : public testing::Test {
         engine_.learn(statement->key(), statement);
         return statement;
     }
+    // The catalog's answer to what the engine asks; plain tables where none are given.
+    void tell_relations(std::vector<std::string> tables = {}) {
+        asked_ = engine_.unknown_relations(kNow);
+        for (const StatementQuestion& question : asked_) {
+            ReadRelations relations{.known = true, .tables = tables};
+            for (const sql::Name& table : question.statement->tables_read) {
+                relations.tables.push_back(table.name);
+            }
+            engine_.learn_relations(question, relations);
+        }
+    }
+    void learn_relations(const ReadRelations& relations) {
+        ASSERT_EQ(asked_.size(), 1U);
+        engine_.learn_relations(asked_.front(), relations);
+    }
     // BEGIN, `read`, COMMIT; with `apart` the read comes behind COMMIT, by itself.
     void send_transactions(int count, const std::string& read, bool apart) {
         std::int64_t at = kNow;
@@ -97,6 +112,7 @@ class FindingsTest : public testing::Test {
     }
 
     Engine engine_{{}, plain_names()};
+    std::vector<StatementQuestion> asked_;
     std::uint64_t transactions_ = 0;
 };
 
@@ -148,13 +164,78 @@ TEST_F(FindingsTest, AnswersThatWereGivenBefore) {
     send("select name from written where id = $1", 400, {.parameters = 4});
     send("update written set name = $1 where id = $2", 100, {});
     send("select now(), name from volatile_ones where random() < $1", 400, {.parameters = 4});
+    tell_relations();
     const auto found = find("cache-opportunity", "settings");
     ASSERT_TRUE(found);
     EXPECT_GT(found->lost_ms_a_day, 0);
+    EXPECT_EQ(found->finding.confidence, "certain");
+    EXPECT_NE(found->finding.evidence.find("0 writes to its tables"), std::string::npos);
     EXPECT_NE(found->finding.impact.find("a day less"), std::string::npos);
     for (const char* fine : {"all_different", "written", "volatile_ones"}) {
         EXPECT_FALSE(find("cache-opportunity", fine)) << fine;
     }
+}
+
+// The name that is read may be a view's, which no statement writes.
+TEST_F(FindingsTest, AViewIsWrittenWhereItsTablesAre) {
+    send("select name from people where id = $1", 400, {.parameters = 4});
+    send("update users set name = $1 where id = $2", 100, {});
+    EXPECT_FALSE(find("cache-opportunity", "people"));  // nobody said what it is
+    tell_relations({"people", "users"});
+    EXPECT_FALSE(find("cache-opportunity", "people"));
+    learn_relations({.known = true, .tables = {"people", "roles"}});
+    EXPECT_TRUE(find("cache-opportunity", "people"));
+    learn_relations({.known = true, .changes_unseen = true, .tables = {"people", "roles"}});
+    EXPECT_FALSE(find("cache-opportunity", "people"));
+    learn_relations({.known = false, .tables = {"people"}});
+    EXPECT_FALSE(find("cache-opportunity", "people"));
+}
+
+TEST_F(FindingsTest, WhereNothingIsWrittenNamesNeedNotBeKnown) {
+    send("select name from people where id = $1", 400, {.parameters = 4});
+    send("update users set name = $1 where id = $2", 30, {});
+    const auto found = find("cache-opportunity", "people");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->finding.confidence, "likely");
+    EXPECT_NE(found->finding.evidence.find("30 writes to its database"), std::string::npos);
+}
+
+TEST_F(FindingsTest, TablesOfOneNameInTwoDatabasesAreTwo) {
+    send("select name from settings where id = $1", 400, {.parameters = 4});
+    send("update settings set name = $1 where id = $2", 100, {.database = 3});
+    tell_relations();
+    EXPECT_TRUE(find("cache-opportunity", "settings"));
+}
+
+// howdah's name2 and name3 are one database of the server's: a name for readers, say.
+TEST_F(FindingsTest, TwoNamesOfOneDatabaseAreOne) {
+    Options options;
+    options.server_databases = {{"name3", "name2"}};
+    engine_.configure(options);
+    send("select name from settings where id = $1", 400, {.parameters = 4});
+    send("update settings set name = $1 where id = $2", 100, {.database = 3});
+    tell_relations();
+    EXPECT_FALSE(find("cache-opportunity", "settings"));
+}
+
+TEST_F(FindingsTest, WhatMayWriteAnythingWritesEachTable) {
+    send("select name from settings where id = $1", 400, {.parameters = 4});
+    tell_relations();
+    EXPECT_TRUE(find("cache-opportunity", "settings"));
+    send("call do_something($1)", 100, {.database = 3});
+    EXPECT_TRUE(find("cache-opportunity", "settings"));
+    send("call do_something($1)", 100, {});
+    EXPECT_FALSE(find("cache-opportunity", "settings"));
+}
+
+// Once in ten minutes, for each database where it runs.
+TEST_F(FindingsTest, RelationsAreAskedForWhereTheyDecide) {
+    send("select name from settings where id = $1", 400, {.parameters = 4});
+    send("select name from settings where id = $1", 400, {.parameters = 4, .database = 3});
+    send("select name from all_different where id = $1", 400, {.parameters = 400});
+    EXPECT_EQ(engine_.unknown_relations(kNow).size(), 2U);
+    EXPECT_TRUE(engine_.unknown_relations(kNow + 500 * kSecond).empty());
+    EXPECT_EQ(engine_.unknown_relations(kNow + 601 * kSecond).size(), 2U);
 }
 
 // Whatever the values' hashes have in common.
@@ -219,7 +300,7 @@ TEST_F(FindingsTest, ThePlanDecides) {
     const auto slow = send("select id from visits where person_id = $1", 20, {.server_us = 9000});
     // Too few others to know what is usual: nothing is said, but the plan is wanted.
     EXPECT_FALSE(find("missing-index"));
-    const std::vector<PlanQuestion> questions = engine_.unknown_plans(kNow);
+    const std::vector<StatementQuestion> questions = engine_.unknown_plans(kNow);
     ASSERT_EQ(questions.size(), 1U);
     EXPECT_EQ(questions[0].key, slow->key());
     EXPECT_EQ(questions[0].database, "name2");

@@ -112,6 +112,21 @@ TEST(Flow, TheStatementBesideBeginBelongsToTheTransaction) {
     EXPECT_EQ(found.front().count, 18U);
 }
 
+// Only the parent has a traceparent: what else the transaction does belongs to that trace.
+TEST(Flow, AStatementWithoutATraceBelongsToItsTransactions) {
+    const auto found = findings_of([](Traffic& traffic, Request& request) {
+        const Rows parents = rows(10);
+        request.trace = traffic.random().next();
+        traffic.run(request, kParents, {1}, parents);
+        request.trace = request.mode == Mode::kTransaction ? 0 : request.trace;
+        for (const Values& parent : parents) {
+            traffic.run(request, kChildren, {parent[0]}, rows(3, 900'000));
+        }
+    });
+    ASSERT_EQ(rules(found), "n-plus-one/certain");
+    EXPECT_EQ(found.front().count, 18U);
+}
+
 TEST(Flow, ALoopOutOfOrderIsLikely) {
     EXPECT_EQ(rules_of([](Traffic& traffic, Request& request) {
                   const Rows parents = rows(12);

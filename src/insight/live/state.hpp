@@ -44,6 +44,12 @@ struct AskedPlan {
     PlanEvidence evidence;
 };
 
+// What is known of the relations that a statement reads.
+struct AskedRelations {
+    std::int64_t asked_us = 0;
+    ReadRelations relations;
+};
+
 struct Engine::State {
     State(Options from, Names with);
 
@@ -58,6 +64,8 @@ struct Engine::State {
     [[nodiscard]] std::string tag_value(std::uint64_t tags_id, std::string_view key) const;
     [[nodiscard]] std::string route_of(std::uint64_t tags_id) const;
     [[nodiscard]] std::string tags_text(std::uint64_t tags_id) const;
+    // The server's name of a database; several of howdah's may be one.
+    [[nodiscard]] std::string server_database(std::uint64_t database_id) const;
     [[nodiscard]] StatementDetail detail(const StatementStats& stats) const;
     [[nodiscard]] double days() const;  // observed; at least a minute's worth
 
@@ -76,6 +84,7 @@ struct Engine::State {
     std::unordered_map<std::uint64_t, bool> ignored_callers;  // by user and application
     std::deque<SlowQuery> slow;
     std::unordered_map<std::uint64_t, AskedPlan> plans;
+    std::map<std::pair<std::uint64_t, std::string>, AskedRelations> relations;  // key, database
     std::uint64_t newest_session = 0;  // when the period began
     std::uint64_t newest_seen = 0;
     std::int64_t period_began_us = 0;
@@ -91,6 +100,10 @@ void find_session_habits(const Engine::State& state, FindingList& to);
 
 // Whether a statement looks for few rows and takes long: what a missing index looks like.
 bool is_slow_lookup(const StatementStats& stats);
+// Whether a statement only reads, and mostly what it has read before, for a share of all time that
+// is worth a word: then it matters what may change its answers.
+bool is_asked_again(const StatementStats& stats, double server_us_all);
+double server_us_of_all(const Engine::State& state);
 
 // What most findings about one statement have in common: who sent it, when, how often.
 LiveFinding about_statement(const Engine::State& state, const StatementStats& stats, Rule rule);

@@ -91,10 +91,12 @@ void StatementStats::add(const QueryEvent& event, const TapRecord* tap, bool in_
     queue_us += event.queue_us;
     server_us += event.server_us;
     network_us += event.network_us;
+    cache_us += event.cache_us;
     server_us_max = std::max<std::uint64_t>(server_us_max, event.server_us);
     queue.record(event.queue_us);
     server.record(event.server_us);
     network.record(event.network_us);
+    cache.record(event.cache_us);
     in_transaction += in_block ? 1U : 0U;
     simple += event.protocol == QueryProtocol::kSimple ? 1U : 0U;
     changes += (event.effects & sql::kWrite) != 0 ? event.rows : 0U;
@@ -106,7 +108,8 @@ void StatementStats::add(const QueryEvent& event, const TapRecord* tap, bool in_
     }
     first_us = first_us == 0 ? event.started_us : std::min(first_us, event.started_us);
     last_us = std::max(last_us, event.started_us);
-    const std::uint64_t us = std::uint64_t{event.queue_us} + event.server_us + event.network_us;
+    const std::uint64_t us =
+        std::uint64_t{event.queue_us} + event.server_us + event.network_us + event.cache_us;
     databases.add(event.database_id, us);
     users.add(event.user_id, us);
     applications.add(event.application_id, us);
@@ -131,6 +134,7 @@ void StatementStats::merge(const StatementStats& from) {
     queue_us += from.queue_us;
     server_us += from.server_us;
     network_us += from.network_us;
+    cache_us += from.cache_us;
     server_us_max = std::max(server_us_max, from.server_us_max);
     in_transaction += from.in_transaction;
     repeated += from.repeated;
@@ -139,6 +143,7 @@ void StatementStats::merge(const StatementStats& from) {
     queue.merge(from.queue);
     server.merge(from.server);
     network.merge(from.network);
+    cache.merge(from.cache);
     for (const auto& [sqlstate, count] : from.sqlstates) {
         note_error(sqlstate, count);
     }

@@ -60,7 +60,7 @@ struct StatementStats {
     sql::StatementRef statement;  // null until its text has been asked for
     std::uint64_t key = 0;
     std::uint64_t calls = 0, errors = 0, rows = 0, bytes_in = 0, bytes_out = 0;
-    std::uint64_t queue_us = 0, server_us = 0, network_us = 0;
+    std::uint64_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     std::uint64_t server_us_max = 0, rows_max = 0;
     std::uint64_t in_transaction = 0;  // calls
     std::uint64_t repeated = 0;        // calls with the parameters of one of the last few
@@ -69,7 +69,7 @@ struct StatementStats {
     std::int64_t first_us = 0, last_us = 0;
     std::uint32_t effects = 0;
     std::uint8_t kind = 0;
-    SparseHistogram queue, server, network;
+    SparseHistogram queue, server, network, cache;
     std::vector<std::pair<std::array<char, 5>, std::uint64_t>> sqlstates;
     Breakdown databases, users, applications, clients, tags;
     std::array<BindSample, kSamples> samples{};

@@ -14,7 +14,7 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 }
 
 std::int64_t end_of(const QueryEvent& event) {
-    return event.started_us + event.queue_us + event.server_us;
+    return event.started_us + event.queue_us + event.server_us + event.cache_us;
 }
 
 std::uint64_t group_of(const QueryEvent& event, std::uint64_t caller) {
@@ -112,12 +112,37 @@ Window& Windows::window_of(const QueryEvent& event, std::uint64_t key, WindowKin
     return *found->second;
 }
 
+// Its own, or that of the transaction it stands in: some instrumentations leave prepared statements
+// without a comment.
+std::uint64_t Windows::trace_of(const QueryEvent& event, Place place) {
+    if (!place.in_transaction) {
+        return event.trace_id;
+    }
+    if (event.trace_id != 0) {
+        if (traces_.size() >= kTracesMax) {
+            traces_.clear();
+        }
+        traces_[event.transaction_id] = event.trace_id;
+    }
+    const auto known = traces_.empty() ? traces_.end() : traces_.find(event.transaction_id);
+    if (known == traces_.end()) {
+        return event.trace_id;
+    }
+    const bool control =
+        static_cast<sql::StatementKind>(event.kind) == sql::StatementKind::kTransaction;
+    const std::uint64_t trace = event.trace_id == 0 && control ? 0 : known->second;
+    if (Transactions::is_end(event)) {
+        traces_.erase(known);
+    }
+    return trace;
+}
+
 void Windows::add(const QueryEvent& event, Place place, const TapRecord* tap) {
     WindowKind kind = WindowKind::kGroup;
     std::uint64_t key = mix(3, group_of(event, place.caller));
-    if (event.trace_id != 0) {
+    if (const std::uint64_t trace = trace_of(event, place); trace != 0) {
         kind = WindowKind::kTrace;
-        key = mix(1, event.trace_id);
+        key = mix(1, trace);
     } else if (place.in_transaction) {
         kind = WindowKind::kTransaction;
         key = mix(2, event.transaction_id);

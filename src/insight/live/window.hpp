@@ -78,6 +78,7 @@ class Windows {
     static constexpr std::int64_t kTransactionUs = 300'000'000;
     // How much later than its end an event may be told of.
     static constexpr std::int64_t kLateUs = 1'000'000;
+    static constexpr std::size_t kTracesMax = 10'000;
 
     explicit Windows(std::function<void(const Window&)> closed) : closed_(std::move(closed)) {}
 
@@ -95,12 +96,14 @@ class Windows {
 
   private:
     using Open = std::unordered_map<std::uint64_t, std::unique_ptr<Window>>;
+    std::uint64_t trace_of(const QueryEvent& event, Place place);
     Window& window_of(const QueryEvent& event, std::uint64_t key, WindowKind kind);
     Open::iterator close(Open::iterator at);
     void make_room();
 
     std::function<void(const Window&)> closed_;
     Open open_;
+    std::unordered_map<std::uint64_t, std::uint64_t> traces_;  // of transactions that are open
     std::vector<std::unique_ptr<Window>> spare_;
 };
 
