@@ -85,16 +85,20 @@ void AlterTable::add_constraint(const Command& command, Action& made) {
     switch (added.kind) {
         case ConstraintKind::kForeign:
             made.other = added.other_table;
-            interpreter_.touch_tree(made, table_,
-                                    {.lock = Lock::kShareRowExclusive, .scan = reads});
+            touch_partitions(made, {.lock = Lock::kShareRowExclusive, .scan = reads});
             if (added.other_table != table_) {
-                interpreter_.touch_tree(made, added.other_table,
-                                        {.lock = Lock::kShareRowExclusive, .scan = reads});
+                interpreter_.touch_partitions(made, added.other_table,
+                                              {.lock = Lock::kShareRowExclusive, .scan = reads});
             }
             break;
         case ConstraintKind::kCheck:
-            interpreter_.touch_tree(made, table_,
-                                    {.lock = Lock::kAccessExclusive, .scan = added.valid});
+            if (definition.is_no_inherit != 0 || statement_.relation->inh == 0) {
+                interpreter_.touch_each(made, {table_},
+                                        {.lock = Lock::kAccessExclusive, .scan = added.valid});
+            } else {
+                interpreter_.touch_tree(made, table_,
+                                        {.lock = Lock::kAccessExclusive, .scan = added.valid});
+            }
             break;
         case ConstraintKind::kPrimary:
         case ConstraintKind::kUnique:
@@ -106,9 +110,12 @@ void AlterTable::add_constraint(const Command& command, Action& made) {
                                     return known->never_null(name, true);
                                 });
             made.traits |= primary && proved ? kProvedNotNull : 0U;
-            interpreter_.touch_tree(
-                made, table_,
-                {.lock = Lock::kAccessExclusive, .scan = primary && !proved, .build = true});
+            // Partitions build theirs under SHARE; to be set NOT NULL takes more, and all heirs.
+            lock_only(made, Lock::kAccessExclusive);
+            if (primary && !proved) {
+                lock_tree(made, Lock::kAccessExclusive, true);
+            }
+            touch_partitions(made, {.lock = Lock::kShare, .build = true});
             break;
         }
     }
@@ -128,6 +135,8 @@ void AlterTable::validate(const Command& command, Action& made) {
     if (constraint != nullptr && constraint->kind == ConstraintKind::kForeign && pending) {
         made.constraint = ConstraintKind::kForeign;
         made.other = constraint->other_table;
+        interpreter_.touch_partitions(made, constraint->other_table,
+                                      {.lock = Lock::kAccessShare, .scan = true});
         interpreter_.touch(made, constraint->other_table, Lock::kRowShare);
     }
     emit(made);
@@ -157,9 +166,11 @@ void AlterTable::drop_constraint(const Command& command, Action& made) {
     } else if (made.name.ends_with("_fkey")) {
         made.constraint = ConstraintKind::kForeign;
     }
-    lock_tree(made, Lock::kAccessExclusive);
+    const bool inherited = constraint == nullptr || constraint->kind == ConstraintKind::kCheck;
+    inherited ? lock_tree(made, Lock::kAccessExclusive)
+              : touch_partitions(made, {.lock = Lock::kAccessExclusive});
     if (made.constraint == ConstraintKind::kForeign && !made.other.empty()) {
-        interpreter_.touch(made, made.other, Lock::kAccessExclusive);
+        interpreter_.touch_partitions(made, made.other, {.lock = Lock::kAccessExclusive});
     }
     const bool key =
         made.constraint == ConstraintKind::kPrimary || made.constraint == ConstraintKind::kUnique;
@@ -259,6 +270,7 @@ void AlterTable::attach(const Command& command, Action& made) {
                 .scan = !checked && !fresh,
                 .build = child != nullptr && !fresh && lacks_an_index(owner, *child)});
     attach_keys(owner, child, made);
+    interpreter_.touch_referencing(made, table_, {.lock = Lock::kShareRowExclusive});
     if (!owner.default_partition.empty()) {
         const Table* fallback = schema().find(owner.default_partition);
         add_effect(made.effects,
@@ -289,6 +301,8 @@ void AlterTable::detach(const Command& command, Action& made) {
     made.own_transaction_only = partition.concurrent != 0;
     lock_only(made, gentle ? Lock::kShareUpdateExclusive : Lock::kAccessExclusive);
     add_effect(made.effects, {.table = made.other, .lock = Lock::kAccessExclusive, .second = true});
+    // No row may point at what goes; then the tables' keys are made anew without it.
+    interpreter_.touch_referencing(made, table_, {.lock = Lock::kAccessExclusive, .scan = true});
     if (const Table* parent = table(); parent != nullptr && !parent->default_partition.empty()) {
         add_effect(
             made.effects,
@@ -378,7 +392,7 @@ bool AlterTable::storage_command(const Command& command, Action& made) {
         case PG_QUERY__ALTER_TABLE_TYPE__AT_EnableTrigUser:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DisableTrigUser:
             made.kind = ActionKind::kToggleTrigger;
-            lock_tree(made, Lock::kShareRowExclusive);
+            touch_partitions(made, {.lock = Lock::kShareRowExclusive});
             emit(made);
             return true;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_ReplicaIdentity:
@@ -396,10 +410,17 @@ bool AlterTable::storage_command(const Command& command, Action& made) {
             if (command.def != nullptr &&
                 command.def->node_case == PG_QUERY__NODE__NODE_RANGE_VAR) {
                 const bool add = command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit;
-                interpreter_.touch(made, schema().name_of(command.def->range_var),
+                made.other = schema().name_of(command.def->range_var);
+                interpreter_.touch(made, made.other,
                                    add ? Lock::kShareUpdateExclusive : Lock::kAccessShare);
             }
             emit(made);
+            if (Table* parent = schema().tables.find(made.other)) {
+                std::erase(parent->children, table_);
+                if (command.subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit) {
+                    parent->children.push_back(table_);
+                }
+            }
             return true;
         default:
             return false;

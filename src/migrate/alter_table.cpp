@@ -20,6 +20,14 @@ void AlterTable::lock_tree(Action& made, Lock lock, bool scan) {
     }
 }
 
+void AlterTable::touch_partitions(Action& made, TableEffect effect) {
+    if (statement_.relation->inh == 0) {
+        interpreter_.touch_each(made, {table_}, std::move(effect));
+    } else {
+        interpreter_.touch_partitions(made, table_, std::move(effect));
+    }
+}
+
 void AlterTable::lock_only(Action& made, Lock lock) {
     add_effect(made.effects, {.table = table_, .lock = lock});
 }
@@ -113,9 +121,12 @@ bool AlterTable::column_command(const Command& command, Action& made) {
             }
             return true;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetStatistics:
+            lock_tree(made, Lock::kShareUpdateExclusive);
+            emit(made);
+            return true;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_SetOptions:
         case PG_QUERY__ALTER_TABLE_TYPE__AT_ResetOptions:
-            lock_tree(made, Lock::kShareUpdateExclusive);
+            lock_only(made, Lock::kShareUpdateExclusive);
             emit(made);
             return true;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropExpression:
@@ -128,7 +139,18 @@ bool AlterTable::column_command(const Command& command, Action& made) {
     }
 }
 
+namespace {
+
+std::uint32_t trait_of(Volatility volatility) {
+    return volatility == Volatility::kVolatile  ? kVolatileDefault
+           : volatility == Volatility::kUnknown ? kUnknownDefault
+                                                : 0U;
+}
+
+}  // namespace
+
 void AlterTable::read_default(const PgQuery__ColumnDef& definition, Action& made) {
+    bool own_default = false;
     for (std::size_t i = 0; i < definition.n_constraints; ++i) {
         const PgQuery__Constraint& part = *definition.constraints[i]->constraint;
         if (part.contype == PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED) {
@@ -139,24 +161,21 @@ void AlterTable::read_default(const PgQuery__ColumnDef& definition, Action& made
             made.traits |= kNotNull;
         } else if (part.contype == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT &&
                    part.raw_expr != nullptr) {
-            const bool null = part.raw_expr->node_case == PG_QUERY__NODE__NODE_A_CONST &&
-                              part.raw_expr->a_const->isnull != 0;
-            made.traits |= null ? 0U : kHasDefault;
-            switch (expression_volatility(schema(), *part.raw_expr, made.other)) {
-                case Volatility::kVolatile:
-                    made.traits |= kVolatileDefault;
-                    break;
-                case Volatility::kUnknown:
-                    made.traits |= kUnknownDefault;
-                    break;
-                case Volatility::kSteady:
-                    made.other.clear();
-                    break;
-            }
+            own_default = true;
+            made.traits |= is_value(part.raw_expr) ? kHasDefault : 0U;
+            made.traits |= trait_of(expression_volatility(schema(), *part.raw_expr, made.other));
         }
     }
     const ColumnType type = type_of(definition.type_name);
+    const Domain* domain = type.array_dimensions > 0 ? nullptr : schema().domains.find(type.name);
+    if (domain != nullptr && domain->has_default && !own_default) {
+        made.traits |= kHasDefault | trait_of(domain->default_volatility);
+        made.other = domain->default_calls;
+    }
     made.traits |= is_serial(type.name) ? kSerial | kNotNull : 0U;
+    if (!made.any(kVolatileDefault | kUnknownDefault)) {
+        made.other.clear();
+    }
     int constraints = 0;
     (void)schema().base_of(type, constraints);
     made.traits |= constraints > 0 ? kConstrainedDomain : 0U;
@@ -187,8 +206,8 @@ void AlterTable::inline_constraints(const PgQuery__ColumnDef& definition, Action
                 const bool filled = made.any(kHasDefault | kSerial | kIdentity | kGenerated);
                 effect.scan = filled;
                 if (target != table_) {
-                    interpreter_.touch_tree(made, target,
-                                            {.lock = Lock::kShareRowExclusive, .scan = filled});
+                    interpreter_.touch_partitions(
+                        made, target, {.lock = Lock::kShareRowExclusive, .scan = filled});
                 }
                 break;
             }
@@ -244,9 +263,15 @@ void AlterTable::drop_column(const Command& command, Action& made) {
             const bool holds =
                 std::ranges::find(constraint.columns, made.name) != constraint.columns.end();
             if (holds && constraint.kind == ConstraintKind::kForeign) {
-                interpreter_.touch(made, constraint.other_table, Lock::kAccessExclusive);
+                interpreter_.touch_partitions(made, constraint.other_table,
+                                              {.lock = Lock::kAccessExclusive});
             }
         }
+    }
+    const std::vector<std::string> views =
+        made.has(kCascade) ? schema().views_over(table_, made.name) : std::vector<std::string>();
+    for (const std::string& view : views) {
+        interpreter_.touch(made, view, Lock::kAccessExclusive);
     }
     if (made.has(kCascade)) {
         for (const std::string& other : schema().referencing(table_)) {
@@ -264,6 +289,9 @@ void AlterTable::drop_column(const Command& command, Action& made) {
     emit(made);
     for (const std::string& each : schema().with_descendants(table_)) {
         schema().drop_column(each, made.name);
+    }
+    for (const std::string& view : views) {
+        schema().drop_table(view);
     }
 }
 

@@ -38,6 +38,8 @@ class AlterTable {
 
     void lock_tree(Action& made, Lock lock, bool scan = false);
     void lock_only(Action& made, Lock lock);
+    // The table and its partitions, unless ALTER TABLE ONLY.
+    void touch_partitions(Action& made, TableEffect effect);
     void emit(Action& made) { interpreter_.emit(made); }
     Table* table() { return interpreter_.schema_.tables.find(table_); }
     Schema& schema() { return interpreter_.schema_; }

@@ -51,9 +51,11 @@ Column column_of(const PgQuery__ColumnDef& definition) {
                 break;
             case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
                 column.has_default = true;
+                column.calls = functions_called(definition.constraints[i]->constraint->raw_expr);
                 break;
             case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
                 column.generated = true;
+                column.calls = functions_called(definition.constraints[i]->constraint->raw_expr);
                 break;
             case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
                 column.identity = true;
@@ -64,6 +66,43 @@ Column column_of(const PgQuery__ColumnDef& definition) {
         }
     }
     return column;
+}
+
+std::vector<std::string> columns_named(const ProtobufCMessage& part) {
+    std::vector<std::string> names;
+    sql::visit(part, [&](const sql::Node& node) {
+        if (node.node_case != PG_QUERY__NODE__NODE_COLUMN_REF || node.column_ref->n_fields == 0) {
+            return;
+        }
+        const sql::Node* last = node.column_ref->fields[node.column_ref->n_fields - 1];
+        std::string name = last->node_case == PG_QUERY__NODE__NODE_A_STAR
+                               ? std::string("*")
+                               : std::string(sql::string_value(last));
+        if (std::ranges::find(names, name) == names.end()) {
+            names.push_back(std::move(name));
+        }
+    });
+    return names;
+}
+
+std::vector<std::string> functions_called(const sql::Node* expression) {
+    std::vector<std::string> names;
+    if (expression == nullptr) {
+        return names;
+    }
+    const auto note = [&](const sql::Node& node) {
+        if (node.node_case == PG_QUERY__NODE__NODE_FUNC_CALL && node.func_call->n_funcname > 0) {
+            names.emplace_back(
+                sql::string_value(node.func_call->funcname[node.func_call->n_funcname - 1]));
+        }
+    };
+    sql::visit(expression->base, note);
+    return names;
+}
+
+bool is_value(const sql::Node* expression) {
+    return expression != nullptr && (expression->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+                                     expression->a_const->isnull == 0);
 }
 
 bool is_kept_constraint(const PgQuery__Constraint& definition) {
@@ -132,6 +171,10 @@ bool only_not_null(const sql::Node* expression, std::vector<std::string>& column
     return true;
 }
 
+char action_of(const char* text) {
+    return text == nullptr || *text == '\0' ? 'a' : *text;
+}
+
 void read_kind(const Schema& schema, const PgQuery__Constraint& definition,
                TableConstraint& constraint) {
     switch (definition.contype) {
@@ -148,10 +191,13 @@ void read_kind(const Schema& schema, const PgQuery__Constraint& definition,
             constraint.kind = ConstraintKind::kForeign;
             constraint.other_table = schema.name_of(definition.pktable);
             constraint.other_columns = strings_of(definition.pk_attrs, definition.n_pk_attrs);
+            constraint.on_delete = action_of(definition.fk_del_action);
+            constraint.on_update = action_of(definition.fk_upd_action);
             break;
         default:
             constraint.kind = ConstraintKind::kCheck;
             constraint.not_null = proved_not_null(definition.raw_expr);
+            constraint.calls = functions_called(definition.raw_expr);
             if (std::vector<std::string> columns; only_not_null(definition.raw_expr, columns)) {
                 constraint.only_not_null = true;
             }
@@ -253,8 +299,10 @@ Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
         columns += "_" + (index.columns.back().empty() ? name_of_expression(element.expr)
                                                        : index.columns.back());
         note_columns(element.expr, index.reads);
+        std::ranges::move(functions_called(element.expr), std::back_inserter(index.calls));
     }
     note_columns(statement.where_clause, index.reads);
+    std::ranges::move(functions_called(statement.where_clause), std::back_inserter(index.calls));
     if (!only_not_null(statement.where_clause, index.where_not_null)) {
         index.where_not_null.clear();
     }

@@ -24,6 +24,12 @@ bool is_kept_constraint(const PgQuery__Constraint& definition);
 // Puts the constraint, its index and its NOT NULLs into the table.
 void add_constraint(Schema& schema, Table& table, const TableConstraint& constraint,
                     std::uint32_t migration);
+// The columns that a query or expression names, "*" among them where it does so.
+std::vector<std::string> columns_named(const ProtobufCMessage& part);
+// The functions that it calls, without their schemas.
+std::vector<std::string> functions_called(const sql::Node* expression);
+// Whether there is an expression, and it is not NULL.
+bool is_value(const sql::Node* expression);
 Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration);
 std::string last_part(std::string_view dotted);
 std::string schema_part(std::string_view dotted);

@@ -117,6 +117,19 @@ TypeChange classify_names(const ColumnType& from, const ColumnType& to) {
     return TypeChange::kRewrite;
 }
 
+// The extension's text: the same bytes as text, but other operators, so indexes are built anew.
+TypeChange classify_citext(const ColumnType& from, const ColumnType& to) {
+    const auto is_citext = [](std::string_view name) {
+        return name == "citext" || name.ends_with(".citext");
+    };
+    const auto is_text = [](std::string_view name) { return name == "text" || name == "varchar"; };
+    if (is_citext(from.name) == is_citext(to.name)) {
+        return TypeChange::kUnknown;
+    }
+    const bool same_bytes = is_text(is_citext(from.name) ? to.name : from.name);
+    return same_bytes && to.modifiers.empty() ? TypeChange::kIndexRebuild : TypeChange::kRewrite;
+}
+
 }  // namespace
 
 ColumnType type_of(const PgQuery__TypeName* name) {
@@ -195,6 +208,9 @@ TypeChange classify_change(const ColumnType& from, const ColumnType& to) {
         const bool same = from.name == to.name && from.modifiers == to.modifiers &&
                           from.array_dimensions > 0 && to.array_dimensions > 0;
         return same ? TypeChange::kMetadata : TypeChange::kRewrite;
+    }
+    if (const TypeChange change = classify_citext(from, to); change != TypeChange::kUnknown) {
+        return change;
     }
     if (from.name != to.name && (!built_in(from.name) || !built_in(to.name))) {
         return TypeChange::kUnknown;

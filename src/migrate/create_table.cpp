@@ -70,7 +70,7 @@ void Interpreter::create_table(const PgQuery__CreateStmt& statement) {
     read_elements(schema_, statement, table, constraints);
     for (const TableConstraint& constraint : constraints) {
         if (constraint.kind == ConstraintKind::kForeign && constraint.other_table != made.table) {
-            touch_tree(made, constraint.other_table, {.lock = Lock::kShareRowExclusive});
+            touch_partitions(made, constraint.other_table, {.lock = Lock::kShareRowExclusive});
         }
     }
     if (statement.n_inh_relations > 0 &&
@@ -91,6 +91,7 @@ void Interpreter::create_table(const PgQuery__CreateStmt& statement) {
     if (statement.partbound != nullptr) {
         made.other = table.parent;
         touch_inherited_keys(made, parent);
+        touch_referencing(made, table.parent, {.lock = Lock::kShareRowExclusive});
         if (parent != nullptr && !parent->default_partition.empty()) {
             add_effect(made.effects, {.table = parent->default_partition,
                                       .lock = Lock::kAccessExclusive,
@@ -132,6 +133,9 @@ void Interpreter::create_table_as(const PgQuery__CreateTableAsStmt& statement) {
     made.traits |= table.temporary ? kTemporary : 0U;
     for (const TableEffect& effect : made.effects) {
         table.reads.push_back(effect.table);
+    }
+    if (statement.query != nullptr && materialized) {
+        table.columns_read = columns_named(statement.query->base);
     }
     made.fresh = true;
     const bool stays = statement.if_not_exists != 0 && schema_.find(made.table) != nullptr;

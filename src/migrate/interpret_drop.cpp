@@ -105,7 +105,12 @@ void Interpreter::drop_attached(Action& made) {
         made.kind == ActionKind::kDropTrigger && made.has(kIfExists) && known != nullptr &&
         std::ranges::find(known->triggers, made.name, &Trigger::name) == known->triggers.end();
     if (!missing) {
-        touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+        const TableEffect effect{.lock = Lock::kAccessExclusive};
+        if (made.kind == ActionKind::kDropTrigger) {
+            touch_partitions(made, made.table, effect);
+        } else {
+            touch(made, made.table, effect.lock);
+        }
     }
     emit(made);
     if (known != nullptr && made.kind == ActionKind::kDropTrigger) {
@@ -116,12 +121,13 @@ void Interpreter::drop_attached(Action& made) {
 
 void Interpreter::drop_table(Action& made) {
     const Table* known = schema_.find(made.table);
+    std::vector<std::string> gone;
     touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
     if (known != nullptr) {
         for (const TableConstraint& constraint : known->constraints) {
             if (constraint.kind == ConstraintKind::kForeign &&
                 constraint.other_table != made.table) {
-                touch(made, constraint.other_table, Lock::kAccessExclusive);
+                touch_partitions(made, constraint.other_table, {.lock = Lock::kAccessExclusive});
             }
         }
         const Table* parent = schema_.find(known->parent);
@@ -136,16 +142,17 @@ void Interpreter::drop_table(Action& made) {
         for (const std::string& other : schema_.referencing(made.table)) {
             touch(made, other, Lock::kAccessExclusive);
         }
-        for (const auto& [name, other] : schema_.tables) {
-            if (std::ranges::find(other.reads, made.table) != other.reads.end() &&
-                (other.kind == TableKind::kView || other.kind == TableKind::kMaterialized)) {
-                touch(made, name, Lock::kAccessExclusive);
-            }
+        gone = schema_.views_over(made.table, "");
+        for (const std::string& view : gone) {
+            touch(made, view, Lock::kAccessExclusive);
         }
     }
     made.fresh = is_fresh(made.table);
     emit(made);
     schema_.drop_table(made.table);
+    for (const std::string& view : gone) {
+        schema_.drop_table(view);
+    }
 }
 
 void Interpreter::drop_index(Action& made) {
@@ -158,22 +165,37 @@ void Interpreter::drop_index(Action& made) {
         // An index that no migration made: its table is not known, its lock is.
         add_effect(made.effects, {.table = "(the table of " + made.name + ")", .lock = lock});
     } else {
-        touch_tree(made, made.table, {.lock = lock});
+        touch_partitions(made, made.table, {.lock = lock});
     }
     made.fresh = (index != nullptr && index->born == migration_) || is_fresh(made.table);
     emit(made);
     schema_.drop_index(made.name);
 }
 
-// CASCADE takes the triggers that call it.
+namespace {
+
+bool calls(const Table& table, const std::string& function) {
+    const auto named = [&](const auto& part) {
+        return std::ranges::find(part.calls, function) != part.calls.end();
+    };
+    return std::ranges::find(table.triggers, function, &Trigger::function) !=
+               table.triggers.end() ||
+           std::ranges::any_of(table.columns, named) ||
+           std::ranges::any_of(table.constraints, named) ||
+           std::ranges::any_of(table.indexes, named);
+}
+
+}  // namespace
+
+// CASCADE takes the triggers, defaults, checks and indexes that call it.
 void Interpreter::drop_function(Action& made) {
     if (made.has(kCascade)) {
         for (const auto& [name, table] : schema_.tables) {
-            if (std::ranges::find(table.triggers, last_part(made.name), &Trigger::function) !=
-                table.triggers.end()) {
+            if (calls(table, last_part(made.name))) {
                 touch(made, name, Lock::kAccessExclusive);
             }
         }
+        std::ranges::sort(made.effects, {}, &TableEffect::table);
     }
     emit(made);
     schema_.routines.erase(made.name);
@@ -239,6 +261,20 @@ void Interpreter::rename_without_table(const PgQuery__RenameStmt& statement, Act
     schema_.rename_type(made.name, prefix.empty() ? made.other : prefix + "." + made.other);
 }
 
+void Interpreter::rename_index(Action& made) {
+    made.kind = ActionKind::kAlterIndex;
+    const Index* index = schema_.index(made.table);
+    emit(made);
+    if (index != nullptr) {
+        Index moved = *index;
+        const std::string owner = schema_.table_of_index(made.table);
+        schema_.drop_index(made.table);
+        const std::string prefix = schema_part(made.table);
+        moved.name = prefix.empty() ? made.other : prefix + "." + made.other;
+        schema_.add_index(owner, std::move(moved));
+    }
+}
+
 void Interpreter::rename(const PgQuery__RenameStmt& statement) {
     Action made = action(ActionKind::kOther);
     made.table = schema_.name_of(statement.relation);
@@ -249,6 +285,9 @@ void Interpreter::rename(const PgQuery__RenameStmt& statement) {
         case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
         case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
         case PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_TABLE: {
+            if (schema_.find(made.table) == nullptr && schema_.index(made.table) != nullptr) {
+                return rename_index(made);  // ALTER TABLE names any relation
+            }
             made.kind = ActionKind::kRenameTable;
             made.name = made.table;
             const std::string prefix = schema_part(made.table);
@@ -278,29 +317,20 @@ void Interpreter::rename(const PgQuery__RenameStmt& statement) {
                 }
             }
             return;
-        case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX: {
-            made.kind = ActionKind::kAlterIndex;
-            const Index* index = schema_.index(made.table);
-            emit(made);
-            if (index != nullptr) {
-                Index moved = *index;
-                const std::string owner = schema_.table_of_index(made.table);
-                schema_.drop_index(made.table);
-                const std::string prefix = schema_part(made.table);
-                moved.name = prefix.empty() ? made.other : prefix + "." + made.other;
-                schema_.add_index(owner, std::move(moved));
-            }
-            return;
-        }
+        case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX:
+            return rename_index(made);
         case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA:
         case PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN:
         case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE:
             return rename_without_table(statement, made);
         case PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER:
+            made.kind = ActionKind::kPolicy;
+            touch_partitions(made, made.table, {.lock = Lock::kAccessExclusive});
+            break;
         case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
         case PG_QUERY__OBJECT_TYPE__OBJECT_RULE:
             made.kind = ActionKind::kPolicy;
-            touch_tree(made, made.table, {.lock = Lock::kAccessExclusive});
+            touch(made, made.table, Lock::kAccessExclusive);
             break;
         default:
             break;
@@ -336,7 +366,12 @@ void Interpreter::truncate(const PgQuery__TruncateStmt& statement) {
         made.traits |= cascade ? kCascade : 0U;
         std::vector<std::string> reached{made.table};
         for (std::size_t n = 0; n < reached.size(); ++n) {
-            touch_tree(made, reached[n], {.lock = Lock::kAccessExclusive});
+            const bool only = n == 0 && statement.relations[i]->range_var->inh == 0;
+            if (only) {
+                touch(made, reached[n], Lock::kAccessExclusive);
+            } else {
+                touch_tree(made, reached[n], {.lock = Lock::kAccessExclusive});
+            }
             const auto others =
                 cascade ? schema_.referencing(reached[n]) : std::vector<std::string>{};
             for (const std::string& other : others) {

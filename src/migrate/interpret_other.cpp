@@ -29,6 +29,16 @@ bool option_set(sql::Node* const* options, std::size_t count, std::string_view n
     return false;
 }
 
+std::vector<std::string> columns_set(const PgQuery__UpdateStmt& statement) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < statement.n_target_list; ++i) {
+        if (statement.target_list[i]->node_case == PG_QUERY__NODE__NODE_RES_TARGET) {
+            names.push_back(text_or(statement.target_list[i]->res_target->name));
+        }
+    }
+    return names;
+}
+
 std::string dotted(const Schema& schema, sql::Node* const* names, std::size_t count) {
     const std::vector<std::string> parts = strings_of(names, count);
     return parts.empty()
@@ -63,6 +73,9 @@ void Interpreter::alter_domain(const PgQuery__AlterDomainStmt& statement) {
     }
     emit(made);
     if (Domain* domain = schema_.domains.find(made.name)) {
+        if (subtype == 'T') {
+            set_domain_default(*domain, statement.def);
+        }
         domain->constraints += subtype == 'C' || subtype == 'O' ? 1 : 0;
         const bool less = (subtype == 'X' || subtype == 'N') && domain->constraints > 0;
         domain->constraints -= less ? 1 : 0;
@@ -95,7 +108,7 @@ void Interpreter::vacuum(const PgQuery__VacuumStmt& statement) {
         made.own_transaction_only = is_vacuum;
         if (statement.n_rels > 0) {
             made.table = schema_.name_of(statement.rels[i]->vacuum_relation->relation);
-            touch_tree(made, made.table, {.lock = lock, .scan = false, .rewrite = full});
+            touch_partitions(made, made.table, {.lock = lock, .rewrite = full});
         }
         emit(made);
     }
@@ -134,7 +147,7 @@ void Interpreter::reindex(const PgQuery__ReindexStmt& statement) {
             made.own_transaction_only =
                 made.own_transaction_only ||
                 (known != nullptr && known->kind == TableKind::kPartitioned);
-            touch_tree(made, made.table, {.lock = lock, .build = true});
+            touch_partitions(made, made.table, {.lock = lock, .build = true});
         }
     }
     emit(made);
@@ -150,7 +163,7 @@ void Interpreter::refresh(const PgQuery__RefreshMatViewStmt& statement) {
                               .lock = concurrently ? Lock::kExclusive : Lock::kAccessExclusive,
                               .scan = concurrently,
                               .rewrite = !concurrently});
-    if (const Table* view = schema_.find(made.table)) {
+    if (const Table* view = schema_.find(made.table); view != nullptr && !made.has(kSchemaOnly)) {
         for (const std::string& table : view->reads) {
             touch(made, table, Lock::kAccessShare);
         }
@@ -233,9 +246,7 @@ void Interpreter::one_data_change(const sql::Node& node) {
             break;
     }
     made.table = schema_.name_of(target);
-    if (target != nullptr) {
-        add_effect(made.effects, {.table = made.table, .lock = Lock::kRowExclusive, .scan = scan});
-    }
+    touch_written(made, node, target, scan);
     const bool query = node.node_case == PG_QUERY__NODE__NODE_SELECT_STMT;
     if (query) {
         const PgQuery__SelectStmt& select = *node.select_stmt;
@@ -255,6 +266,28 @@ void Interpreter::one_data_change(const sql::Node& node) {
     emit(made);
     if (query) {
         set_by_function(*node.select_stmt);
+    }
+}
+
+// The table that is written, what of it a statement reaches, and what its keys reach.
+void Interpreter::touch_written(Action& made, const sql::Node& node,
+                                const PgQuery__RangeVar* target, bool scan) const {
+    if (target != nullptr) {
+        const TableEffect effect{.table = made.table, .lock = Lock::kRowExclusive, .scan = scan};
+        if (target->inh == 0) {
+            add_effect(made.effects, effect);
+        } else {
+            scan ? touch_tree(made, made.table, effect)
+                 : touch_partitions(made, made.table, effect);
+        }
+    }
+    if (made.kind == ActionKind::kDelete) {
+        touch_cascades(made, made.table, {});
+    } else if (made.kind == ActionKind::kUpdate) {
+        const std::vector<std::string> changed = columns_set(*node.update_stmt);
+        if (!changed.empty()) {
+            touch_cascades(made, made.table, changed);
+        }
     }
 }
 
@@ -294,17 +327,26 @@ void Interpreter::set_by_function(const PgQuery__SelectStmt& select) {
     }
 }
 
+void Interpreter::lock_tables(const PgQuery__LockStmt& statement, Action& made) const {
+    for (std::size_t i = 0; i < statement.n_relations; ++i) {
+        const std::string table = schema_.name_of(statement.relations[i]->range_var);
+        made.table = made.table.empty() ? table : made.table;
+        const TableEffect effect{.lock = static_cast<Lock>(statement.mode)};
+        if (statement.relations[i]->range_var->inh == 0) {
+            touch(made, table, effect.lock);
+        } else {
+            touch_tree(made, table, effect);
+        }
+    }
+}
+
 // ADD ATTRIBUTE ... CASCADE and friends come as ALTER TABLE; what is left locks no table.
 void Interpreter::small_statement(const sql::Node& node) {
     Action made = action(ActionKind::kOther);
     switch (node.node_case) {
         case PG_QUERY__NODE__NODE_LOCK_STMT:
             made.kind = ActionKind::kLockTable;
-            for (std::size_t i = 0; i < node.lock_stmt->n_relations; ++i) {
-                const std::string table = schema_.name_of(node.lock_stmt->relations[i]->range_var);
-                made.table = made.table.empty() ? table : made.table;
-                touch_tree(made, table, {.lock = static_cast<Lock>(node.lock_stmt->mode)});
-            }
+            lock_tables(*node.lock_stmt, made);
             break;
         case PG_QUERY__NODE__NODE_COMMENT_STMT: {
             made.kind = ActionKind::kComment;

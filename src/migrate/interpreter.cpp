@@ -81,7 +81,17 @@ void Interpreter::touch(Action& made, const std::string& table, Lock lock) const
 
 // The same effect on the table and everything below it; a partitioned parent has no rows itself.
 void Interpreter::touch_tree(Action& made, const std::string& table, TableEffect effect) const {
-    for (const std::string& each : schema_.with_descendants(table)) {
+    touch_each(made, schema_.with_descendants(table), std::move(effect));
+}
+
+void Interpreter::touch_partitions(Action& made, const std::string& table,
+                                   TableEffect effect) const {
+    touch_each(made, schema_.with_partitions(table), std::move(effect));
+}
+
+void Interpreter::touch_each(Action& made, const std::vector<std::string>& tables,
+                             TableEffect effect) const {
+    for (const std::string& each : tables) {
         const Table* known = schema_.find(each);
         effect.table = each;
         effect.second = each != made.table;
@@ -100,6 +110,46 @@ void Interpreter::touch_inherited_keys(Action& made, const Table* parent) const 
     for (const TableConstraint& key : parent->constraints) {
         if (key.kind == ConstraintKind::kForeign) {
             touch(made, key.other_table, Lock::kShareRowExclusive);
+        }
+    }
+}
+
+void Interpreter::touch_referencing(Action& made, const std::string& parent,
+                                    TableEffect effect) const {
+    effect.second = true;
+    for (const std::string& other : schema_.referencing(parent)) {
+        effect.table = other;
+        add_effect(made.effects, effect);
+    }
+}
+
+void Interpreter::touch_cascades(Action& made, const std::string& table,
+                                 const std::vector<std::string>& changed) const {
+    const auto reaches = [&](const TableConstraint& key, const std::string& target) {
+        const char what = changed.empty() ? key.on_delete : key.on_update;
+        const Table* known = schema_.find(target);
+        const bool named = changed.empty() || std::ranges::any_of(changed, [&](const auto& column) {
+                               return key.other_columns.empty()
+                                          ? known != nullptr && known->in_primary_key(column)
+                                          : std::ranges::find(key.other_columns, column) !=
+                                                key.other_columns.end();
+                           });
+        return key.kind == ConstraintKind::kForeign && key.other_table == target && what != 'a' &&
+               what != 'r' && named;
+    };
+    std::vector<std::string> reached{table};
+    for (std::size_t i = 0; i < reached.size() && (i == 0 || changed.empty()); ++i) {
+        const std::string target = reached[i];
+        for (const std::string& other : schema_.referencing(target)) {
+            for (const TableConstraint& key : schema_.find(other)->constraints) {
+                if (!reaches(key, target)) {
+                    continue;
+                }
+                touch(made, other, Lock::kRowExclusive);
+                if (key.on_delete == 'c' && std::ranges::find(reached, other) == reached.end()) {
+                    reached.push_back(other);
+                }
+            }
         }
     }
 }
@@ -323,6 +373,9 @@ void Interpreter::create_view(const PgQuery__ViewStmt& statement) {
         for (const TableEffect& effect : reads.effects) {
             view.reads.push_back(effect.table);
         }
+        if (statement.query != nullptr) {
+            view.columns_read = columns_named(statement.query->base);
+        }
         schema_.add_table(std::move(view));
     }
 }
@@ -347,7 +400,7 @@ void Interpreter::create_index(const PgQuery__IndexStmt& statement) {
         add_effect(made.effects, {.table = made.table, .lock = lock, .build = !partitioned});
         index.valid = !partitioned;
     } else {
-        touch_tree(made, made.table, {.lock = lock, .build = true});
+        touch_partitions(made, made.table, {.lock = lock, .build = true});
     }
     if (statement.if_not_exists != 0 && schema_.index(index.name) != nullptr) {
         for (TableEffect& effect : made.effects) {
@@ -365,9 +418,9 @@ void Interpreter::create_trigger(const PgQuery__CreateTrigStmt& statement) {
     Action made = action(ActionKind::kCreateTrigger);
     made.table = schema_.name_of(statement.relation);
     made.name = text_or(statement.trigname);
-    touch_tree(made, made.table, {.lock = Lock::kShareRowExclusive});
+    touch_partitions(made, made.table, {.lock = Lock::kShareRowExclusive});
     if (statement.constrrel != nullptr) {
-        touch(made, schema_.name_of(statement.constrrel), Lock::kShareRowExclusive);
+        touch(made, schema_.name_of(statement.constrrel), Lock::kAccessShare);
     }
     emit(made);
     if (Table* table = schema_.tables.find(made.table);
@@ -403,6 +456,15 @@ void Interpreter::create_function(const PgQuery__CreateFunctionStmt& statement) 
     schema_.routines.at(made.name) = std::move(routine);
 }
 
+// What a column of the domain begins with, where it has no default of its own.
+void Interpreter::set_domain_default(Domain& domain, const sql::Node* expression) const {
+    domain.has_default = is_value(expression);
+    domain.default_calls.clear();
+    domain.default_volatility =
+        domain.has_default ? expression_volatility(schema_, *expression, domain.default_calls)
+                           : Volatility::kSteady;
+}
+
 void Interpreter::create_type(const sql::Node& node) {
     Action made = action(ActionKind::kCreateType);
     const auto joined = [&](sql::Node* const* names, std::size_t count) {
@@ -420,12 +482,20 @@ void Interpreter::create_type(const sql::Node& node) {
         made.name = joined(statement.domainname, statement.n_domainname);
         emit(made);
         Domain domain{.base = type_of(statement.type_name)};
+        if (const Domain* below = schema_.domains.find(domain.base.name)) {
+            domain.has_default = below->has_default;
+            domain.default_volatility = below->default_volatility;
+            domain.default_calls = below->default_calls;
+        }
         for (std::size_t i = 0; i < statement.n_constraints; ++i) {
             const auto kind = statement.constraints[i]->constraint->contype;
             domain.constraints += kind == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
                                           kind == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL
                                       ? 1
                                       : 0;
+            if (kind == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT) {
+                set_domain_default(domain, statement.constraints[i]->constraint->raw_expr);
+            }
         }
         schema_.domains.at(made.name) = std::move(domain);
     } else {

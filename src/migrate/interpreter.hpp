@@ -40,8 +40,18 @@ class Interpreter {
     bool are_new(const std::string& table, const std::vector<std::string>& columns) const;
     void touch(Action& action, const std::string& table, Lock lock) const;
     void touch_tree(Action& action, const std::string& table, TableEffect effect) const;
+    // Only partitions: tables that INHERIT have indexes, keys and triggers of their own.
+    void touch_partitions(Action& action, const std::string& table, TableEffect effect) const;
+    void touch_each(Action& action, const std::vector<std::string>& tables,
+                    TableEffect effect) const;
     // A partition takes over its parent's foreign keys, with their lock on the referenced table.
     void touch_inherited_keys(Action& action, const Table* parent) const;
+    // The tables whose keys point at the partitioned `parent` watch each partition, too.
+    void touch_referencing(Action& action, const std::string& parent, TableEffect effect) const;
+    // Rows of other tables that go, or change, with those of `table`; `changed`: columns of an
+    // UPDATE, empty for a DELETE.
+    void touch_cascades(Action& action, const std::string& table,
+                        const std::vector<std::string>& changed) const;
     void read_tables(Action& action, const ProtobufCMessage& part) const;
 
     void transaction(const PgQuery__TransactionStmt& statement);
@@ -52,6 +62,7 @@ class Interpreter {
     void create_trigger(const PgQuery__CreateTrigStmt& statement);
     void create_function(const PgQuery__CreateFunctionStmt& statement);
     void create_type(const sql::Node& node);
+    void set_domain_default(Domain& domain, const sql::Node* expression) const;
     void drop(const PgQuery__DropStmt& statement);
     void drop_attached(Action& action);
     void drop_table(Action& action);
@@ -61,6 +72,7 @@ class Interpreter {
     void touch_sequence_users(Action& action);
     void drop_schema(Action& action);
     void rename(const PgQuery__RenameStmt& statement);
+    void rename_index(Action& made);
     void rename_without_table(const PgQuery__RenameStmt& statement, Action& made);
     void set_schema(const PgQuery__AlterObjectSchemaStmt& statement);
     void alter_domain(const PgQuery__AlterDomainStmt& statement);
@@ -71,6 +83,9 @@ class Interpreter {
     void reindex(const PgQuery__ReindexStmt& statement);
     void refresh(const PgQuery__RefreshMatViewStmt& statement);
     void data_changes(const sql::Node& node);
+    void touch_written(Action& made, const sql::Node& node, const PgQuery__RangeVar* target,
+                       bool scan) const;
+    void lock_tables(const PgQuery__LockStmt& statement, Action& made) const;
     void one_data_change(const sql::Node& node);
     void set_by_function(const PgQuery__SelectStmt& select);
     void explain(const PgQuery__ExplainStmt& statement);

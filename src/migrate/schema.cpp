@@ -111,6 +111,47 @@ std::vector<std::string> Schema::with_descendants(const std::string& table) cons
     return all;
 }
 
+std::vector<std::string> Schema::with_partitions(const std::string& table) const {
+    std::vector<std::string> all{table};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Table* known = find(all[i]);
+        if (known == nullptr || known->kind != TableKind::kPartitioned) {
+            continue;
+        }
+        for (const std::string& child : known->children) {
+            if (std::ranges::find(all, child) == all.end()) {
+                all.push_back(child);
+            }
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> Schema::views_over(const std::string& relation,
+                                            std::string_view column) const {
+    const auto has = [](const std::vector<std::string>& names, std::string_view name) {
+        return std::ranges::find(names, name) != names.end();
+    };
+    std::vector<std::string> found;
+    std::vector<std::string> below{relation};
+    for (std::size_t i = 0; i < below.size(); ++i) {
+        std::vector<std::string> over;
+        for (const auto& [name, view] : tables) {
+            const bool is_view =
+                view.kind == TableKind::kView || view.kind == TableKind::kMaterialized;
+            const bool uses = i > 0 || column.empty() || has(view.columns_read, column) ||
+                              has(view.columns_read, "*");
+            if (is_view && uses && has(view.reads, below[i]) && !has(found, name)) {
+                over.push_back(name);
+            }
+        }
+        std::ranges::sort(over);
+        found.insert(found.end(), over.begin(), over.end());
+        below.insert(below.end(), over.begin(), over.end());
+    }
+    return found;
+}
+
 std::vector<std::string> Schema::referencing(const std::string& table) const {
     std::vector<std::string> result;
     for (const auto& [name, other] : tables) {

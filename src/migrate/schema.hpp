@@ -26,8 +26,9 @@ struct Column {
     bool has_default = false;
     bool generated = false;
     bool identity = false;
-    bool serial = false;     // its default is the sequence table_column_seq
-    std::uint32_t born = 0;  // the migration that added it to a table that was there
+    bool serial = false;                  // its default is the sequence table_column_seq
+    std::vector<std::string> calls = {};  // functions that its default or expression names
+    std::uint32_t born = 0;               // the migration that added it to a table that was there
 };
 
 enum class ConstraintKind : std::uint8_t { kCheck, kUnique, kPrimary, kExclude, kForeign };
@@ -40,6 +41,9 @@ struct TableConstraint {
     std::vector<std::string> other_columns = {};  // empty = its primary key
     std::vector<std::string> not_null = {};       // checks: columns that it proves to be not null
     bool only_not_null = false;                   // checks: and says nothing else
+    std::vector<std::string> calls = {};          // checks: functions
+    char on_delete = 'a';  // foreign keys, as pg_constraint: 'a', 'r' nothing is written
+    char on_update = 'a';
     bool valid = true;
 };
 
@@ -47,6 +51,7 @@ struct Index {
     std::string name = {};
     std::vector<std::string> columns = {};  // "" for an expression
     std::vector<std::string> reads = {};    // columns of expressions and the predicate
+    std::vector<std::string> calls = {};    // functions of both
     bool unique = false;
     bool partial = false;
     std::vector<std::string> where_not_null = {};  // partial by IS NOT NULL of these, nothing else
@@ -77,6 +82,7 @@ struct Table {
     std::vector<Index> indexes = {};
     std::vector<Trigger> triggers = {};
     std::vector<std::string> reads = {};          // views: the relations that the query names
+    std::vector<std::string> columns_read = {};   // views: of any of them; "*" is all
     std::string parent = {};                      // partitions and INHERITS children
     std::vector<std::string> children = {};       // partitions and INHERITS children
     std::vector<std::string> partition_key = {};  // partitioned: columns, "" for an expression
@@ -90,9 +96,16 @@ struct Table {
     bool never_null(std::string_view column, bool by_check) const;
 };
 
+// Whether a call of this function may give another value each time, and so makes ADD COLUMN write
+// every row.
+enum class Volatility : std::uint8_t { kSteady, kVolatile, kUnknown };
+
 struct Domain {
     ColumnType base = {};
     int constraints = 0;  // NOT NULL counts
+    bool has_default = false;
+    Volatility default_volatility = Volatility::kSteady;
+    std::string default_calls = {};  // the function that decided it
 };
 
 struct Routine {
@@ -148,6 +161,10 @@ class Schema {
     const Index* index(std::string_view name) const;
     // `table` and every partition and child below it that is known.
     std::vector<std::string> with_descendants(const std::string& table) const;
+    // `table` and the partitions below it: what INHERITS tables do not share with their parent.
+    std::vector<std::string> with_partitions(const std::string& table) const;
+    // Views over `relation` (over this column of it, unless empty), and views over those.
+    std::vector<std::string> views_over(const std::string& relation, std::string_view column) const;
     // Tables whose foreign keys point at `table`, or at these of its columns.
     std::vector<std::string> referencing(const std::string& table) const;
 
@@ -168,9 +185,6 @@ class Schema {
     bool rests_on(const ColumnType& type, std::string_view domain) const;
 };
 
-// Whether a call of this function may give another value each time, and so makes ADD COLUMN write
-// every row.
-enum class Volatility : std::uint8_t { kSteady, kVolatile, kUnknown };
 Volatility volatility_of(const Schema& schema, std::string_view function);
 // The worst of all calls in an expression; `function` receives the name that decided.
 Volatility expression_volatility(const Schema& schema, const sql::Node& expression,

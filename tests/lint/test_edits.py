@@ -22,6 +22,22 @@ STATEMENTS = ("CREATE INDEX t_b ON t (b);",
 FIXABLE = {"create-index-blocks-writes", "add-check-validates", "set-not-null-scans", "add-foreign-key-validates",
            "add-unique-builds-index", "lock-timeout-missing", "add-column-volatile-default-rewrites"}
 
+# Much in one transaction, as generated migrations have it: keys before their indexes, a constraint
+# that takes another's place, a trigger.
+LARGE = ("ALTER TABLE t ADD CONSTRAINT t_a_p FOREIGN KEY (a) REFERENCES p (id);",
+         "CREATE INDEX t_a_b ON t (a, b);",
+         "ALTER TABLE t ADD COLUMN c uuid NOT NULL DEFAULT gen_random_uuid(),\n"
+         "  ADD COLUMN e text,\n  ADD CONSTRAINT d_known CHECK (d <> '');",
+         "ALTER TABLE t DROP CONSTRAINT t_b_positive,\n"
+         "  ADD CONSTRAINT t_b_positive CHECK (b >= 0);",
+         "ALTER TABLE t ALTER b SET NOT NULL;",
+         "CREATE INDEX nokey_x ON nokey (x);",
+         "ALTER TABLE nokey ADD CONSTRAINT nokey_p FOREIGN KEY (x) REFERENCES p (id);",
+         "ALTER TABLE p ADD CONSTRAINT p_code UNIQUE (code);",
+         "UPDATE t SET e = 'e' WHERE e IS NULL;")
+LARGE_FIXABLE = (FIXABLE - {"lock-timeout-missing"}) | {"work-while-locked"}
+OWN_BLOCK = ("plain", "prisma", "golang-migrate")  # BEGIN and COMMIT stand in the file
+
 
 def apply_bytes(folder, edits: list[dict]) -> None:
     """As the JSON has them: bytes [begin, end) of the files as they are."""
@@ -74,6 +90,25 @@ def test_each_edit_settles_its_finding_in_the_same_schema(sandbox, tool, monkeyp
     folder, _ = prepare(sandbox, tool)
     document = held_to_schema(lint(sandbox, folder))
     assert {f["rule"] for f in document["findings"] if f["edits"]} >= FIXABLE
+    hold_to_edits(sandbox, folder, document)
+
+
+@pytest.mark.parametrize("tool", LAYOUTS)
+def test_a_large_transaction_has_edits_too(sandbox, tool, monkeypatch):
+    block = tool in OWN_BLOCK
+    monkeypatch.setattr(test_fix, "FIRST", (
+        *test_fix.FIRST, "ALTER TABLE t ADD CONSTRAINT t_b_positive CHECK (b > 0);"))
+    monkeypatch.setattr(test_fix, "SECOND", ("BEGIN;", *LARGE, "COMMIT;") if block else LARGE)
+    folder, _ = prepare(sandbox, tool)
+    document = held_to_schema(lint(sandbox, folder))
+    newest = document["findings"][0]["file"]
+    found = {f["rule"] for f in document["findings"] if f["file"] == newest and f["edits"]}
+    assert found >= LARGE_FIXABLE, LARGE_FIXABLE - found
+    hold_to_edits(sandbox, folder, document)
+
+
+def hold_to_edits(sandbox, folder, document):
+    """Each edit of a finding settles it, brings no other, and leads to the same schema."""
     sandbox.up(folder)
     wanted = sandbox.dump()
     kept = sandbox.folder / "kept"
@@ -155,3 +190,39 @@ def test_a_file_that_is_not_utf8_has_no_edits(odd):
     file = odd.path / "migrations/0003_c.sql"
     file.write_bytes(b"-- \xff\nCREATE INDEX late ON t (a, b);\n")
     assert edits_by_file(odd, "migrations")["migrations/0003_c.sql"] is False
+
+
+@pytest.mark.parametrize("end", [";\n", "; -- what was bought\n", "", " ;;\n"])
+def test_a_new_tables_key_gets_its_index(tmp_path, end):
+    folder = Folder(tmp_path)
+    folder.write("migrations/0001_a.sql", FIRST)
+    folder.write("migrations/0002_b.sql", "SET lock_timeout = '2s';\nCREATE TABLE \"o\u00e9\" (id "
+                 f'bigint PRIMARY KEY, "T" bigint REFERENCES t (id)){end}')
+    [found] = [f for f in json.loads(folder.lint("--format", "json").stdout)["findings"]
+               if f["rule"] == "foreign-key-without-index"]
+    apply_bytes(folder.path, found["edits"])
+    text = (folder.path / "migrations/0002_b.sql").read_text()
+    assert 'CREATE INDEX ON o\u00e9 ("T")' in text
+    assert "-- what" not in text or text.index("-- what") < text.index("CREATE INDEX")
+    assert "foreign-key-without-index" not in folder.rules() and "syntax-error" not in folder.rules()
+
+
+def test_the_key_of_a_table_in_use_does_not(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("migrations/0001_a.sql", FIRST)
+    folder.write("migrations/0002_b.sql", "ALTER TABLE t ADD COLUMN p_id bigint REFERENCES p (id);\n")
+    [found] = [f for f in json.loads(folder.lint("--format", "json").stdout)["findings"]
+               if f["rule"] == "foreign-key-without-index"]
+    assert found["edits"] == []
+
+
+def test_lock_timeout_settles_what_waits_with_it(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("migrations/0001_a.sql", FIRST)
+    folder.write("migrations/0002_b.sql", "CREATE TABLE u (id bigint PRIMARY KEY, t_id bigint "
+                 "REFERENCES t (id));\nCREATE INDEX ON u (t_id);\nDROP TRIGGER g ON t;\n")
+    found = json.loads(folder.lint("--format", "json").stdout)["findings"]
+    edits = {f["rule"]: f["edits"] for f in found}
+    assert edits["second-table-lock"] and edits["trigger-change-blocks"]
+    apply_bytes(folder.path, edits["second-table-lock"])
+    assert "second-table-lock" not in folder.rules()

@@ -1,5 +1,6 @@
 """What howdah migrate does when something is in its way."""
 
+import re
 import signal
 import subprocess
 import threading
@@ -139,6 +140,37 @@ def test_a_deadlock_and_a_lock_timeout_alone_are_tried_again(plain, state, attem
     plain.up(status=0 if attempts == 3 else 1)
     assert plain.sql("select last_value from attempts") == str(attempts)
     assert plain.sql("select to_regclass('extra')") == ("extra" if attempts == 3 else "")
+
+
+def test_each_pause_is_twice_as_long_and_no_two_runs_pause_alike(plain):
+    """Three runs, one behind the other, at a lock that is never given: the pauses said, and kept."""
+    plain.sql("create function never() returns void language plpgsql as $$begin raise exception "
+              "sqlstate '55P03'; end$$")
+    plain.write("migrations/0002_never.sql", "select never();\n")
+    plain.write("howdah.toml", "[migrate]\nbackoff_ms = 200\nattempts = 4\n")
+    runs = []
+    for _ in range(3):
+        begun = time.monotonic()
+        said = plain.up(status=1).stderr
+        took = time.monotonic() - begun
+        pauses = [float(seconds) for seconds in re.findall(r"follows in ([0-9.]+) s", said)]
+        assert len(pauses) == 3, said
+        for pause, bound in zip(pauses, (0.2, 0.4, 0.8), strict=True):
+            assert bound / 2 - 0.005 <= pause <= bound + 0.005
+        assert took >= sum(pauses) - 0.02
+        runs.append(tuple(pauses))
+    assert len(set(runs)) > 1
+
+
+def test_no_pause_goes_beyond_the_time_for_all_attempts(plain):
+    plain.sql("create function never() returns void language plpgsql as $$begin raise exception "
+              "sqlstate '55P03'; end$$")
+    plain.write("migrations/0002_never.sql", "select never();\n")
+    plain.write("howdah.toml", "[migrate]\nbackoff_ms = 50000\nretry_for_ms = 300\n")
+    begun = time.monotonic()
+    said = plain.up(status=1).stderr
+    assert time.monotonic() - begun < 20
+    assert said.count("attempt 2 of 10 follows in 0.") == 1 and "attempt 3" not in said, said
 
 
 def test_gives_up_and_leaves_nothing(plain):

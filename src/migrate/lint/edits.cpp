@@ -124,7 +124,12 @@ class Proposer {
     }
     std::size_t offset_of(const Finding& finding) const;
     std::size_t statement_at(std::size_t at) const;
+    std::size_t index_of(const Finding& finding) const {
+        return static_cast<std::size_t>(&finding - findings_.data());
+    }
+    void set_timeout(std::size_t place, std::string_view rule);
     void set_timeouts();
+    void index_keys();
     void split_statements();
     void split_file();
     bool improves(Told after, std::vector<const Finding*>& settled) const;
@@ -226,32 +231,82 @@ std::size_t Proposer::statement_at(std::size_t at) const {
 }
 
 // lock_timeout before the statement: for its transaction, or for the session and back to what it
-// was behind the last statement.
-void Proposer::set_timeouts() {
+// was behind the last statement. It may settle more than what it was put there for.
+void Proposer::set_timeout(std::size_t place, std::string_view rule) {
     const std::string_view text = call_.script.text;
     const std::string separator(separator_of(call_.input.project.tool));
-    for (std::size_t i = 0; i < findings_.size(); ++i) {
-        Finding& finding = findings_[i];
-        if (finding.rule != rule_lock_timeout_missing.name || places_[i] == kNowhere) {
+    const std::size_t begin = call_.script.statements[place].begin;
+    const std::size_t last = call_.script.statements.back().end;
+    const std::size_t next = text.find_first_not_of(" \t\r\n", last);
+    const bool ended = next != std::string::npos && text[next] == ';';
+    const std::string reset = (ended ? "" : ";") + separator + "RESET lock_timeout;";
+    for (const bool local : {true, false}) {
+        std::vector<Edit> edits{insertion(
+            begin, fmt::format("SET {}lock_timeout = '2s';{}", local ? "LOCAL " : "", separator))};
+        if (!local) {
+            edits.push_back(insertion(ended ? next + 1 : last, reset));
+        }
+        const auto settled = settled_in_place(edits);
+        const bool this_one = std::ranges::any_of(settled, [&](const Finding* finding) {
+            return finding->rule == rule && places_[index_of(*finding)] == place;
+        });
+        if (!this_one) {
             continue;
         }
-        const std::size_t begin = call_.script.statements[places_[i]].begin;
-        const std::size_t last = call_.script.statements.back().end;
-        const std::size_t next = text.find_first_not_of(" \t\r\n", last);
+        for (const Finding* finding : settled) {
+            Finding& own = findings_[index_of(*finding)];
+            const bool its_own = own.rule == rule && places_[index_of(own)] != place;
+            if (own.edits.empty() && !its_own) {
+                own.edits = edits;
+            }
+        }
+        return;
+    }
+}
+
+void Proposer::set_timeouts() {
+    for (const Rule* rule :
+         {&rule_lock_timeout_missing, &rule_second_table_lock, &rule_trigger_change_blocks}) {
+        for (std::size_t i = 0; i < findings_.size(); ++i) {
+            const Finding& finding = findings_[i];
+            if (finding.rule == rule->name && places_[i] != kNowhere && finding.edits.empty()) {
+                set_timeout(places_[i], rule->name);
+            }
+        }
+    }
+}
+
+// A new table's foreign key: its index behind the statement. That of a table in use is not built in
+// place, and the trial says so.
+void Proposer::index_keys() {
+    const std::string_view text = call_.script.text;
+    constexpr std::string_view kConcurrently = " CONCURRENTLY";
+    for (std::size_t i = 0; i < findings_.size(); ++i) {
+        Finding& finding = findings_[i];
+        if (finding.rule != rule_foreign_key_without_index.name || places_[i] == kNowhere ||
+            !finding.edits.empty()) {
+            continue;
+        }
+        std::string sql = finding.fix;
+        if (const std::size_t at = sql.find(kConcurrently); at != std::string::npos) {
+            sql.erase(at, kConcurrently.size());
+        }
+        const std::size_t end = call_.script.statements[places_[i]].end;
+        const std::size_t next = text.find_first_not_of(" \t\r\n", end);
         const bool ended = next != std::string::npos && text[next] == ';';
-        const std::string reset = (ended ? "" : ";") + separator + "RESET lock_timeout;";
-        for (const bool local : {true, false}) {
-            std::vector<Edit> edits{insertion(
-                begin,
-                fmt::format("SET {}lock_timeout = '2s';{}", local ? "LOCAL " : "", separator))};
-            if (!local) {
-                edits.push_back(insertion(ended ? next + 1 : last, reset));
-            }
-            const auto settled = settled_in_place(edits);
-            if (std::ranges::find(settled, &finding) != settled.end()) {
-                finding.edits = std::move(edits);
-                break;
-            }
+        std::size_t at = ended ? next + 1 : end;
+        const std::size_t line_end = std::min(text.find('\n', at), text.size());
+        const std::string_view rest = text.substr(at, line_end - at);
+        const std::size_t dash = std::min(rest.find_first_not_of(" \t"), rest.size());
+        if (ended && rest.substr(dash).starts_with("--") && !rest.substr(dash).starts_with("-->")) {
+            at = line_end;  // a remark stays with its statement
+        }
+        const std::string separator(separator_of(call_.input.project.tool));
+        sql.resize(sql.size() - (ended ? 0 : 1));
+        std::vector<Edit> edits{insertion(at, (ended ? "" : ";") + separator + sql)};
+        const auto settled = settled_in_place(edits);
+        if (std::ranges::find(settled, &finding) != settled.end()) {
+            finding.edits = std::move(edits);
         }
     }
 }
@@ -275,7 +330,7 @@ void Proposer::split_statements() {
             edit_of(own_.path, text,
                     text.substr(0, statement.begin) + instead + text.substr(statement.end));
         for (const Finding* settled : settled_in_place({edit})) {
-            const auto i = static_cast<std::size_t>(settled - findings_.data());
+            const std::size_t i = index_of(*settled);
             if (findings_[i].edits.empty() && places_[i] == number) {
                 findings_[i].edits = {edit};
             }
@@ -337,6 +392,7 @@ void Proposer::run() {
         places_.push_back(statement_at(offset_of(finding)));
     }
     set_timeouts();
+    index_keys();
     split_statements();
     split_file();
 }

@@ -21,6 +21,8 @@ class Splitter {
     // Statement `number`; `actions`: all of it.
     void split(std::size_t number, const std::vector<const Action*>& actions);
     void leave_comments() { comments_stay_ = true; }
+    // The keys that an index of this file serves come after it.
+    void note_indexes(const std::vector<Action>& actions);
     bool changed() const { return !broken_ && (changed_ || (changes_rows_ && changes_tables_)); }
     std::vector<FixStep> take();
 
@@ -34,6 +36,15 @@ class Splitter {
     void step(Phase phase, std::string sql) {
         add(phase, std::move(sql));
         changed_ = true;
+    }
+    // What ALTER TABLE does at once; all of one statement stays one statement.
+    void expand(const Action& action, const std::string& commands) {
+        if (joined_ != nullptr && round_ == joined_round_) {
+            *joined_ += (joined_->empty() ? "" : ",\n  ") + commands;
+            changed_ = true;
+        } else {
+            step(Phase::kExpand, "ALTER TABLE " + sql_name(action.table) + " " + commands);
+        }
     }
     void next_round() {
         ++round_;
@@ -62,6 +73,10 @@ class Splitter {
     std::string comment_;  // above the statement, with its line ends
     std::string remark_;   // behind it, on its line
     std::string after_backfill_;
+    std::string* joined_ = nullptr;  // what is instant of the subcommand that is being split
+    int joined_round_ = 0;
+    bool replaces_ = false;  // the statement drops a constraint, too
+    std::set<std::pair<std::string, std::string>> to_index_;  // table, first column
     bool changed_ = false;
     bool changes_rows_ = false;
     bool changes_tables_ = false;
@@ -121,7 +136,7 @@ void Splitter::prove_not_null(const Action& action, const std::vector<std::strin
     if (!then.empty()) {
         drop.push_back(then);
     }
-    step(Phase::kExpand, fmt::format("{}{}", alter(action), fmt::join(add, ",\n  ")));
+    expand(action, fmt::format("{}", fmt::join(add, ",\n  ")));
     step(Phase::kValidate, fmt::format("{}{}", alter(action), fmt::join(validate, ",\n  ")));
     step(Phase::kContract, fmt::format("{}{}", alter(action), fmt::join(set, ",\n  ")));
     step(Phase::kContract, fmt::format("{}{}", alter(action), fmt::join(drop, ",\n  ")));
@@ -234,9 +249,8 @@ bool Splitter::split_column(const Action& action) {
     std::string expression(text.substr(from, to - from));
     expression.erase(0, expression.find_first_not_of(" \t\r\n"));
     expression.erase(expression.find_last_not_of(" \t\r\n") + 1);
-    step(Phase::kExpand,
-         fmt::format("{0}ADD COLUMN {1} {2},\n  ALTER COLUMN {1} SET DEFAULT {3}", alter(action),
-                     sql_name(action.name), to_sql(action.to), expression));
+    expand(action, fmt::format("ADD COLUMN {0} {1},\n  ALTER COLUMN {0} SET DEFAULT {2}",
+                               sql_name(action.name), to_sql(action.to), expression));
     backfill(action, expression);
     // A CHECK that is not valid still holds for each row that is written: before the backfill is
     // through, it would refuse the application's updates of old rows.
@@ -276,7 +290,13 @@ bool Splitter::split_command(const Action& action, const std::string& text) {
             const std::string body = named ? text
                                            : "ADD CONSTRAINT " + sql_name(action.name) +
                                                  text.substr(text.find_first_of(" \t\r\n"));
-            step(Phase::kExpand, alter(action) + body + " NOT VALID");
+            const bool waits = foreign && !replaces_ && !action.columns.empty() &&
+                               to_index_.contains({action.table, action.columns.front()});
+            if (waits) {
+                step(Phase::kKeys, alter(action) + body + " NOT VALID");
+            } else {
+                expand(action, body + " NOT VALID");
+            }
             step(Phase::kValidate, alter(action) + "VALIDATE CONSTRAINT " + sql_name(action.name));
             deferred_.put_off(action.table, kNotNullLater);
             return true;
@@ -371,37 +391,67 @@ bool Splitter::split_rows(const Action& first, const std::string& text) {
     return true;
 }
 
-// The subcommands that stay go first, as PostgreSQL does it with what it drops; unless they are
-// about a column that the others make.
+// What is instant stays one statement, in its order. PostgreSQL itself sorts the subcommands of one
+// statement: what is dropped goes first, then columns are added, then constraints.
 void Splitter::split_table(const sql::ScriptStatement& statement,
                            const std::vector<const Action*>& actions) {
     const auto start = static_cast<std::ptrdiff_t>(steps_.size());
-    const int round = round_;
-    std::string rest;
+    const FixStep shape{round_, Phase::kExpand, {}, in_block_};
+    const std::string comment = std::exchange(comment_, {});
+    const std::string remark = std::exchange(remark_, {});
+    std::string all;
+    std::string own;   // of what was split
+    std::string rest;  // as it was written
+    bool long_work = false;
     std::set<std::string> made;
     bool needs_made = false;
+    replaces_ = std::ranges::any_of(
+        actions, [](const Action* action) { return action->kind == ActionKind::kDropConstraint; });
+    joined_round_ = round_;
+    const auto append = [](std::string& to, const std::string& command) {
+        to += (to.empty() || command.empty() ? "" : ",\n  ") + command;
+    };
     for (std::size_t i = 0; i < actions.size(); ++i) {
         const auto [begin, end] = subcommand_range(
             {.text = script_.clean, .begin = statement.begin, .end = statement.end}, i);
         const std::string command = script_.clean.substr(begin, end - begin);
+        std::string instant;
+        joined_ = &instant;
         if (split_command(*actions[i], command)) {
             made.insert(actions[i]->name);
+            append(all, instant);
+            append(own, instant);
         } else {
-            rest += (rest.empty() ? "" : ",\n  ") + command;
+            append(all, command);
+            append(rest, command);
+            long_work = long_work || actions[i]->works();
             const bool drops = actions[i]->kind == ActionKind::kDropConstraint ||
                                actions[i]->kind == ActionKind::kDropColumn;
             needs_made = needs_made || (!drops && made.contains(actions[i]->name));
         }
+        joined_ = nullptr;
     }
-    const bool nothing_split = std::ssize(steps_) == start;
-    if (rest.empty()) {
-        return;
+    std::vector<std::string> parts{all};
+    if (long_work) {
+        parts = needs_made ? std::vector{own, rest} : std::vector{rest, own};
     }
-    if (nothing_split || needs_made) {
-        return keep(alter(*actions.front()) + rest);
+    std::erase(parts, "");
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+        FixStep step = shape;
+        step.sql = alter(*actions.front()) + *part + ";";
+        steps_.insert(steps_.begin() + start, std::move(step));
     }
-    steps_.insert(steps_.begin() + start,
-                  {round, Phase::kExpand, alter(*actions.front()) + rest + ";", in_block_});
+    FixStep& first = steps_.at(static_cast<std::size_t>(start));
+    first.sql = comment + first.sql + remark;
+}
+
+void Splitter::note_indexes(const std::vector<Action>& actions) {
+    for (const Action& action : actions) {
+        if (action.kind == ActionKind::kCreateIndex && !action.fresh && !action.nested &&
+            action.builds() && !action.columns.empty()) {
+            to_index_.emplace(action.table, action.columns.front());
+        }
+    }
 }
 
 void Splitter::split(std::size_t number, const std::vector<const Action*>& actions) {
@@ -451,8 +501,8 @@ void Splitter::split(std::size_t number, const std::vector<const Action*>& actio
 std::vector<FixStep> Splitter::take() {
     std::vector<FixStep> ordered;
     for (int round = 0; round <= round_; ++round) {
-        for (const Phase phase : {Phase::kExpand, Phase::kIndex, Phase::kBackfill, Phase::kValidate,
-                                  Phase::kContract}) {
+        for (const Phase phase : {Phase::kExpand, Phase::kIndex, Phase::kKeys, Phase::kBackfill,
+                                  Phase::kValidate, Phase::kContract}) {
             std::ranges::copy_if(steps_, std::back_inserter(ordered), [&](const FixStep& step) {
                 return step.round == round && step.phase == phase;
             });
@@ -469,6 +519,8 @@ std::string_view phase_name(Phase phase) {
             return "expand";
         case Phase::kIndex:
             return "index";
+        case Phase::kKeys:
+            return "keys";
         case Phase::kBackfill:
             return "backfill";
         case Phase::kValidate:
@@ -485,6 +537,7 @@ std::vector<FixStep> split_steps(const FixInput& input) {
         by_statement[action.statement].push_back(&action);
     }
     Splitter splitter(input);
+    splitter.note_indexes(input.actions);
     for (std::size_t i = 0; i < input.script.statements.size(); ++i) {
         splitter.split(i, by_statement[i]);
     }
@@ -514,63 +567,6 @@ std::string split_in_place(const FixInput& input, std::size_t number) {
     }
     text.pop_back();
     return text;
-}
-
-std::vector<Action> read_actions(const Script& script, Schema& schema, std::uint32_t migration) {
-    std::vector<Action> actions;
-    for (std::size_t n = 0; n < script.statements.size(); ++n) {
-        const sql::ScriptStatement& statement = script.statements[n];
-        const sql::Node* node = statement.tree ? statement.tree->first() : nullptr;
-        if (node == nullptr) {
-            continue;
-        }
-        Interpreter(schema, migration)
-            .run(
-                *node,
-                {.text = script.clean, .begin = statement.begin, .end = statement.end, .number = n},
-                [&](Action& action) {
-                    actions.push_back(action);
-                    actions.back().node = action.nested ? nullptr : action.node;
-                });
-    }
-    return actions;
-}
-
-Result<FixPlan> plan_fixes(const LintInput& input) {
-    FixPlan plan;
-    Schema schema;
-    for (std::size_t i = 0; i < input.project.files.size(); ++i) {
-        const MigrationFile& file = input.project.files[i];
-        TRY(std::string text, input.read(file));
-        const Script script = read_script(std::move(text), input.project.tool);
-        const bool last = i + 1 == input.project.files.size();
-        const Schema before = last ? schema : Schema();
-        const std::vector<Action> actions =
-            read_actions(script, schema, static_cast<std::uint32_t>(i + 2));
-        const auto broken = std::ranges::find_if(
-            script.statements,
-            [](const sql::ScriptStatement& statement) { return !statement.tree; });
-        if (file.judged && broken != script.statements.end()) {
-            plan.left.push_back(fmt::format("{}: the statement in line {} does not parse",
-                                            file.path, script.line_of(broken->begin)));
-        }
-        if (!file.judged || broken != script.statements.end()) {
-            continue;
-        }
-        std::vector<FixStep> steps = split_steps(
-            {.script = script, .actions = actions, .schema = before, .tool = input.project.tool});
-        if (steps.empty()) {
-            continue;
-        }
-        if (!last) {
-            plan.left.push_back(file.path + ": other migrations follow it");
-        } else if (const std::string reason =
-                       place_steps(input.project, i, script, std::move(steps), plan);
-                   !reason.empty()) {
-            plan.left.push_back(fmt::format("{}: {}", file.path, reason));
-        }
-    }
-    return plan;
 }
 
 }  // namespace howdah::migrate::lint

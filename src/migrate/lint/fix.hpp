@@ -13,7 +13,8 @@
 
 namespace howdah::migrate::lint {
 
-enum class Phase : std::uint8_t { kExpand, kIndex, kBackfill, kValidate, kContract };
+// kKeys: foreign keys whose index has to be there first.
+enum class Phase : std::uint8_t { kExpand, kIndex, kKeys, kBackfill, kValidate, kContract };
 std::string_view phase_name(Phase phase);
 
 // Phases follow each other within a round; what relies on an earlier round's last phase is in the

@@ -52,7 +52,8 @@ std::string_view separator_of(Tool tool) {
 std::string body_of(const Group& group, Tool tool) {
     const std::string_view separator = separator_of(tool);
     std::string body;
-    const bool locks = group.phase == Phase::kExpand || group.phase == Phase::kContract;
+    const bool locks = group.phase == Phase::kExpand || group.phase == Phase::kKeys ||
+                       group.phase == Phase::kContract;
     std::vector<std::string> statements = group.statements;
     if (locks && !sets_lock_timeout(statements)) {
         // Put back at the end: a lock_timeout that stays would cut an index build later on.

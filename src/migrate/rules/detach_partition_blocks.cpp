@@ -11,7 +11,29 @@ namespace {
 
 void check(const Step& step, Sink& sink) {
     const Action& a = step.action;
-    if (a.kind == ActionKind::kDetachPartition && !a.has(kConcurrently) && !a.fresh) {
+    if (a.kind != ActionKind::kDetachPartition || a.fresh) {
+        return;
+    }
+    std::vector<std::string> read;
+    for (const TableEffect& effect : a.effects) {
+        if (effect.works()) {
+            read.push_back(effect.table);
+        }
+    }
+    if (!read.empty()) {
+        Report report{.begin = a.begin,
+                      .end = a.end,
+                      .message = fmt::format("detaching {} reads all of {}, whose foreign key "
+                                             "points at {}, while writes to it wait",
+                                             a.other, fmt::join(read, ", "), a.table),
+                      .fix =
+                          "An index on the key's columns makes the look-up short; drop the "
+                          "foreign key first where it may go. Set a short lock_timeout and "
+                          "retry.",
+                      .action = &a,
+                      .risk = Risk::kHigh};
+        sink.add(std::move(report));
+    } else if (!a.has(kConcurrently)) {
         const Table* parent = step.schema.find(a.table);
         const bool fallback = parent != nullptr && !parent->default_partition.empty();
         sink.at(a, fmt::format("detaching {} locks {} against reads and writes", a.other, a.table),
@@ -32,7 +54,9 @@ const Rule rule_detach_partition_blocks{
     .risk = Risk::kMedium,
     .why =
         "ACCESS EXCLUSIVE on the parent stops every query of the partitioned table while "
-        "it waits for the running ones.",
+        "it waits for the running ones. Tables whose foreign keys point at the partitioned one "
+        "are read, CONCURRENTLY or not, under a lock that stops their writes: no row may point "
+        "at what goes.",
     .fix =
         "DETACH PARTITION ... CONCURRENTLY outside a transaction; it is refused while a "
         "default partition exists.",

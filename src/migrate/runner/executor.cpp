@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/assert.hpp"
+#include "migrate/runner/backoff.hpp"
 #include "sql/tokens.hpp"
 
 namespace howdah::migrate::runner {
@@ -151,19 +152,14 @@ void Executor::report_to(Narrator& narrator, Interrupt& interrupt) {
     interrupt.bind(work_.canceller());
 }
 
-// Full jitter over a doubling bound, so that several waiters do not come back at once.
-void Executor::pause(int attempt, StepRun& run) {
-    const auto bound =
-        std::min<std::int64_t>(settings_.backoff_max.count(), settings_.backoff_first.count()
-                                                                  << std::min(attempt - 1, 20));
-    const auto wait = static_cast<std::int64_t>(
-        prng_.between(static_cast<std::uint64_t>(bound / 2), static_cast<std::uint64_t>(bound)));
-    const auto until = Clock::now() + std::chrono::milliseconds(wait);
+void Executor::pause(pg::Milliseconds wait, StepRun& run) {
+    const auto begun = Clock::now();
+    const auto until = begun + wait;
     while (Clock::now() < until && !interrupt_->requested()) {
         std::this_thread::sleep_for(
             std::min<Clock::duration>(std::chrono::milliseconds(100), until - Clock::now()));
     }
-    run.waited_s += static_cast<double>(wait) / 1000;
+    run.waited_s += seconds_since(begun);
 }
 
 Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once, int attempts_max) {
@@ -185,14 +181,20 @@ Result<StepRun> Executor::retried(const std::function<Result<>(StepRun&)>& once,
         if (done) {
             return run;
         }
-        const bool again = worth_retrying(done.error()) && attempt < attempts_max &&
-                           Clock::now() - begun < settings_.retry_for_max;
+        const pg::Milliseconds left =
+            settings_.retry_for_max -
+            std::chrono::duration_cast<pg::Milliseconds>(Clock::now() - begun);
+        const bool again =
+            worth_retrying(done.error()) && attempt < attempts_max && left.count() > 0;
         if (!again) {
             return std::unexpected(done.error());
         }
-        narrator_->say(fmt::format("  {} ({}); attempt {} of {} follows", done.error().message,
-                                   done.error().sqlstate, attempt + 1, attempts_max));
-        pause(attempt, run);
+        const pg::Milliseconds wait =
+            std::min(left, backoff(attempt, settings_.backoff_first, settings_.backoff_max, prng_));
+        narrator_->say(fmt::format("  {} ({}); attempt {} of {} follows in {:.2f} s",
+                                   done.error().message, done.error().sqlstate, attempt + 1,
+                                   attempts_max, std::chrono::duration<double>(wait).count()));
+        pause(wait, run);
     }
 }
 

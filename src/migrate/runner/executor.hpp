@@ -72,7 +72,7 @@ class Executor {
     Result<> wait_for_queue(const Step& step, StepRun& run);
     Result<> send(const Statement& statement);
     Result<StepRun> retried(const std::function<Result<>(StepRun&)>& once, int attempts_max);
-    void pause(int attempt, StepRun& run);
+    void pause(pg::Milliseconds wait, StepRun& run);
 
     pg::Connection work_;
     pg::Connection watch_;
