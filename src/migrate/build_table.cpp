@@ -120,22 +120,33 @@ bool is_kept_constraint(const PgQuery__Constraint& definition) {
 
 namespace {
 
+// As makeObjectName: of a name that is too long the longer part is cut, byte by byte.
+std::string object_name(std::string table, std::string columns, std::string_view label) {
+    constexpr std::size_t kNameMax = 63;
+    const std::size_t around = label.size() + (columns.empty() ? 1 : 2);
+    while (table.size() + columns.size() + around > kNameMax) {
+        std::string& longer = table.size() > columns.size() ? table : columns;
+        longer.pop_back();
+    }
+    return fmt::format("{}{}{}_{}", table, columns.empty() ? "" : "_", columns, label);
+}
+
 std::string default_name(const TableConstraint& constraint, const std::string& table) {
     const std::string base = last_part(table);
     const std::string columns = fmt::format("{}", fmt::join(constraint.columns, "_"));
     switch (constraint.kind) {
         case ConstraintKind::kPrimary:
-            return base + "_pkey";
+            return object_name(base, "", "pkey");
         case ConstraintKind::kUnique:
-            return base + "_" + columns + "_key";
+            return object_name(base, columns, "key");
         case ConstraintKind::kForeign:
-            return base + "_" + columns + "_fkey";
+            return object_name(base, columns, "fkey");
         case ConstraintKind::kExclude:
-            return base + "_" + columns + "_excl";
+            return object_name(base, columns, "excl");
         case ConstraintKind::kCheck:
             break;
     }
-    return columns.empty() ? base + "_check" : base + "_" + columns + "_check";
+    return object_name(base, columns, "check");
 }
 
 void note_columns(const sql::Node* expression, std::vector<std::string>& columns) {
@@ -246,6 +257,9 @@ TableConstraint constraint_of(const Schema& schema, const PgQuery__Constraint& d
 void add_constraint(Schema& schema, Table& table, const TableConstraint& constraint,
                     std::uint32_t migration) {
     table.constraints.push_back(constraint);
+    if (constraint.kind == ConstraintKind::kForeign) {
+        schema.note_key(constraint.other_table, table.name);
+    }
     if (constraint.kind == ConstraintKind::kPrimary) {
         for (Column& column : table.columns) {
             if (std::ranges::find(constraint.columns, column.name) != constraint.columns.end()) {
@@ -307,7 +321,8 @@ Index index_of(const PgQuery__IndexStmt& statement, std::uint32_t migration) {
         index.where_not_null.clear();
     }
     if (index.name.empty()) {
-        index.name = text_or(statement.relation->relname) + columns + "_idx";
+        index.name = object_name(text_or(statement.relation->relname),
+                                 columns.empty() ? "" : columns.substr(1), "idx");
     }
     return index;
 }

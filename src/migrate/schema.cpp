@@ -4,6 +4,35 @@
 
 namespace howdah::migrate {
 
+namespace {
+
+bool is_view(const Table& table) {
+    return table.kind == TableKind::kView || table.kind == TableKind::kMaterialized;
+}
+
+void note(std::vector<std::string>& names, const std::string& name) {
+    if (std::ranges::find(names, name) == names.end()) {
+        names.push_back(name);
+    }
+}
+
+// What was known of `from` is now of `to`, wherever either is named.
+void rename_in(NameMap<std::vector<std::string>>& map, const std::string& from,
+               const std::string& to) {
+    for (auto& [name, names] : map) {
+        std::ranges::replace(names, from, to);
+    }
+    if (const std::vector<std::string>* moved = map.find(from)) {
+        const std::vector<std::string> names = *moved;
+        for (const std::string& name : names) {
+            note(map.at(to), name);
+        }
+        map.erase(from);
+    }
+}
+
+}  // namespace
+
 const Column* Table::column(std::string_view column_name) const {
     const auto found = std::ranges::find(columns, column_name, &Column::name);
     return found == columns.end() ? nullptr : &*found;
@@ -135,14 +164,16 @@ std::vector<std::string> Schema::views_over(const std::string& relation,
     std::vector<std::string> found;
     std::vector<std::string> below{relation};
     for (std::size_t i = 0; i < below.size(); ++i) {
+        const std::vector<std::string>* candidates = views_of_.find(below[i]);
         std::vector<std::string> over;
-        for (const auto& [name, view] : tables) {
-            const bool is_view =
-                view.kind == TableKind::kView || view.kind == TableKind::kMaterialized;
-            const bool uses = i > 0 || column.empty() || has(view.columns_read, column) ||
-                              has(view.columns_read, "*");
-            if (is_view && uses && has(view.reads, below[i]) && !has(found, name)) {
-                over.push_back(name);
+        for (std::size_t n = 0; candidates != nullptr && n < candidates->size(); ++n) {
+            const Table* view = find((*candidates)[n]);
+            const bool reads = view != nullptr && is_view(*view) && has(view->reads, below[i]);
+            const bool uses =
+                reads && (i > 0 || column.empty() || has(view->columns_read, column) ||
+                          has(view->columns_read, "*"));
+            if (uses && !has(found, view->name)) {
+                over.push_back(view->name);
             }
         }
         std::ranges::sort(over);
@@ -154,16 +185,24 @@ std::vector<std::string> Schema::views_over(const std::string& relation,
 
 std::vector<std::string> Schema::referencing(const std::string& table) const {
     std::vector<std::string> result;
-    for (const auto& [name, other] : tables) {
-        const bool refers = std::ranges::any_of(other.constraints, [&](const TableConstraint& key) {
-            return key.kind == ConstraintKind::kForeign && key.other_table == table;
-        });
-        if (refers && name != table) {
-            result.push_back(name);
+    const std::vector<std::string>* candidates = keys_to_.find(table);
+    for (std::size_t i = 0; candidates != nullptr && i < candidates->size(); ++i) {
+        const Table* other = find((*candidates)[i]);
+        const bool refers =
+            other != nullptr && other->name != table &&
+            std::ranges::any_of(other->constraints, [&](const TableConstraint& key) {
+                return key.kind == ConstraintKind::kForeign && key.other_table == table;
+            });
+        if (refers) {
+            result.push_back(other->name);
         }
     }
     std::ranges::sort(result);
     return result;
+}
+
+void Schema::note_key(const std::string& other, const std::string& table) {
+    note(keys_to_.at(other), table);
 }
 
 void Schema::add_table(Table table) {
@@ -172,6 +211,9 @@ void Schema::add_table(Table table) {
     }
     if (Table* parent = table.parent.empty() ? nullptr : tables.find(table.parent)) {
         parent->children.push_back(table.name);
+    }
+    for (const std::string& read : is_view(table) ? table.reads : std::vector<std::string>()) {
+        note(views_of_.at(read), table.name);
     }
     std::string name = table.name;
     tables.at(name) = std::move(table);
@@ -213,6 +255,9 @@ void Schema::rename_table(const std::string& from, const std::string& to) {
     Table moved = std::move(*table);
     tables.erase(from);
     moved.name = to;
+    for (TableConstraint& constraint : moved.constraints) {
+        constraint.other_table = constraint.other_table == from ? to : constraint.other_table;
+    }
     for (const Index& index : moved.indexes) {
         index_table.at(index.name) = to;
     }
@@ -224,6 +269,7 @@ void Schema::rename_table(const std::string& from, const std::string& to) {
         if (other.default_partition == from) {
             other.default_partition = to;
         }
+        std::ranges::replace(other.reads, from, to);
         for (TableConstraint& constraint : other.constraints) {
             if (constraint.other_table == from) {
                 constraint.other_table = to;
@@ -231,6 +277,8 @@ void Schema::rename_table(const std::string& from, const std::string& to) {
         }
     }
     tables.at(to) = std::move(moved);
+    rename_in(keys_to_, from, to);
+    rename_in(views_of_, from, to);
 }
 
 void Schema::add_index(const std::string& table, Index index) {

@@ -169,6 +169,8 @@ class Schema {
     std::vector<std::string> referencing(const std::string& table) const;
 
     void add_table(Table table);
+    // `table` has a foreign key to `other`; add_constraint() says so.
+    void note_key(const std::string& other, const std::string& table);
     void drop_table(const std::string& name);
     void rename_table(const std::string& from, const std::string& to);
     void add_index(const std::string& table, Index index);
@@ -183,6 +185,11 @@ class Schema {
     ColumnType base_of(const ColumnType& type, int& constraints) const;
     // Whether `type` is the domain, or a domain over it.
     bool rests_on(const ColumnType& type, std::string_view domain) const;
+
+  private:
+    // Who may point at a table, or read it: candidates, as what they do now stands in the tables.
+    NameMap<std::vector<std::string>> keys_to_;
+    NameMap<std::vector<std::string>> views_of_;
 };
 
 Volatility volatility_of(const Schema& schema, std::string_view function);

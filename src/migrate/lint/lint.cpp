@@ -39,7 +39,7 @@ class FileJudge : public Sink {
     void report_unseen();
     void run_file_rules();
     void check_suppressions(LintResult& result);
-    bool keep_live(const Suppression& suppression, LintResult& result) const;
+    void keep_live(const Suppression& suppression, LintResult& result) const;
     bool suppress(const Finding& finding, std::size_t begin);
     void deliver(const Rule& rule, Report&& report);
     void verdict(LintResult& result);
@@ -102,7 +102,9 @@ bool FileJudge::suppress(const Finding& finding, std::size_t begin) {
             here = here ||
                    (next != script_->statements.end() && next->begin <= begin && begin < next->end);
         }
-        suppression.used = suppression.used || here;
+        if (here && std::ranges::find(suppression.used, finding.rule) == suppression.used.end()) {
+            suppression.used.push_back(finding.rule);
+        }
         found = found || here;
     }
     return found;
@@ -335,15 +337,13 @@ void FileJudge::run_file_rules() {
     }
 }
 
-// Whether `suppression` names a rule whose findings come later, from a database.
-bool FileJudge::keep_live(const Suppression& suppression, LintResult& result) const {
-    bool live = false;
+// Rules of `suppression` whose findings come later, from a database.
+void FileJudge::keep_live(const Suppression& suppression, LintResult& result) const {
     for (const std::string& name : suppression.rules) {
         const Rule* rule = find_rule(name);
         if (rule == nullptr || !rule->live) {
             continue;
         }
-        live = true;
         const std::uint32_t line = script_->line_of(suppression.begin);
         const auto next =
             std::ranges::find_if(script_->statements, [&](const sql::ScriptStatement& statement) {
@@ -356,27 +356,40 @@ bool FileJudge::keep_live(const Suppression& suppression, LintResult& result) co
              .first_line = suppression.whole_file ? 0 : line,
              .last_line = covers_next ? script_->line_of(next->end) : line});
     }
-    return live;
 }
 
+// Each rule that a suppression names has to be good for something.
 void FileJudge::check_suppressions(LintResult& result) {
     for (const Suppression& suppression : script_->suppressions) {
-        Report report{.begin = suppression.begin, .end = suppression.end};
-        const bool live = keep_live(suppression, result);
-        if (!suppression.used && !live) {
-            const auto unknown = std::ranges::find_if(
-                suppression.rules,
-                [](const std::string& name) { return find_rule(name) == nullptr; });
-            report.message = suppression.rules.empty() ? "names no rule"
-                             : unknown != suppression.rules.end()
-                                 ? fmt::format("there is no rule {}", *unknown)
-                                 : fmt::format("nothing here is found by {}",
-                                               fmt::join(suppression.rules, ", "));
-            deliver(rule_unused_suppression, Report(report));
-        } else if (suppression.reason.empty() &&
-                   (input_.config.require_reason || active(rule_suppression_without_reason))) {
-            report.message = "say why: -- howdah-ignore rule -- reason";
-            deliver(rule_suppression_without_reason, Report(report));
+        keep_live(suppression, result);
+        std::vector<std::string> messages;
+        std::vector<std::string> idle;
+        for (const std::string& name : suppression.rules) {
+            const Rule* rule = find_rule(name);
+            if (rule == nullptr) {
+                messages.push_back("there is no rule " + name);
+            } else if (!rule->live &&
+                       std::ranges::find(suppression.used, name) == suppression.used.end()) {
+                idle.push_back(name);
+            }
+        }
+        if (suppression.rules.empty()) {
+            messages.emplace_back("names no rule");
+        }
+        if (!idle.empty()) {
+            messages.push_back(fmt::format("nothing here is found by {}", fmt::join(idle, ", ")));
+        }
+        for (std::string& message : messages) {
+            deliver(rule_unused_suppression, {.begin = suppression.begin,
+                                              .end = suppression.end,
+                                              .message = std::move(message)});
+        }
+        if (messages.empty() && suppression.reason.empty() &&
+            (input_.config.require_reason || active(rule_suppression_without_reason))) {
+            deliver(rule_suppression_without_reason,
+                    {.begin = suppression.begin,
+                     .end = suppression.end,
+                     .message = "say why: -- howdah-ignore rule -- reason"});
         }
     }
     result.suppressed += suppressed_;

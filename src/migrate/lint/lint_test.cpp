@@ -235,7 +235,7 @@ TEST(Lint, WhatIsNotPostgresqlsIsSkippedInPlace) {
 TEST(Lint, SuppressionsNeedAReasonOnlyWhenAsked) {
     const std::string text =
         "DROP TABLE a; -- howdah-ignore drop-table -- unused since May\n"
-        "-- howdah-ignore drop-table, lock-timeout-missing\nDROP TABLE b;\n"
+        "-- howdah-ignore drop-table\nDROP TABLE b;\n"
         "DROP TABLE c; -- howdah-ignore drop-column -- wrong rule\n";
     LintConfig config;
     config.enabled.insert("suppression-without-reason");
@@ -249,6 +249,11 @@ TEST(Lint, SuppressionsNeedAReasonOnlyWhenAsked) {
     EXPECT_TRUE(lint_text("-- howdah-ignore-file drop-table, lock-timeout-missing -- a tool's own\n"
                           "DROP TABLE a;\nDROP TABLE b;\n")
                     .findings.empty());
+    EXPECT_EQ(only(lint_text("ANALYZE a;\nDROP TABLE a; -- howdah-ignore drop-table, drop-column, "
+                             "lock-timeout-missing -- gone\n"),
+                   "unused-suppression")
+                  .message,
+              "nothing here is found by drop-column");
     EXPECT_NE(only(lint_text("SELECT 1; -- howdah-ignore no-such-rule"), "unused-suppression")
                   .message.find("no-such-rule"),
               std::string::npos);

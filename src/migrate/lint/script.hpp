@@ -38,8 +38,8 @@ struct Suppression {
     std::vector<std::string> rules = {};
     std::string reason = {};
     bool whole_file = false;
-    bool alone = false;  // nothing but the comment on its line
-    mutable bool used = false;
+    bool alone = false;                          // nothing but the comment on its line
+    mutable std::vector<std::string> used = {};  // those of `rules` that something was found by
 };
 
 // A psql command that runs statements which are not in the file: \i and its kind, \gexec.

@@ -249,6 +249,13 @@ void read_enum(Facts& facts, const PgQuery__AlterEnumStmt& statement) {
 
 bool read_data(Facts& facts, const PgQuery__Node& node) {
     switch (node.node_case) {
+        case PG_QUERY__NODE__NODE_INSERT_STMT: {
+            // Its WITH may write to other tables.
+            const bool alone = node.insert_stmt->with_clause == nullptr;
+            simple(facts, ChangeKind::kOther,
+                   alone ? relation_name(node.insert_stmt->relation) : std::string());
+            return true;
+        }
         case PG_QUERY__NODE__NODE_UPDATE_STMT:
             simple(facts, ChangeKind::kUpdate, relation_name(node.update_stmt->relation));
             return true;
@@ -376,7 +383,11 @@ void read_other(Facts& facts, const PgQuery__Node& node) {
             return simple(facts, ChangeKind::kOther, {});
         case PG_QUERY__NODE__NODE_RENAME_STMT:
             want(facts, relation_name(node.rename_stmt->relation), LockMode::kAccessExclusive);
-            return simple(facts, ChangeKind::kOther, relation_name(node.rename_stmt->relation));
+            // A table that has another name is not undone with the one that the file makes.
+            return simple(facts, ChangeKind::kOther,
+                          node.rename_stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE
+                              ? std::string()
+                              : relation_name(node.rename_stmt->relation));
         case PG_QUERY__NODE__NODE_CREATE_TRIG_STMT:
             want(facts, relation_name(node.create_trig_stmt->relation),
                  LockMode::kShareRowExclusive);

@@ -147,6 +147,17 @@ TEST(Inverse, PartsOfATableGoWithIt) {
 }
 
 TEST(Inverse, WhatCannotBeUndoneSaysSo) {
+    EXPECT_EQ(
+        inverse("create table t (i int); insert into t select 1; alter table t rename i to j"),
+        inverse("create table t (i int)"));
+    for (const char* elsewhere :
+         {"insert into u values (1)", "alter table t rename to u",
+          "with gone as (delete from u returning *) insert into t select * from gone",
+          "alter table t set schema app"}) {
+        EXPECT_NE(inverse(std::string("create table t (i int); ") + elsewhere).find("cannot tell"),
+                  std::string::npos)
+            << elsewhere;
+    }
     EXPECT_EQ(inverse("select 1;\ndrop table t;"),
               "m.sql:2: howdah cannot tell how to undo: drop table t");
     EXPECT_NE(inverse("create table if not exists t (i int)").find("cannot tell"),
