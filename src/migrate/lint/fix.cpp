@@ -76,6 +76,7 @@ class Splitter {
     std::string* joined_ = nullptr;  // what is instant of the subcommand that is being split
     int joined_round_ = 0;
     bool replaces_ = false;  // the statement drops a constraint, too
+    std::string old_keys_;   // what it drops in exchange for a key: goes when that one is there
     std::set<std::pair<std::string, std::string>> to_index_;  // table, first column
     bool changed_ = false;
     bool changes_rows_ = false;
@@ -143,12 +144,13 @@ void Splitter::prove_not_null(const Action& action, const std::vector<std::strin
     deferred_.put_off(action.table, kNotNullLater);
 }
 
-// UNIQUE and PRIMARY KEY: the index first, outside a transaction; the constraint takes it over.
+// UNIQUE and PRIMARY KEY: the index first, outside a transaction; the constraint takes it over. A
+// key that it replaces is dropped by the same statement: rows are never without one.
 bool Splitter::split_key(const Action& action) {
     const Table* table = schema_.find(action.table);
     const bool primary = action.constraint == ConstraintKind::kPrimary;
-    if (table != nullptr && table->kind == TableKind::kPartitioned) {
-        return false;  // no CONCURRENTLY on a partitioned table
+    if (!adds_key(action, schema_)) {
+        return false;
     }
     const std::string index = cut(action.name + "_idx");
     step(Phase::kIndex,
@@ -160,6 +162,7 @@ bool Splitter::split_key(const Action& action) {
             return primary && (table == nullptr || !table->never_null(column, true));
         });
     const std::string take_over =
+        std::exchange(old_keys_, {}) +
         fmt::format("ADD CONSTRAINT {} {} USING INDEX {}", sql_name(action.name),
                     primary ? "PRIMARY KEY" : "UNIQUE", sql_name(index));
     if (unproved.empty()) {
@@ -407,14 +410,29 @@ void Splitter::split_table(const sql::ScriptStatement& statement,
     bool needs_made = false;
     replaces_ = std::ranges::any_of(
         actions, [](const Action* action) { return action->kind == ActionKind::kDropConstraint; });
+    const bool new_key = std::ranges::any_of(
+        actions, [this](const Action* action) { return adds_key(*action, schema_); });
     joined_round_ = round_;
+    old_keys_.clear();
+    const auto text_of = [&](std::size_t i) {
+        const auto [begin, end] = subcommand_range(
+            {.text = script_.clean, .begin = statement.begin, .end = statement.end}, i);
+        return script_.clean.substr(begin, end - begin);
+    };
+    const auto goes_later = [&](std::size_t i) {
+        return new_key && drops_key(*actions[i], schema_);
+    };
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+        old_keys_ += goes_later(i) ? text_of(i) + ",\n  " : "";
+    }
     const auto append = [](std::string& to, const std::string& command) {
         to += (to.empty() || command.empty() ? "" : ",\n  ") + command;
     };
     for (std::size_t i = 0; i < actions.size(); ++i) {
-        const auto [begin, end] = subcommand_range(
-            {.text = script_.clean, .begin = statement.begin, .end = statement.end}, i);
-        const std::string command = script_.clean.substr(begin, end - begin);
+        if (goes_later(i)) {
+            continue;
+        }
+        const std::string command = text_of(i);
         std::string instant;
         joined_ = &instant;
         if (split_command(*actions[i], command)) {

@@ -53,4 +53,22 @@ bool Deferred::comes_before(const Action& action) const {
     }
 }
 
+bool adds_key(const Action& action, const Schema& schema) {
+    const Table* table = schema.find(action.table);
+    const bool key = action.kind == ActionKind::kAddConstraint &&
+                     (action.constraint == ConstraintKind::kPrimary ||
+                      action.constraint == ConstraintKind::kUnique);
+    return key && action.works() && (table == nullptr || table->kind != TableKind::kPartitioned);
+}
+
+bool drops_key(const Action& action, const Schema& schema) {
+    if (action.kind != ActionKind::kDropConstraint) {
+        return false;
+    }
+    const Table* table = schema.find(action.table);
+    const TableConstraint* dropped = table == nullptr ? nullptr : table->constraint(action.name);
+    return dropped == nullptr || dropped->kind == ConstraintKind::kPrimary ||
+           dropped->kind == ConstraintKind::kUnique;
+}
+
 }  // namespace howdah::migrate::lint

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "migrate/action.hpp"
+#include "migrate/schema.hpp"
 
 namespace howdah::migrate::lint {
 
@@ -32,5 +33,10 @@ class Deferred {
 
     std::map<std::string, std::uint32_t> tables_;
 };
+
+// Adds a UNIQUE or PRIMARY KEY whose index can be built ahead: not of a partitioned table.
+bool adds_key(const Action& action, const Schema& schema);
+// Drops one, or a constraint that nobody knows.
+bool drops_key(const Action& action, const Schema& schema);
 
 }  // namespace howdah::migrate::lint

@@ -113,6 +113,26 @@ TEST(Fix, DropsBeforeItAddsTheSameName) {
     EXPECT_NE(text.find("NOT VALID"), std::string::npos) << text;
 }
 
+// No row is ever written without a key: the old one goes with the statement that adds the new one.
+TEST(Fix, AKeyIsDroppedByTheStatementThatAddsItsSuccessor) {
+    Folder folder;
+    folder.write("1_a.sql",
+                 "CREATE TABLE t (a int NOT NULL, b int NOT NULL, CONSTRAINT k UNIQUE (a), "
+                 "CONSTRAINT positive CHECK (a > 0));\n");
+    folder.write("2_b.sql",
+                 "ALTER TABLE t DROP CONSTRAINT k, DROP CONSTRAINT positive, ADD CONSTRAINT k "
+                 "UNIQUE (a, b), ADD COLUMN c int;\n");
+    ASSERT_TRUE(write_plan(fixes(folder)).has_value());
+    EXPECT_EQ(folder.read("2_b.sql"),
+              "SET lock_timeout = '2s';\nALTER TABLE t DROP CONSTRAINT positive,\n"
+              "  ADD COLUMN c int;\nRESET lock_timeout;\n");
+    EXPECT_NE(folder.read("3_b_index.sql").find("CONCURRENTLY k_idx ON t (a, b)"),
+              std::string::npos);
+    EXPECT_EQ(folder.read("4_b_contract.sql"),
+              "SET lock_timeout = '2s';\nALTER TABLE t DROP CONSTRAINT k,\n"
+              "  ADD CONSTRAINT k UNIQUE USING INDEX k_idx;\nRESET lock_timeout;\n");
+}
+
 TEST(Fix, OneStatementStaysOneAndKeysComeBehindTheirIndexes) {
     Folder folder;
     folder.write("1_a.sql",
