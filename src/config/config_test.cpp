@@ -274,6 +274,8 @@ TEST(Toml, ReportsEveryMistakeAtOnce) {
     EXPECT_CONTAINS(all_texts(load_text("h.toml", "[proxy\n")), "h.toml:1): ");
     EXPECT_CONTAINS(all_texts(load_text("h.toml", std::string("[proxy]\n[\0x]\n", 13))),
                     "h.toml:2): a control character");
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", "[proxy]\nloops = 1\n[#l\n")),
+                    "h.toml:3): this is not TOML");
     EXPECT_CONTAINS(all_texts(load({.file = "/nonexistent/h.toml"})), "could not load file");
 }
 

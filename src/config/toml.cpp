@@ -4,12 +4,11 @@
 // Strings may hold ${NAME} of the environment ($${ writes it literally); key_file = "path" takes a
 // secret from a file.
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <tuple>
 
-#include "base/utf8.hpp"
+#include "base/toml.hpp"
 #include "config/entry.hpp"
 #include "config/options.hpp"
 #include "config/value.hpp"
@@ -31,12 +30,8 @@ class TomlReader {
         : path_(std::move(path)), environment_(environment) {}
 
     Parsed run(std::string_view text) {
-        if (const int line = control_character_line(text); line != 0) {
-            syntax_error(line, "a control character");
-            return std::move(parsed_);
-        }
         try {
-            read(toml::parse(text, path_));
+            read(toml_table(text, path_));
         } catch (const toml::parse_error& failure) {
             syntax_error(static_cast<int>(failure.source().begin.line), failure.description());
         }

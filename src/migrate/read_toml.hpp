@@ -1,10 +1,10 @@
 // howdah.toml's text as a table; what is wrong with it with file and line.
 #pragma once
 
-#include <toml++/toml.h>
 #include <string_view>
 
 #include "base/result.hpp"
+#include "base/toml.hpp"
 
 namespace howdah::migrate {
 

@@ -1,7 +1,6 @@
 #include "migrate/deploy/config.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <array>
 #include <functional>

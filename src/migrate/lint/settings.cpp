@@ -1,7 +1,6 @@
 #include "migrate/lint/settings.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
