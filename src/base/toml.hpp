@@ -1,11 +1,12 @@
 // toml++, and nothing that a text says ends the process: the library asserts some of what it should
-// report ("[#", control characters). Included by whoever includes toml++: all must see one
-// TOML_ASSERT.
+// report ("[#", control characters), and takes for granted that some letters do not come (see
+// toml_text.hpp). Included by whoever includes toml++: all must see one TOML_ASSERT.
 #pragma once
 
 #include <exception>
 #include <string_view>
 
+#include "base/toml_text.hpp"
 #include "base/utf8.hpp"
 
 namespace howdah {
@@ -53,11 +54,22 @@ inline toml::table toml_table(std::string_view text, std::string_view path) {
     if (const int line = control_character_line(text); line != 0) {
         throw wrong("a control character", static_cast<unsigned>(line));
     }
+    const TomlText guarded = toml_text(text);
+    const auto stray_line = static_cast<unsigned>(guarded.stray_line);
     try {
-        return toml::parse(text, path);
+        toml::table table = toml::parse(guarded.safe, path);
+        if (stray_line == 0) {
+            return table;
+        }
     } catch (const TomlAssertion&) {
-        throw wrong("this is not TOML", line_of_assertion(text));
+        throw wrong("this is not TOML", line_of_assertion(guarded.safe));
+    } catch (const toml::parse_error& error) {
+        // With a stray character the text ends there; what is wrong in its line is that.
+        if (stray_line == 0 || error.source().begin.line < stray_line) {
+            throw;
+        }
     }
+    throw wrong("a character that is not ASCII, outside of strings and comments", stray_line);
 }
 
 }  // namespace howdah
