@@ -8,6 +8,14 @@ function(howdah_test_environment name)
     endif()
 endfunction()
 
+# A test program is linked for the sake of a short build: the objects were optimised when they were
+# compiled, and are not once more across modules (a sixth of the time to link).
+function(howdah_link_quickly target)
+    if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+        target_link_options(${target} PRIVATE -Wl,--lto-O0 -Wl,--lto-CGO0)
+    endif()
+endfunction()
+
 # howdah_module(NAME DEPS a b LIBS x y): one folder, one library, one test program.
 #
 #   *.cpp            -> library howdah_NAME
@@ -47,11 +55,13 @@ function(howdah_module name)
         target_link_libraries(test_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)
         add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+        howdah_link_quickly(test_${name})
         howdah_test_environment(${name})
     endif()
     if(pgtests)
         add_executable(pgtest_${name} ${pgtests})
         target_link_libraries(pgtest_${name} PRIVATE howdah_${name} ${arg_LIBS} GTest::gtest_main)
+        howdah_link_quickly(pgtest_${name})
     endif()
     if(benches)
         add_executable(bench_${name} EXCLUDE_FROM_ALL ${benches})
