@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "base/counted.hpp"
 #include "base/fail_on.hpp"
 #include "base/nearest.hpp"
 #include "cli/exit_status.hpp"
@@ -179,6 +180,9 @@ Result<bool> apply_baselines(const JudgingOptions& options, std::vector<Finding>
                              std::size_t& suppressed) {
     if (!options.write_baseline.empty()) {
         TRY_VOID(write_baseline(options.write_baseline, findings));
+        fmt::print(stderr, "{}: {} written; with --baseline {} they are known, and not shown\n",
+                   options.write_baseline, counted(findings.size(), "finding"),
+                   options.write_baseline);
         return true;
     }
     if (!options.baseline.empty()) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/counted.hpp"
 #include "cli/exit_status.hpp"
 #include "migrate/deploy/command.hpp"
 #include "migrate/lint/fix.hpp"
@@ -115,7 +116,7 @@ Result<int> run_fix(const ml::LintInput& input, bool only_show) {
     fmt::print("{}", ml::show_plan(plan));
     if (!only_show && !plan.files.empty()) {
         TRY_VOID(ml::write_plan(plan));
-        fmt::print("{} files written\n", plan.files.size());
+        fmt::print("{} written\n", counted(plan.files.size(), "file"));
     }
     return kFine;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/utf8.hpp"
 #include "findings/formats.hpp"
 
 namespace howdah::findings {
@@ -8,39 +9,9 @@ namespace {
 
 namespace json = boost::json;
 
-// Text from files may hold any bytes; JSON holds UTF-8. Each bad byte becomes U+FFFD.
-std::string utf8(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80U                     ? 1
-                                   : lead >= 0xC2U && lead < 0xE0U  ? 2
-                                   : lead >= 0xE0U && lead < 0xF0U  ? 3
-                                   : lead >= 0xF0U && lead <= 0xF4U ? 4
-                                                                    : 0;
-        bool good = length > 0 && i + length <= text.size();
-        for (std::size_t n = 1; good && n < length; ++n) {
-            good = (static_cast<unsigned char>(text[i + n]) & 0xC0U) == 0x80U;
-        }
-        if (good && length > 2) {  // no overlong forms, no surrogates, nothing over U+10FFFF
-            const auto second = static_cast<unsigned char>(text[i + 1]);
-            good = !(lead == 0xE0U && second < 0xA0U) && !(lead == 0xEDU && second > 0x9FU) &&
-                   !(lead == 0xF0U && second < 0x90U) && !(lead == 0xF4U && second > 0x8FU);
-        }
-        if (good) {
-            out.append(text.substr(i, length));
-            i += length;
-        } else {
-            out.append("\xef\xbf\xbd");
-            ++i;
-        }
-    }
-    return out;
-}
-
+// Text from files may hold any bytes; JSON holds UTF-8.
 json::string text(std::string_view value) {
-    return json::string(utf8(value));
+    return json::string(clean_utf8(value));
 }
 
 json::object finding_object(const Finding& finding) {
@@ -124,10 +95,6 @@ json::object sarif_result(const Finding& finding, const std::string& fingerprint
     }
     return result;
 }
-
-}  // namespace
-
-namespace {
 
 json::array ledger(const FileSummary& file) {
     json::array transactions;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "base/counted.hpp"
 #include "findings/formats.hpp"
 
 namespace howdah::findings {
@@ -110,9 +111,9 @@ std::string render_text(const Report& report, const Look& look) {
             out += fmt::format("{}: risk {}, {}\n", file.file, risk_name(file.risk), file.verdict);
         }
     }
-    out += fmt::format("{} findings ({} high, {} medium, {} low) in {} files, {} statements",
-                       counts.total, counts.high, counts.medium, counts.low, report.files_read,
-                       report.statements);
+    out += fmt::format("{} ({} high, {} medium, {} low) in {}, {}",
+                       counted(counts.total, "finding"), counts.high, counts.medium, counts.low,
+                       counted(report.files_read, "file"), counted(report.statements, "statement"));
     out += report.suppressed == 0 ? "\n" : fmt::format("; {} suppressed\n", report.suppressed);
     return out;
 }

@@ -107,7 +107,8 @@ def test_only_what_changed(folder):
 
 
 def test_baseline(folder):
-    folder.lint("--write-baseline", "known", status=0)
+    done = folder.lint("--write-baseline", "known", status=0)
+    assert re.search(r"^known: \d+ findings? written; ", done.stderr), done.stderr
     assert folder.rules("--baseline", "known") == []
     folder.write("migrations/0003_c.sql", "DROP TABLE t;\n")
     assert "drop-table" in folder.rules("--baseline", "known")

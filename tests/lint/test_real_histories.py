@@ -35,7 +35,7 @@ def splits(tmp_path: Path, files: list[Path]) -> list[str] | None:
     (folder.path / "migrations").mkdir(parents=True)
     for file in files:
         shutil.copy(file, folder.path / "migrations" / file.name)
-    if "files written" not in folder.lint("migrations", "--fix", status=0).stdout:
+    if " written\n" not in folder.lint("migrations", "--fix", status=0).stdout:
         return None
     known = {file.name for file in files[:-1]}
     return [path for path in in_version_order(folder.path / "migrations") if path.name not in known]
