@@ -1,4 +1,10 @@
-// The epoll backend: level-triggered, one receive a wake-up, sends tried at once.
+// The epoll backend: edge-triggered, one receive a wake-up, sends tried at once.
+//
+// Edge-triggered, for the kernel looks at a level-triggered socket a second time, in the wait that
+// follows its event, to find that nothing is left. So whatever may be left in a socket when
+// receive() returns must be told again: a receive that did not fill its block has emptied the
+// socket, what comes later is a new edge, and only leaving off early (rearm()) or a change of what
+// is watched makes the kernel look anew. Listening and connecting sockets stay level-triggered.
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -50,8 +56,9 @@ class EpollTransport final : public Transport, public Target {
 
   private:
     void send_now();
-    void receive();
+    void receive(bool to_the_end);
     void update_interest();
+    void rearm();
     void retire();
 
     EpollLoop& epoll_;
@@ -199,13 +206,18 @@ EpollTransport::~EpollTransport() {
 
 void EpollTransport::update_interest() {
     const std::uint32_t wanted = (receiving_ ? std::uint32_t{EPOLLIN} | EPOLLRDHUP : 0U) |
-                                 (want_write_ ? std::uint32_t{EPOLLOUT} : 0U);
+                                 (want_write_ ? std::uint32_t{EPOLLOUT} : 0U) | EPOLLET;
     if (registered_ && wanted == interest_) {
         return;
     }
-    epoll_.set(registered_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd_, wanted, *this);
-    registered_ = true;
     interest_ = wanted;
+    rearm();
+}
+
+// The kernel looks at the socket now: what is ready is an event of the next turn.
+void EpollTransport::rearm() {
+    epoll_.set(registered_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd_, interest_, *this);
+    registered_ = true;
 }
 
 void EpollTransport::start_receive() {
@@ -273,24 +285,26 @@ void EpollTransport::send_now() {
     }
 }
 
-void EpollTransport::receive() {
-    for (int i = 0; i < kReceivesMax && receiving_; ++i) {
+// `to_the_end`: the peer has closed its end, which no later event will say.
+void EpollTransport::receive(bool to_the_end) {
+    bool emptied = false;
+    for (int i = 0; i < kReceivesMax && receiving_ && !emptied; ++i) {
         Block* block = loop_.blocks().allocate();
         const ssize_t n = receive_now(fd_, {block->data(), block->capacity});
         const int error = n < 0 ? errno : 0;
         Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
         if (n > 0) {
-            const bool full = slice.size() == block->capacity;
+            emptied = slice.size() < block->capacity && !to_the_end;
             deliver(std::move(slice));
-            if (!full) {
-                return;
-            }
-        } else if (error == EAGAIN || error == EINTR) {
-            return;
-        } else {
+        } else if (error == EAGAIN) {
+            emptied = true;
+        } else if (error != EINTR) {
             stop_receive();
             deliver_end(error);
         }
+    }
+    if (receiving_ && !emptied) {
+        rearm();  // others get their turn
     }
     if (stream_ == nullptr && !receiving_ && !retired_) {
         retire();
@@ -305,7 +319,7 @@ void EpollTransport::on_events(std::uint32_t events) {
         send_now();
     }
     if (!retired_ && receiving_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) {
-        receive();
+        receive((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0);
     } else if (!retired_ && !receiving_ && (events & (EPOLLERR | EPOLLHUP)) != 0) {
         // Paused or ended, but the kernel reports it anyway: stop watching. What came before it is
         // still to be read, so the end is not reported until then, as with io_uring.

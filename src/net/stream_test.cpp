@@ -313,6 +313,52 @@ TEST_P(StreamTest, PausedStreamKeepsWhatCameBeforeThePeerLeft) {
     EXPECT_EQ(end_error, 0);
 }
 
+// What waits in a socket is taken out of it, however it meets the sizes of blocks and of a turn's
+// share, though the peer says nothing more, or no more than that it has finished.
+TEST_P(StreamTest, WhatHasComeIsSeenWithoutMoreComing) {
+    struct Case {
+        std::size_t bytes;
+        bool finishes;
+    };
+    std::vector<Case> cases;
+    for (const std::size_t blocks : {1U, 2U, 4U, 5U, 8U, 9U, 12U}) {
+        for (const std::size_t bytes :
+             {blocks * kBlockBytes - 1, blocks * kBlockBytes, blocks * kBlockBytes + 1}) {
+            cases.push_back({bytes, false});
+            cases.push_back({bytes, true});
+        }
+    }
+    std::vector<std::string> got;
+    serve([&](std::unique_ptr<Stream> stream) -> Task<void> {
+        const Case now = cases[got.size()];
+        stream->pause();
+        co_await stream->loop().sleep(2ms);
+        stream->resume();
+        std::string text = co_await receive(*stream, now.bytes);
+        if (now.finishes) {
+            co_await wait_for_end(*stream);
+        }
+        got.push_back(std::move(text));
+        stream->write("thanks");
+        co_await wait_for_end(*stream);
+    });
+    std::thread peer([&] {
+        for (const Case& now : cases) {
+            Peer client(address_);
+            client.send(pattern(now.bytes));
+            if (now.finishes) {
+                client.finish_sending();
+            }
+            EXPECT_EQ(client.receive(6), "thanks") << now.bytes;
+        }
+    });
+    run(cases.size());
+    peer.join();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        EXPECT_TRUE(got[i] == pattern(cases[i].bytes)) << got[i].size();
+    }
+}
+
 TEST_P(StreamTest, MoreSendersThanProvidedBlocks) {
     constexpr std::size_t kPeers = 400;
     std::size_t right = 0;
