@@ -85,6 +85,11 @@ void Address::set_port(std::uint16_t port) {
     }
 }
 
+bool Address::is_any() const {
+    return (family() == AF_INET && inet_.v4.sin_addr.s_addr == INADDR_ANY) ||
+           (family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&inet_.v6.sin6_addr));
+}
+
 std::uint16_t Address::port() const {
     if (family() == AF_INET) {
         return ntohs(inet_.v4.sin_port);
@@ -230,6 +235,7 @@ Result<int> listen_on(const Address& address, const ListenOptions& options) {
     const int on = 1;
     if (!address.is_unix()) {
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // the accepted inherit it
         if (options.reuse_port) {
             ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
         }

@@ -32,6 +32,8 @@ class Address {
 
     int family() const { return data()->sa_family; }
     bool is_unix() const { return family() == AF_UNIX; }
+    // 0.0.0.0 or ::, all addresses of the machine.
+    bool is_any() const;
     std::uint16_t port() const;
     void set_port(std::uint16_t port);
     // "127.0.0.1", "::1" or "/run/postgresql/.s.PGSQL.5432".
@@ -61,6 +63,9 @@ struct PeerInfo {
 
 // Both ends' addresses, and for a unix socket the peer's credentials.
 PeerInfo describe_peer(int fd);
+
+// The address that a socket is bound to.
+Address bound_address(int fd);
 
 // Resolves a name with getaddrinfo. Blocks: never on a loop thread.
 Result<std::vector<Address>> resolve_blocking(const std::string& host, std::uint16_t port);

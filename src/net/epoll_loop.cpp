@@ -29,6 +29,8 @@ constexpr int kEventsMax = 256;
 constexpr int kSendPiecesMax = 64;
 // Receives of full blocks in one wake-up, before others get their turn.
 constexpr int kReceivesMax = 4;
+// Connections of one wake-up, before others get their turn.
+constexpr int kAcceptsMax = 64;
 // Closed streams with unsent output and resting listeners are looked at this often.
 constexpr Duration kChoresEvery = std::chrono::milliseconds(100);
 
@@ -56,7 +58,8 @@ class EpollTransport final : public Transport, public Target {
 
   private:
     void send_now();
-    void receive(bool to_the_end);
+    void receive(std::uint32_t events);
+    void end(int error);
     void update_interest();
     void rearm();
     void retire();
@@ -68,6 +71,7 @@ class EpollTransport final : public Transport, public Target {
     bool registered_ = false;
     bool retired_ = false;
     bool detaching_ = false;
+    bool ended_ = false;
     std::uint32_t interest_ = 0;
     TimePoint linger_until_ = TimePoint::max();
 };
@@ -85,11 +89,17 @@ struct WritableWait final : Target {
 
 struct Acceptor final : Target {
     Acceptor(EpollLoop& owner, int listening, AcceptHandler on_accept)
-        : loop(owner), fd(listening), handler(std::move(on_accept)) {}
+        : loop(owner),
+          fd(listening),
+          address(bound_address(listening)),
+          handler(std::move(on_accept)) {}
     void on_events(std::uint32_t events) override;
     EpollLoop& loop;
     int fd;
+    Address address;
     AcceptHandler handler;
+    int at_once = 1;
+    std::uint64_t last_turn = 0;
     bool stopped = false;
     TimePoint rest_until = TimePoint::max();  // max: listening
 };
@@ -119,7 +129,6 @@ class EpollLoop final : public Loop {
 
     std::string_view backend_name() const override { return "epoll"; }
     std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) override {
-        set_no_delay(fd, peer.address);
         return std::make_unique<Stream>(*this, new EpollTransport(*this, fd), std::move(peer));
     }
     Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) override;
@@ -156,6 +165,7 @@ class EpollLoop final : public Loop {
     }
     void linger(EpollTransport* transport) { lingering_.push_back(transport); }
     void end_linger(EpollTransport* transport) { std::erase(lingering_, transport); }
+    std::uint64_t turn() const { return turn_; }
 
   protected:
     void wait_and_dispatch(TimePoint until) override;
@@ -174,6 +184,7 @@ class EpollLoop final : public Loop {
     void wake_resting();
 
     int epoll_fd_;
+    std::uint64_t turn_ = 0;
     Waker waker_;
     std::unordered_map<int, std::unique_ptr<Acceptor>> acceptors_;
     std::vector<std::unique_ptr<Target>> graveyard_;
@@ -182,11 +193,19 @@ class EpollLoop final : public Loop {
 };
 
 void Acceptor::on_events(std::uint32_t) {
-    // A bound, so that a storm of connects does not starve the connected. The handler may stop us.
-    for (int i = 0; i < 64 && !stopped; ++i) {
-        const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    // One, for most come alone, and to ask for a second would be a call in vain. What is left makes
+    // an event of the next turn, which takes twice as many. A bound, so that a storm of connects
+    // does not starve the connected. The handler may stop us.
+    at_once = loop.turn() == last_turn + 1 ? std::min(2 * at_once, kAcceptsMax) : 1;
+    last_turn = loop.turn();
+    for (int i = 0; i < at_once && !stopped; ++i) {
+        sockaddr_storage storage{};
+        auto* raw = reinterpret_cast<sockaddr*>(&storage);
+        socklen_t size = sizeof storage;
+        const int accepted = ::accept4(fd, raw, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted >= 0) {
-            handler(Accepted{accepted, describe_peer(accepted)});
+            const Address from = Address::from_sockaddr(raw, size);
+            handler(Accepted{accepted, describe_accepted(accepted, address, &from)});
         } else if (errno == EAGAIN) {
             return;
         } else if (!is_lost_connection(errno)) {
@@ -285,8 +304,14 @@ void EpollTransport::send_now() {
     }
 }
 
-// `to_the_end`: the peer has closed its end, which no later event will say.
-void EpollTransport::receive(bool to_the_end) {
+// The end is behind the last byte; the kernel has no more to say about it.
+void EpollTransport::end(int error) {
+    receiving_ = false;
+    ended_ = true;
+    deliver_end(error);
+}
+
+void EpollTransport::receive(std::uint32_t events) {
     bool emptied = false;
     for (int i = 0; i < kReceivesMax && receiving_ && !emptied; ++i) {
         Block* block = loop_.blocks().allocate();
@@ -294,13 +319,18 @@ void EpollTransport::receive(bool to_the_end) {
         const int error = n < 0 ? errno : 0;
         Slice slice(block, 0, n > 0 ? static_cast<std::size_t>(n) : 0);
         if (n > 0) {
-            emptied = slice.size() < block->capacity && !to_the_end;
+            emptied = slice.size() < block->capacity;
             deliver(std::move(slice));
+            // No later event will say that the peer has closed its end, or why.
+            if (emptied && receiving_ && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+                emptied = false;
+            } else if (emptied && receiving_ && (events & EPOLLRDHUP) != 0) {
+                end(0);
+            }
         } else if (error == EAGAIN) {
             emptied = true;
         } else if (error != EINTR) {
-            stop_receive();
-            deliver_end(error);
+            end(error);
         }
     }
     if (receiving_ && !emptied) {
@@ -319,7 +349,7 @@ void EpollTransport::on_events(std::uint32_t events) {
         send_now();
     }
     if (!retired_ && receiving_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) {
-        receive((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0);
+        receive(events);
     } else if (!retired_ && !receiving_ && (events & (EPOLLERR | EPOLLHUP)) != 0) {
         // Paused or ended, but the kernel reports it anyway: stop watching. What came before it is
         // still to be read, so the end is not reported until then, as with io_uring.
@@ -347,7 +377,7 @@ void EpollTransport::retire() {
 
 void EpollTransport::release() {
     // Watched by nobody any more: the end was seen, or is being kept from the owner.
-    const bool waits = gentle_ && registered_;
+    const bool waits = gentle_ && registered_ && !ended_;
     receiving_ = waits;
     if (fd_ < 0) {
         retire();
@@ -451,6 +481,7 @@ void EpollLoop::wait_and_dispatch(TimePoint until) {
     }
     epoll_event events[kEventsMax];
     const int count = wait_for_events(epoll_fd_, events, timeout_ms);
+    ++turn_;
     set_now(read_clock());
     for (int i = 0; i < count; ++i) {
         static_cast<Target*>(events[i].data.ptr)->on_events(events[i].events);

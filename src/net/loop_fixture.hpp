@@ -18,13 +18,6 @@ namespace howdah::net {
 
 using namespace std::chrono_literals;
 
-inline Address bound_address(int fd) {
-    sockaddr_storage bound{};
-    socklen_t length = sizeof bound;
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length);
-    return Address::from_sockaddr(reinterpret_cast<sockaddr*>(&bound), length);
-}
-
 inline std::string pattern(std::size_t bytes) {
     std::string text(bytes, 'x');
     for (std::size_t i = 0; i < bytes; ++i) {

@@ -12,18 +12,37 @@
 
 namespace howdah::net {
 
-PeerInfo describe_peer(int fd) {
-    PeerInfo peer;
+namespace {
+
+using AddressCall = int (*)(int, sockaddr*, socklen_t*);
+
+Address asked(AddressCall call, int fd) {
     sockaddr_storage storage{};
     auto* raw = reinterpret_cast<sockaddr*>(&storage);
     socklen_t size = sizeof storage;
-    if (::getpeername(fd, raw, &size) == 0) {
-        peer.address = Address::from_sockaddr(raw, size);
+    return call(fd, raw, &size) == 0 ? Address::from_sockaddr(raw, size) : Address();
+}
+
+}  // namespace
+
+Address bound_address(int fd) {
+    return asked(::getsockname, fd);
+}
+
+PeerInfo describe_accepted(int fd, const Address& listening, const Address* from) {
+    if (listening.is_unix()) {
+        return describe_peer(fd);
     }
-    size = sizeof storage;
-    if (::getsockname(fd, raw, &size) == 0) {
-        peer.local = Address::from_sockaddr(raw, size);
-    }
+    PeerInfo peer;
+    peer.address = from != nullptr ? *from : asked(::getpeername, fd);
+    peer.local = listening.is_any() ? bound_address(fd) : listening;
+    return peer;
+}
+
+PeerInfo describe_peer(int fd) {
+    PeerInfo peer;
+    peer.address = asked(::getpeername, fd);
+    peer.local = bound_address(fd);
     if (peer.address.is_unix()) {
         ucred credentials{};
         socklen_t length = sizeof credentials;
@@ -33,13 +52,6 @@ PeerInfo describe_peer(int fd) {
         }
     }
     return peer;
-}
-
-void set_no_delay(int fd, const Address& address) {
-    if (!address.is_unix()) {
-        const int on = 1;
-        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
 }
 
 namespace {
@@ -58,7 +70,6 @@ Result<StartedConnect> start_connect(const Address& address, const TcpOptions& o
     if (fd < 0) {
         return connect_error(address, errno);
     }
-    set_no_delay(fd, address);
     apply_tcp_options(fd, options);
     const int status = ::connect(fd, address.data(), address.size());
     if (status == 0) {

@@ -13,7 +13,9 @@
 
 namespace howdah::net {
 
-void set_no_delay(int fd, const Address& address);
+// describe_peer() with fewer calls: of a connection that came to the socket bound to `listening`.
+// `from`: as accept() told it, or null.
+PeerInfo describe_accepted(int fd, const Address& listening, const Address* from);
 // A non-blocking connect: the descriptor, and whether it is connected already. Without a
 // descriptor: the listener's queue (of a unix socket) is full, try again in a moment.
 struct StartedConnect {

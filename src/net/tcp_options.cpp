@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "net/address.hpp"
+
 namespace howdah::net {
 namespace {
 
@@ -19,10 +21,8 @@ void set(int fd, int level, int option, int value) {
 }
 
 bool is_tcp(int fd) {
-    sockaddr_storage address{};
-    socklen_t length = sizeof address;
-    return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
-           (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+    const int family = bound_address(fd).family();
+    return family == AF_INET || family == AF_INET6;
 }
 
 }  // namespace
@@ -31,7 +31,9 @@ void apply_tcp_options(int fd, const TcpOptions& options) {
     if (fd < 0 || !is_tcp(fd)) {
         return;
     }
-    set(fd, SOL_SOCKET, SO_KEEPALIVE, options.keepalive ? 1 : 0);
+    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    const int keepalive = options.keepalive ? 1 : 0;
+    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof keepalive);
     if (options.keepalive) {
         set(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_count);
         set(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);

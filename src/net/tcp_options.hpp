@@ -12,7 +12,8 @@ struct TcpOptions {
     int socket_buffer = 0;  // bytes, each direction
 };
 
-// Does nothing to what is no TCP socket. What the system refuses stays as it is.
+// And TCP_NODELAY, always. Does nothing to what is no TCP socket; what the system refuses stays as
+// it is. A connection has what its listening socket has when it comes.
 void apply_tcp_options(int fd, const TcpOptions& options);
 
 // A listening socket tells of a connection once it has brought something, or after `seconds`.

@@ -35,7 +35,7 @@ void Acceptor::on_complete(int result, std::uint32_t flags) {
         if (stopped) {
             ::close(result);
         } else {
-            handler(Accepted{result, describe_peer(result)});
+            handler(Accepted{result, describe_accepted(result, address, nullptr)});
         }
     }
     if ((flags & IORING_CQE_F_MORE) != 0) {

@@ -123,11 +123,15 @@ struct WritableWait final : Operation {
 
 struct Acceptor final : Operation {
     Acceptor(UringLoop& loop, int listening, AcceptHandler on_accept)
-        : uring(loop), fd(listening), handler(std::move(on_accept)) {}
+        : uring(loop),
+          fd(listening),
+          address(bound_address(listening)),
+          handler(std::move(on_accept)) {}
     void on_complete(int result, std::uint32_t flags) override;
     void arm();
     UringLoop& uring;
     int fd;
+    Address address;
     AcceptHandler handler;
     bool stopped = false;
     TimePoint rest_until = TimePoint::max();  // max: listening
@@ -141,7 +145,6 @@ class UringLoop final : public Loop {
     Result<> start();
     std::string_view backend_name() const override { return "io_uring"; }
     std::unique_ptr<Stream> adopt(int fd, PeerInfo peer) override {
-        set_no_delay(fd, peer.address);
         auto* transport = new UringTransport(*this, fd);
         transport->index = transports_.size();
         transports_.push_back(transport);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,7 +80,6 @@ Result<> Proxy::listen_tcp(const std::string& host) {
             continue;
         }
         net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
-        net::apply_tcp_options(*fd, tcp_options(config->settings));  // the accepted inherit them
         listeners_.push_back({*fd, false});
         listening_on_.push_back(address.to_string());
         log::info("listening on {}", address.to_string());
@@ -142,11 +140,7 @@ void Proxy::reserve_descriptors(const config::Settings& settings) {
 }
 
 void Proxy::adopt_listener(int fd) {
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
-    const net::Address address =
-        net::Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+    const net::Address address = net::bound_address(fd);
     listeners_.push_back({fd, address.is_unix()});
     listening_on_.push_back(address.to_string());
     if (address.is_unix() && !address.host().starts_with("@")) {
@@ -155,15 +149,18 @@ void Proxy::adopt_listener(int fd) {
     log::info("listening on {}{}", address.is_unix() ? "unix:" : "", address.to_string());
 }
 
+// Connections to come have the options of their listening socket.
+void Proxy::set_tcp_options(const config::Settings& settings) {
+    for (const Listener& listener : listeners_) {
+        net::apply_tcp_options(listener.fd, tcp_options(settings));
+    }
+}
+
 // What SHOW FDS gives to a process that takes over.
 void Proxy::publish_listeners() {
     std::vector<ListeningSocket> sockets;
     for (const Listener& listener : listeners_) {
-        sockaddr_storage storage{};
-        socklen_t length = sizeof storage;
-        ::getsockname(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length);
-        const net::Address address =
-            net::Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+        const net::Address address = net::bound_address(listener.fd);
         sockets.push_back(
             {listener.fd, listener.is_unix ? "unix" : address.host(),
              listener.is_unix ? shared_.config()->settings.listen_port : int{address.port()}});
@@ -187,6 +184,7 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                     "nothing to listen on: set listen_addr and listen_port, or unix_socket_dir");
     }
     publish_listeners();
+    set_tcp_options(config->settings);
     const auto count = static_cast<std::size_t>(loop_count(config->settings));
     std::latch ready(static_cast<std::ptrdiff_t>(count));
     std::vector<std::string> failures(count);
@@ -270,6 +268,7 @@ Result<> Proxy::reconfigure(config::ConfigPtr config, bool keep_old_tls) {
     if (auto loaded = load_tls(*config); !loaded && !keep_old_tls) {
         return loaded;
     }
+    set_tcp_options(config->settings);
     shared_.publish(std::move(config));
     on_every_worker([](Worker& worker) { worker.reconfigure(); });
     log::debug("the new configuration is in force");

@@ -55,6 +55,7 @@ class Proxy {
     Result<> listen_unix();
     void adopt_listener(int fd);
     void publish_listeners();
+    void set_tcp_options(const config::Settings& settings);
     Result<> load_tls(const config::Config& config);
     void reserve_descriptors(const config::Settings& settings);
     void place(net::Accepted accepted);

@@ -59,7 +59,6 @@ Worker::~Worker() {
 void Worker::accept(net::Accepted accepted) {
     const bool last =
         shared_.client_descriptors_max > 0 && accepted.fd >= shared_.client_descriptors_max;
-    net::apply_tcp_options(accepted.fd, tcp_options(settings()));
     accept(loop_.adopt(accepted.fd, std::move(accepted.peer)), last);
 }
 
