@@ -1,11 +1,14 @@
 #include "net/loop.hpp"
 
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/prng.hpp"
 #include "net/loop_fixture.hpp"
+#include "net/tcp_options.hpp"
 
 namespace howdah::net {
 namespace {
@@ -132,6 +135,65 @@ TEST_P(LoopTest, HandlerMayStopAccepting) {
     }(*loop_));
     loop_->run();
     EXPECT_EQ(handled, 2u);
+}
+
+// A connection has its options from the listening socket, and knows both its ends, though neither
+// is asked for it.
+TEST_P(LoopTest, AcceptedKnowsItsEndsAndHasTheListenersOptions) {
+    const auto is_set = [](int fd, int level, int option) {
+        int value = 0;
+        socklen_t length = sizeof value;
+        ::getsockopt(fd, level, option, &value, &length);
+        return value != 0;
+    };
+    for (const char* host : {"127.0.0.1", "0.0.0.0", "::1", "::"}) {
+        const auto listening = listen_on(*Address::numeric(host, 0), {});
+        if (!listening && std::string_view(host).contains(':')) {
+            continue;  // a machine without IPv6
+        }
+        ASSERT_TRUE(listening.has_value());
+        apply_tcp_options(*listening, {.keepalive = true, .keepalive_idle_s = 77});
+        Address address = bound_address(*listening);
+        const bool v6 = address.family() == AF_INET6;
+        if (address.is_any()) {
+            address = *Address::numeric(v6 ? "::1" : "127.0.0.1", address.port());
+        }
+        std::optional<Accepted> got;
+        auto loop = *make_loop(GetParam());
+        loop->start_accept(*listening, [&](Accepted accepted) {
+            got = accepted;
+            loop->stop();
+        });
+        const Peer client(address);
+        loop->run();
+        loop->stop_accept(*listening);
+        ASSERT_TRUE(got.has_value()) << host;
+        EXPECT_EQ(got->peer.local, address) << got->peer.local.to_string();
+        EXPECT_EQ(got->peer.address, bound_address(client.fd()));
+        EXPECT_TRUE(is_set(got->fd, IPPROTO_TCP, TCP_NODELAY));
+        EXPECT_TRUE(is_set(got->fd, SOL_SOCKET, SO_KEEPALIVE));
+        ::close(got->fd);
+        apply_tcp_options(*listening, {.keepalive = false});
+        EXPECT_FALSE(is_set(*listening, SOL_SOCKET, SO_KEEPALIVE));
+        ::close(*listening);
+    }
+}
+
+// More than one at a time: each is accepted though nothing else happens.
+TEST_P(LoopTest, AcceptsAllThatWait) {
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < 200; ++i) {
+        peers.push_back(std::make_unique<Peer>(address_));
+    }
+    std::size_t handled = 0;
+    loop_->start_accept(listening_, [&](Accepted accepted) {
+        ::close(accepted.fd);
+        if (++handled == peers.size()) {
+            loop_->stop();
+        }
+    });
+    loop_->run();
+    EXPECT_EQ(handled, peers.size());
 }
 
 TEST_P(LoopTest, ConnectSaysThatNobodyListens) {
