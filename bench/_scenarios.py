@@ -14,6 +14,7 @@ from tools.shell import Failed
 IDLE_CLIENTS = 10_000
 RAMP_SERVERS = 200
 RAMP_DELAY_SECONDS = 0.3
+RAMP_QUERY_SECONDS = 3.0
 
 
 def startup(port: int, seconds: float = 10) -> socket.socket:
@@ -67,13 +68,27 @@ def idle_clients(peer, count: int) -> dict:
             "bytes_per_client": (after - before) / count}
 
 
-class SlowServer:
-    """A TCP proxy to PostgreSQL that lets each connection wait first, as a far or TLS-laden server
-    would. Runs in a thread of its own."""
+def message(kind: bytes, body: bytes = b"") -> bytes:
+    return kind + struct.pack("!I", 4 + len(body)) + body
 
-    def __init__(self, port: int, delay_seconds: float):
-        self.upstream = port
+
+# What a server says to a client that it trusts, in the end that it is ready.
+READY = message(b"Z", b"I")
+LOGIN = (message(b"R", bytes(4)) + message(b"K", struct.pack("!II", 1, 2))
+         + b"".join(message(b"S", pair) for pair in (b"server_version\x0015.0\0",
+                                                     b"client_encoding\0UTF8\0",
+                                                     b"standard_conforming_strings\0on\0"))
+         + READY)
+
+
+class SlowServer:
+    """Speaks as much of the protocol as a ramp needs, and takes its time for a login, as a far or
+    TLS-laden server would. PostgreSQL itself would be measured in its place: 200 of its processes
+    take two cores seconds to start. Runs in a thread of its own."""
+
+    def __init__(self, delay_seconds: float, query_seconds: float):
         self.delay_seconds = delay_seconds
+        self.query_seconds = query_seconds
         self.port = 0
         self.opened = 0
         self.ready = threading.Event()
@@ -98,17 +113,16 @@ class SlowServer:
         self.ready.set()
 
     async def session(self, reader, writer) -> None:
-        await asyncio.sleep(self.delay_seconds)
-        self.opened += 1
-        with contextlib.suppress(OSError):
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
-            await asyncio.gather(self.copy(reader, up_writer), self.copy(up_reader, writer))
-
-    async def copy(self, reader, writer) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+            await asyncio.sleep(self.delay_seconds)
+            self.opened += 1
+            writer.write(LOGIN)
+            while (kind := await reader.readexactly(1)) != b"X":
+                await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+                if kind == b"Q":
+                    await asyncio.sleep(self.query_seconds)
+                    writer.write(message(b"C", b"SELECT 1\0") + READY)
         writer.close()
 
     def stop(self) -> None:
@@ -119,19 +133,16 @@ class SlowServer:
 def ramp_up(peer, count: int, slow: SlowServer) -> dict:
     """`count` clients ask at once of a cold pool: how long until the last one has its answer, less
     the seconds that each query holds its server (so that every client needs a server of its own)."""
-    hold = 3.0
-    query = f"select pg_sleep({hold})".encode() + b"\0"
-    message = b"Q" + struct.pack("!I", 4 + len(query)) + query
     already = slow.opened
     clients = [startup(peer.port, 60) for _ in range(count)]
     begin = time.monotonic()
     for client in clients:
-        client.sendall(message)
+        client.sendall(message(b"Q", b"select 1\0"))
     for client in clients:
         client.settimeout(120)
         read_until_ready(client)
     took = time.monotonic() - begin
     for client in clients:
         client.close()
-    return {"servers": slow.opened - already, "seconds": took - hold,
+    return {"servers": slow.opened - already, "seconds": took - slow.query_seconds,
             "connect_delay_seconds": slow.delay_seconds}

@@ -223,7 +223,8 @@ def run_scenario(world, name: str, peer_name: str) -> dict:
     try:
         if name == "ramp":
             count = _scenarios.RAMP_SERVERS
-            slow = _scenarios.SlowServer(world.server.port, _scenarios.RAMP_DELAY_SECONDS)
+            slow = _scenarios.SlowServer(_scenarios.RAMP_DELAY_SECONDS,
+                                         _scenarios.RAMP_QUERY_SECONDS)
             world.upstream_port = slow.port
             peer.extra = {"default_pool_size": str(count)}
             peer.start()

@@ -4,8 +4,6 @@ afterwards a pool as before."""
 import contextlib
 import os
 import signal
-import socket
-import struct
 import threading
 import time
 
@@ -14,7 +12,7 @@ import pytest
 
 from tests.chaos.network import Network
 from tests.conftest import USER
-from tests.proxy import wire_client as wire
+from tests.proxy.model_server import LOGIN, READY, ModelServer
 from tools import process
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -237,29 +235,14 @@ def test_a_server_without_room_is_asked_again_soon(victim, start_howdah):
     assert answers == [(42,)]
 
 
-class Moody:
-    """A server that lets everybody in, and says what it should not."""
+class Moody(ModelServer):
+    """Says twice that it is ready, to everybody it lets in."""
 
-    def __init__(self):
-        self.logins = 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+    greeting = LOGIN + 2 * READY
+    logins = 0
 
-    def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                with client, contextlib.suppress(OSError):
-                    client.recv(8192)  # the start-up packet
-                    client.sendall(wire.message("R", struct.pack("!i", 0))
-                                   + wire.message("S", b"server_version\x0015.0\0")
-                                   + wire.message("K", struct.pack("!ii", 1, 2))
-                                   + 2 * wire.message("Z", b"I"))
-                    self.logins += 1
-
-    def close(self) -> None:
-        self.listener.close()
+    def talk(self, connection, stream) -> None:
+        self.logins += 1
 
 
 def test_a_server_out_of_step_from_the_beginning_is_not_stormed(start_howdah):

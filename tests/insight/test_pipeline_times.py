@@ -1,8 +1,5 @@
 """Whose time it is when several statements are sent at once and answered at once."""
 
-import contextlib
-import socket
-import threading
 import uuid
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import pytest
 
 from tests.conftest import PASSWORD, USER
 from tests.observe.test_http import running, server_of
-from tests.proxy.test_memory import LOGIN, READY, exactly
+from tests.proxy.model_server import READY, ModelServer, exactly
 from tests.proxy.wire_client import SYNC, Client, bind, execute, fields, message, parse, query, text
 from tools import process, proxy, shell
 from tools.pgcluster import SUPERUSER
@@ -184,28 +181,14 @@ def test_what_fails_to_parse_has_not_the_time_before_it(watched, caller):
     caller.check(2, "id, name, city")
 
 
-class BreakingServer:
+class BreakingServer(ModelServer):
     """Answers a Query, and is gone without a word at a Sync: a backend that was killed."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError), connection, connection.makefile("rb") as stream:
+    def talk(self, connection, stream) -> None:
+        while (kind := exactly(stream, 1)) != b"S":
             exactly(stream, int.from_bytes(exactly(stream, 4)) - 4)
-            connection.sendall(LOGIN + READY)
-            while (kind := exactly(stream, 1)) != b"S":
-                exactly(stream, int.from_bytes(exactly(stream, 4)) - 4)
-                if kind == b"Q":
-                    connection.sendall(message("C", text("SET")) + READY)
+            if kind == b"Q":
+                connection.sendall(message("C", text("SET")) + READY)
 
 
 def test_a_server_that_is_gone_was_not_broken_by_begin(run_folder):
@@ -222,7 +205,7 @@ def test_a_server_that_is_gone_was_not_broken_by_begin(run_folder):
                     if "sqlstates" in row}
         process.wait_until(states, PATIENCE, "statistics")
         assert states() == {"select name from users": {"08006": 1}}
-    server.listener.close()
+    server.close()
 
 
 @pytest.mark.parametrize(("mode", "columns"), [("extended", "city, segment, id"),

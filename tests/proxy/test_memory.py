@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import PASSWORD, USER
 from tests.proxy import wire_client as wire
+from tests.proxy.model_server import READY, ModelServer, exactly
 from tests.proxy.wire_client import FLUSH, SYNC, query, text
 from tools import process, proxy
 
@@ -24,40 +25,20 @@ PIECE = bytes(1 << 20)
 # A sanitizer keeps what was freed for a while and puts walls around all that is not.
 SANITIZED = os.environ.get("HOWDAH_PRESET") in ("asan", "tsan")
 STREAM_BYTES_MAX = 500_000_000 if SANITIZED else 30_000_000
-LOGIN = (wire.message("R", struct.pack("!i", 0)) + wire.message("K", struct.pack("!ii", 1, 2))
-         + b"".join(wire.message("S", text(name) + text(value)) for name, value in (
-             ("server_version", "15.0"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"),
-             ("standard_conforming_strings", "on"), ("TimeZone", "UTC"))))
-READY = wire.message("Z", b"I")
 
 
-class ModelServer:
+class RowServer(ModelServer):
     """Answers a Query with a row, `large` with a row of BODY bytes; keeps nothing it is sent."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.largest = 0
-        threading.Thread(target=self.accept, daemon=True).start()
+    largest = 0
 
-    def accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError), connection, \
-                connection.makefile("rb", 1 << 20) as stream:
-            size = struct.unpack("!i", exactly(stream, 4))[0]
-            exactly(stream, size - 4)
-            connection.sendall(LOGIN + READY)
-            while True:
-                kind, size = struct.unpack("!ci", exactly(stream, 5))
-                start = exactly(stream, min(size - 4, 1000))
-                skip(stream, size - 4 - len(start))
-                self.largest = max(self.largest, size)
-                self.answer(connection, kind, start)
+    def talk(self, connection: socket.socket, stream) -> None:
+        while True:
+            kind, size = struct.unpack("!ci", exactly(stream, 5))
+            start = exactly(stream, min(size - 4, 1000))
+            skip(stream, size - 4 - len(start))
+            self.largest = max(self.largest, size)
+            self.answer(connection, kind, start)
 
     def answer(self, connection: socket.socket, kind: bytes, start: bytes) -> None:
         if kind == b"Q":
@@ -76,13 +57,6 @@ class ModelServer:
         connection.sendall(answers.get(kind, b""))
 
 
-def exactly(stream, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
-
-
 def skip(stream, size: int) -> None:
     while size > 0:
         size -= len(exactly(stream, min(size, len(PIECE))))
@@ -96,9 +70,9 @@ def send_much(connection: socket.socket, size: int) -> None:
 
 @pytest.fixture(scope="module")
 def server():
-    model = ModelServer()
+    model = RowServer()
     yield model
-    model.listener.close()
+    model.close()
 
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
