@@ -235,7 +235,7 @@ Result<int> listen_on(const Address& address, const ListenOptions& options) {
     const int on = 1;
     if (!address.is_unix()) {
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // the accepted inherit it
+        apply_tcp_options(fd, options.tcp);
         if (options.reuse_port) {
             ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
         }

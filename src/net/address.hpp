@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/tcp_options.hpp"
 
 namespace howdah::net {
 
@@ -76,6 +77,7 @@ struct ListenOptions {
     bool reuse_port = false;
     std::uint32_t unix_mode = 0777;
     std::string unix_group;
+    TcpOptions tcp;  // the accepted inherit them
 };
 Result<int> listen_on(const Address& address, const ListenOptions& options);
 

@@ -72,6 +72,7 @@ Result<> Proxy::listen_tcp(const std::string& host) {
     net::ListenOptions options;
     options.backlog = config->settings.listen_backlog;
     options.reuse_port = config->settings.so_reuseport;
+    options.tcp = tcp_options(config->settings);
     std::vector<Error> failures;
     for (const net::Address& address : addresses) {
         auto fd = net::listen_on(address, options);
@@ -141,7 +142,7 @@ void Proxy::reserve_descriptors(const config::Settings& settings) {
 
 void Proxy::adopt_listener(int fd) {
     const net::Address address = net::bound_address(fd);
-    listeners_.push_back({fd, address.is_unix()});
+    listeners_.push_back({.fd = fd, .is_unix = address.is_unix(), .inherited = true});
     listening_on_.push_back(address.to_string());
     if (address.is_unix() && !address.host().starts_with("@")) {
         unix_paths_.push_back(address.host());
@@ -184,7 +185,6 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                     "nothing to listen on: set listen_addr and listen_port, or unix_socket_dir");
     }
     publish_listeners();
-    set_tcp_options(config->settings);
     const auto count = static_cast<std::size_t>(loop_count(config->settings));
     std::latch ready(static_cast<std::ptrdiff_t>(count));
     std::vector<std::string> failures(count);
@@ -227,12 +227,22 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
     on_every_worker([this](Worker& worker) {
         if (worker.index() == 0) {
             for (const Listener& listener : listeners_) {
-                worker.loop().start_accept(listener.fd,
-                                           [this](net::Accepted accepted) { place(accepted); });
+                start_accept(listener);
             }
         }
     });
     return {};
+}
+
+// Runs on the first loop.
+void Proxy::start_accept(const Listener& listener) {
+    loops_[0]->loop->start_accept(
+        listener.fd, [this, inherited = listener.inherited](net::Accepted accepted) {
+            if (inherited) {  // it waited there, perhaps, since before the socket had our options
+                net::apply_tcp_options(accepted.fd, tcp_options(shared_.config()->settings));
+            }
+            place(accepted);
+        });
 }
 
 // Runs on the first loop.

@@ -58,7 +58,6 @@ class Proxy {
     void set_tcp_options(const config::Settings& settings);
     Result<> load_tls(const config::Config& config);
     void reserve_descriptors(const config::Settings& settings);
-    void place(net::Accepted accepted);
     void shut_down_workers();
 
     Shared shared_;
@@ -66,7 +65,10 @@ class Proxy {
     struct Listener {
         int fd = -1;
         bool is_unix = false;
+        bool inherited = false;
     };
+    void start_accept(const Listener& listener);
+    void place(net::Accepted accepted);
     std::vector<Listener> listeners_;
     std::vector<std::string> listening_on_;
     std::vector<std::string> unix_paths_;

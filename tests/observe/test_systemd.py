@@ -3,6 +3,7 @@
 import http.client
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,18 @@ def test_inherited_sockets_serve_clients_and_http(run_folder, cluster):
         answer.request("GET", "/healthz")
         assert answer.getresponse().status == 200
         answer.close()
+
+
+def test_the_connection_that_woke_us_has_its_tcp_options(run_folder, cluster):
+    """It was there before the socket was ours, and inherited nothing from us."""
+    with socket.create_server(("127.0.0.1", 0)) as clients:
+        port = clients.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as first, \
+                Manager(Path(run_folder) / "woken", cluster, names="clients", sockets=[clients]):
+            first.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
+            assert first.recv(1) in b"NS"
+            own = f":{port:04X}", f":{first.getsockname()[1]:04X}"
+            [timer] = [words[5] for words in map(str.split, Path("/proc/net/tcp").open())
+                       if (words[1][-5:], words[2][-5:]) == own]
+            first.close()
+            assert timer.startswith("02:"), timer  # keepalive
