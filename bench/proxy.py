@@ -2,7 +2,8 @@
 
 Everything runs on this machine's loopback in front of one PostgreSQL, interleaved in rounds; judge
 by ratios within a run. CPU per query is of the peer's own processes and steadier than TPS. With TLS
-the poolers end it, while relays and HAProxy pass it through to PostgreSQL.
+the poolers end it, while relays and HAProxy pass it through to PostgreSQL. Latencies are without a
+run's first second; p99/p50 is that of each second, the median of them (none in runs below 3 s).
 
     ./dev bench proxy --quick
     ./dev bench proxy --clients 16,64 --modes simple --peers pgbouncer,howdah-io_uring,relay-io_uring
@@ -168,7 +169,7 @@ def summarize(case, results: dict) -> dict:
         relay = "relay-epoll" if name.endswith("epoll") else "relay-io_uring"
         peers[name] = {
             **{key: spread([one[key] for one in good])
-               for key in ("tps", "p50_us", "p99_us", "cpu_us_per_query")},
+               for key in ("tps", "p50_us", "p99_us", "p99_over_p50", "cpu_us_per_query")},
             "cpu_over_pgbouncer": ratios(results, name, "pgbouncer"),
             "cpu_over_relay": ratios(results, name, relay), "errors": errors, "rounds": rounds}
     return {"case": case.title(), **vars(case), "peers": peers}
@@ -192,7 +193,7 @@ def print_case(summary: dict) -> None:
         if not peer["tps"]:
             continue
         p50, p99 = peer["p50_us"], peer["p99_us"]
-        tail = f"{p99['median'] / p50['median']:.2f}" if p50 and p99 else "-"
+        tail = f"{peer['p99_over_p50']['median']:.2f}" if peer["p99_over_p50"] else "-"
         say(f"  {name:16} {peer['tps']['median']:9.0f} {p50['median'] if p50 else 0:8.0f} "
             f"{p99['median'] if p99 else 0:9.0f} {tail:>8}  "
             f"{shown(peer['cpu_us_per_query'], '.1f'):22} "

@@ -125,7 +125,9 @@ def run_pgtests(words: str) -> Tally:
 
 def run_pytest(words: str) -> Tally:
     junit = RESULTS / "pytest.xml"
-    command = ["/usr/bin/python3", "-m", "pytest", "tests", "-q", f"--junitxml={junit}"]
+    # A file's tests share its poolers: they stay together, and each process has a PostgreSQL.
+    command = ["/usr/bin/python3", "-m", "pytest", "tests", "-q", f"--junitxml={junit}",
+               "-n", str(shell.cores()), "--dist", "loadfile"]
     if words:
         command += ["-k", words]
     try:

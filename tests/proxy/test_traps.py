@@ -148,6 +148,17 @@ def test_t21_a_name_means_what_it_means_when_it_is_used(same):
          [query("rollback")])
 
 
+def test_t21_in_a_failed_transaction_a_name_that_is_known_is_not_unknown(same):
+    """Where the server has no q, none can be brought to it: the client hears why."""
+    same([query("prepare q(int) as select $1")],
+         ([query("begin"), query("select 1/0")], 2),
+         [bind("", "q", "1"), execute(), SYNC],
+         [describe("S", "q"), SYNC],
+         [query("execute q(1)")],
+         [query("rollback")],
+         [bind("", "q", "2"), execute(), SYNC])
+
+
 def test_t21_a_prepare_that_is_repeated_ends_no_transaction(same):
     """The batch goes to a server without q: what it wrote before is undone with the rest."""
     def run(sql):
