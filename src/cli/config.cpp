@@ -136,6 +136,21 @@ void print_findings(const std::vector<Diagnostic>& diagnostics) {
     fmt::print("{}\n", boost::json::serialize(report));
 }
 
+// Logs name the place within the text, as PgBouncer's do: not a second time behind one that stands
+// before it.
+std::string without_place(std::string text, const Diagnostic& diagnostic) {
+    const std::string place = fmt::format(" ({}:{})", diagnostic.file, diagnostic.line);
+    const std::string_view lead = " in configuration";
+    if (const std::size_t at = text.find(place); at != std::string::npos) {
+        text.erase(at, place.size());
+        if (at >= lead.size() && std::string_view(text).substr(0, at).ends_with(lead) &&
+            !text.starts_with("syntax error")) {
+            text.erase(at - lead.size(), lead.size());
+        }
+    }
+    return text;
+}
+
 void print_diagnostics(std::FILE* out, const std::vector<Diagnostic>& diagnostics) {
     for (const auto& diagnostic : diagnostics) {
         const std::string place = diagnostic.file.empty() ? ""
@@ -143,7 +158,7 @@ void print_diagnostics(std::FILE* out, const std::vector<Diagnostic>& diagnostic
                                       ? diagnostic.file + ": "
                                       : fmt::format("{}:{}: ", diagnostic.file, diagnostic.line);
         fmt::print(out, "{}{}: {}\n", place, is_error(diagnostic) ? "error" : "warning",
-                   diagnostic.text());
+                   without_place(diagnostic.text(), diagnostic));
     }
 }
 
