@@ -16,7 +16,7 @@ from tools.shell import BUILD
 HERE = Path(__file__).parent
 PATIENCE = 45
 SLOW = 250.0        # ms of a slow statement, over slow_query_time
-LITTLE = 100.0      # ms: what is well below it, on a busy machine too
+LITTLE = 200.0      # ms: told wrong it would be SLOW; on a busy machine BEGIN alone may take 100
 
 pytestmark = pytest.mark.skipif(proxy.program().name == "pgbouncer",
                                 reason="PgBouncer has no insight")
