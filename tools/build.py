@@ -15,7 +15,9 @@ def compiler_cache() -> dict[str, str]:
         return {}
     return {"CMAKE_C_COMPILER_LAUNCHER": os.environ.get("CMAKE_C_COMPILER_LAUNCHER", "ccache"),
             "CMAKE_CXX_COMPILER_LAUNCHER": os.environ.get("CMAKE_CXX_COMPILER_LAUNCHER", "ccache"),
-            "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
+            "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1",
+            # cmake/precompiled.cmake
+            "CCACHE_SLOPPINESS": "pch_defines,time_macros", "CCACHE_PCH_EXTSUM": "1"}
 
 
 def folders() -> str:

@@ -58,8 +58,9 @@ TEST_F(ConfigCommand, CheckNamesFileLineKeyAndTheNearestKey) {
     const std::string path = file("p.ini", "[databases]\n* = host=x\n[pgbouncer]\npool_mdoe = x\n");
     const Ran ran = run({"check", path});
     EXPECT_EQ(ran.status, 1);
-    EXPECT_EQ(ran.out, path + ":4: error: unknown parameter: pgbouncer/pool_mdoe; "
-                              "did you mean \"pool_mode\"?\n");
+    EXPECT_EQ(ran.out, path +
+                           ":4: error: unknown parameter: pgbouncer/pool_mdoe; "
+                           "did you mean \"pool_mode\"?\n");
 
     const auto report = boost::json::parse(run({"check", path, "--format", "json"}).out);
     EXPECT_EQ(report.at("schema"), "howdah.findings/1");

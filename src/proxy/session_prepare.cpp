@@ -82,8 +82,8 @@ bool Session::replay(const PreparedPtr& prepared) {
 }
 
 // Makes the statement known to this server by messages that go before the next one, with no Sync
-// that would end a transaction of the client's. If they fail, so does the client's batch: in a failed
-// transaction PostgreSQL says that of them, and not that it knows no such statement.
+// that would end a transaction of the client's. If they fail, so does the client's batch: in a
+// failed transaction PostgreSQL says that of them, and not that it knows no such statement.
 void Session::repeat_prepare(const PreparedPtr& prepared) {
     ServerConnection& server = *lease_->connection;
     if (server.prepared.contains(prepared->id)) {
