@@ -95,6 +95,7 @@ struct StatementCache::State {
     void evict(std::uint32_t index);
     TextSlot* find_text(const TextHash& key);
     void remember_text(const TextHash& key, std::uint32_t index, bool has_comments);
+    const TextMemo::Known* recognise(std::string_view text, TextRules rules);
 
     TextHasher hasher;
     Counters counters;
@@ -107,6 +108,10 @@ struct StatementCache::State {
     std::size_t hand = 0;
     std::size_t victim_way = 0;
     TextMemo memo;
+    // What answered last is asked first: where texts differ in their literals, a look into the
+    // table of texts fetches memory that nobody has touched for long (0.2 us, more than all of the
+    // rest).
+    bool memo_first = false;
     Literals literals;  // of the text looked up last
     StatementRef refused;
     StatementRef last;  // keeps what was handed out alive when it was not kept here
@@ -200,6 +205,16 @@ void StatementCache::State::remember_text(const TextHash& key, std::uint32_t ind
     chosen->has_comments = has_comments ? 1U : 0U;
 }
 
+// Null: no memo of this text. Else `literals` are those of the text.
+const TextMemo::Known* StatementCache::State::recognise(std::string_view text, TextRules rules) {
+    if (!is_readable(text, rules)) {
+        return nullptr;
+    }
+    const TextMemo::Known* known = memo.find(text, literals);
+    return known != nullptr && entries[known->entry].generation == known->generation ? known
+                                                                                     : nullptr;
+}
+
 StatementCache::StatementCache(std::size_t entries_max, std::size_t bytes_max, std::uint64_t seed)
     : state_(std::make_unique<State>(entries_max, bytes_max, seed)) {}
 
@@ -217,19 +232,24 @@ StatementCache::Lookup StatementCache::lookup(std::string_view text, TextRules r
     }
     const TextHash text_key = state.hasher.hash(text, text_domain(rules));
     const std::uint64_t text_id = text_key.mixed();
-    if (State::TextSlot* slot = state.find_text(text_key)) {
-        ++state.counters.text_hits;
-        State::Entry& entry = state.entries[slot->entry];
-        entry.used = true;
-        return {entry.statement.get(), text_id, slot->has_comments != 0};
+    const TextMemo::Known* known = state.memo_first ? state.recognise(text, rules) : nullptr;
+    if (known == nullptr) {
+        if (State::TextSlot* slot = state.find_text(text_key)) {
+            ++state.counters.text_hits;
+            state.memo_first = state.memo_first && text.size() <= TextMemo::kPrefix;  // BEGIN
+            State::Entry& entry = state.entries[slot->entry];
+            entry.used = true;
+            return {entry.statement.get(), text_id, slot->has_comments != 0};
+        }
+        if (!is_readable(text, rules)) {
+            ++state.counters.refused;
+            return {state.refused.get(), text_id, true};
+        }
+        known = state.memo_first ? nullptr : state.recognise(text, rules);
     }
-    if (!is_readable(text, rules)) {
-        ++state.counters.refused;
-        return {state.refused.get(), text_id, true};
-    }
-    if (const TextMemo::Known* known = state.memo.find(text, state.literals);
-        known != nullptr && state.entries[known->entry].generation == known->generation) {
+    if (known != nullptr) {
         ++state.counters.shape_hits;
+        state.memo_first = true;
         State::Entry& entry = state.entries[known->entry];
         entry.used = true;
         return {entry.statement.get(), text_id, known->has_comments, &state.literals};

@@ -28,6 +28,35 @@ TEST(StatementCache, SameTextThenSameShapeThenNothingParsed) {
     EXPECT_NE(first->fingerprint, 0U);
 }
 
+// The memo is asked before the table of texts as long as it is what answers.
+TEST(StatementCache, TheSameAnswerWhicheverIsAskedFirst) {
+    const std::string before = "SELECT alpha FROM t WHERE id = ";
+    StatementCache cache(100, 1 << 20, 1);
+    const auto first = cache.lookup(before + "1");
+    cache.lookup(before + "2");
+    const auto by_memo = cache.lookup(before + "3");
+    ASSERT_NE(by_memo.literals, nullptr);
+    EXPECT_EQ(cache.counters().shape_hits, 2U);
+    EXPECT_EQ(cache.lookup("BEGIN").statement->kind, StatementKind::kTransaction);
+    EXPECT_EQ(cache.lookup("BEGIN").statement->kind, StatementKind::kTransaction);
+    const auto again = cache.lookup(before + "1");  // in the table too, but the memo is asked
+    EXPECT_EQ(cache.counters().shape_hits, 3U);
+    EXPECT_EQ(again.statement, first.statement);
+    EXPECT_EQ(again.text_id, first.text_id);
+    ASSERT_NE(again.literals, nullptr);
+    EXPECT_EQ(again.literals->at[0].begin, before.size());
+
+    const std::string unreadable = before + "4" + std::string(1, '\0');
+    EXPECT_TRUE(cache.analyze(unreadable)->has(kUnparsed));
+    EXPECT_EQ(cache.counters().refused, 1U);
+    const std::string other = "UPDATE t SET alpha = beta";  // no literal: the table's
+    const Statement* update = cache.analyze(other);
+    EXPECT_EQ(cache.analyze(other), update);
+    EXPECT_EQ(update->effects, kWrite);
+    cache.lookup(before + "1");  // the table is asked first again
+    EXPECT_EQ(cache.counters().shape_hits, 3U);
+}
+
 TEST(StatementCache, TextIdAndComments) {
     StatementCache cache(100, 1 << 20, 1);
     const auto plain = cache.lookup("SELECT 1");
