@@ -140,12 +140,9 @@ void print_findings(const std::vector<Diagnostic>& diagnostics) {
 // before it.
 std::string without_place(std::string text, const Diagnostic& diagnostic) {
     const std::string place = fmt::format(" ({}:{})", diagnostic.file, diagnostic.line);
-    const std::string_view lead = " in configuration";
-    if (const std::size_t at = text.find(place); at != std::string::npos) {
-        text.erase(at, place.size());
-        if (at >= lead.size() && std::string_view(text).substr(0, at).ends_with(lead) &&
-            !text.starts_with("syntax error")) {
-            text.erase(at - lead.size(), lead.size());
+    for (const std::string& said : {" in configuration" + place, place}) {
+        if (const std::size_t at = text.find(said); at != std::string::npos) {
+            return text.erase(at, said.size());
         }
     }
     return text;

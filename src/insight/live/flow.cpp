@@ -86,9 +86,7 @@ void Flow::find_runs() {
     for (const Execution& execution : executions) {
         scratch_.push_back(execution.key);
     }
-    if (!std::ranges::is_sorted(scratch_)) {  // often all are one statement
-        std::ranges::sort(scratch_);
-    }
+    std::ranges::sort(scratch_);
     for (std::size_t i = 0; i < scratch_.size();) {
         std::size_t end = i;
         while (end < scratch_.size() && scratch_[end] == scratch_[i]) {
