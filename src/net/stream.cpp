@@ -47,7 +47,8 @@ bool Transport::extend_queued(const Slice& next, std::size_t n) {
     return true;
 }
 
-void Transport::consume_sent(std::size_t bytes) {
+void Transport::consume_sent(std::size_t bytes, TimePoint at) {
+    taken_at_ = at;
     unsent_bytes_ -= bytes;
     while (bytes > 0) {
         Slice& first = queue_[queue_head_];

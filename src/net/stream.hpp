@@ -86,6 +86,7 @@ class Stream {
     }
     void write(Slice slice);
     std::size_t unsent() const { return transport_->unsent_bytes() + pending_bytes_; }
+    TimePoint taken_at() const { return transport_->taken_at(); }
     // Above this the other side is paused; the listener is told when it falls below.
     bool congested() const {
         return unsent() > kOutputMark || transport_->unsent_slices() > kOutputSlicesMark;

@@ -229,6 +229,47 @@ TEST_P(StreamTest, ClosingIsSeenByThePeerAtOnceOnAnIdleLoop) {
     EXPECT_LT(took, 90ms) << "the close waited for some other event";
 }
 
+TEST_P(StreamTest, ATakenAnswerIsTakenWhenItWasSentHoweverLateOneHears) {
+    const std::string much = pattern(20'000'000);  // more than a socket holds
+    TimePoint written, heard;
+    Duration first{}, second{};
+    serve([&](std::unique_ptr<Stream> stream) -> Task<void> {
+        Loop& loop = stream->loop();
+        written = loop.now();
+        stream->write("answer");
+        co_await receive(*stream, 1);  // nothing else happens until then
+        heard = loop.now();
+        EXPECT_EQ(stream->unsent(), 0u);
+        first = stream->taken_at() - written;
+        stream->write(much);
+        Event event(loop);
+        stream->set_listener(&event);
+        stream->notify_when_drained();
+        while (stream->congested()) {
+            co_await event.wait();
+        }
+        second = stream->taken_at() - heard;
+        stream->set_listener(nullptr);
+    });
+    std::thread peer([&] {
+        Peer client(address_);
+        const int small = 65536;
+        ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        client.receive(6);
+        pollfd more{client.fd(), POLLIN, 0};
+        EXPECT_EQ(::poll(&more, 1, 60), 0);
+        client.send("x");
+        pollfd never{client.fd(), 0, 0};  // much comes, and is left where it is
+        EXPECT_EQ(::poll(&never, 1, 60), 0);
+        client.receive(much.size());
+    });
+    run(1);
+    peer.join();
+    EXPECT_GE(heard - written, 50ms);
+    EXPECT_LT(first, 30ms);
+    EXPECT_GE(second, 50ms);
+}
+
 TEST_P(StreamTest, WhatIsWrittenBeforeStopStillLeaves) {
     serve([this](std::unique_ptr<Stream> stream) -> Task<void> {
         stream->write(pattern(2'000'000));

@@ -40,10 +40,14 @@ class Transport {
     bool extend_queued(const Slice& next, std::size_t n);
     std::size_t unsent_bytes() const { return unsent_bytes_; }
     std::size_t unsent_slices() const { return queue_.size() - queue_head_; }
+    // When the kernel last took some of the output, to a turn; the epoch: never.
+    TimePoint taken_at() const { return taken_at_; }
 
   protected:
     friend class Stream;
-    void consume_sent(std::size_t bytes);
+    void consume_sent(std::size_t bytes) { consume_sent(bytes, loop_.now()); }
+    // The kernel took them `at` a moment that a backend may hear of later.
+    void consume_sent(std::size_t bytes, TimePoint at);
     void deliver(Slice slice);
     void deliver_end(int error);  // 0 = end of file
     void notify_sent();
@@ -56,6 +60,7 @@ class Transport {
     std::vector<Slice> queue_;
     std::size_t queue_head_ = 0;
     std::size_t unsent_bytes_ = 0;
+    TimePoint taken_at_{};
     bool gentle_ = false;
 };
 

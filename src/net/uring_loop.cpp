@@ -247,6 +247,7 @@ void UringLoop::wait_and_dispatch(TimePoint until) {
         }
     }
     queued_sends_.clear();
+    submitted_at_ = now();
     enter(until);
     set_now(read_clock());
     // Should the kernel not have taken all, or hold completions back for want of room in the ring,

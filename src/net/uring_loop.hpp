@@ -78,12 +78,14 @@ class UringTransport final : public Transport {
     };
     struct Send final : Operation {
         explicit Send(UringTransport& transport) : owner(transport) {}
-        void on_complete(int result, std::uint32_t) override { owner.on_send(result); }
+        void on_complete(int result, std::uint32_t) override {
+            owner.on_send(result, owner.loop_.now());
+        }
         UringTransport& owner;
     };
 
     void on_receive(int result, std::uint32_t flags);
-    void on_send(int result);
+    void on_send(int result, TimePoint at);
     void arm_receive();
     void send_at_once();
     void send_patiently();
@@ -191,6 +193,8 @@ class UringLoop final : public Loop {
         transports_[transport.index] = transports_.back();
         transports_.pop_back();
     }
+    // When the kernel was given what submitted_sends_ holds.
+    TimePoint submitted_at() const { return submitted_at_; }
     // Notes a send at once; its number.
     std::uint64_t note_send(UringTransport& transport) {
         queued_sends_.push_back({&transport, ++send_number_});
@@ -270,6 +274,7 @@ class UringLoop final : public Loop {
     std::vector<std::unique_ptr<WritableWait>> waits_;
     std::vector<SendAtOnce> queued_sends_;     // since the last submission
     std::vector<SendAtOnce> submitted_sends_;  // in it
+    TimePoint submitted_at_{};
     std::uint64_t send_number_ = 0;
     std::vector<std::unique_ptr<Gather>> gathers_;
     std::size_t gathers_used_ = 0;

@@ -137,16 +137,16 @@ void UringTransport::send_queued() {
 
 void UringTransport::on_sent_at_once(std::uint64_t number) {
     if (at_once_ == number) {
-        on_send(static_cast<int>(at_once_bytes_));
+        on_send(static_cast<int>(at_once_bytes_), uring_.submitted_at());
     }
 }
 
-void UringTransport::on_send(int result) {
+void UringTransport::on_send(int result, TimePoint at) {
     const bool whole = at_once_ != 0 && result == static_cast<int>(at_once_bytes_);
     sending_ = false;
     at_once_ = 0;
     if (result > 0 && !aborted_) {
-        consume_sent(static_cast<std::size_t>(result));
+        consume_sent(static_cast<std::size_t>(result), at);
     } else if (aborted_ || (result != -EINTR && result != -EAGAIN)) {
         consume_sent(unsent_bytes_);  // the peer is gone; the receive side reports it
     }

@@ -1,12 +1,14 @@
 #include "proxy/recorder.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace howdah::proxy {
 
 void Recorder::record(const QueryEvent& event, const sql::Statement* statement,
                       const net::Stream& client) {
     ++recorded_;
+    ++fresh_;
     FingerprintEntry& entry =
         statement != nullptr ? fingerprints_.entry(*statement) : fingerprints_.other();
     ++entry.calls;
@@ -39,8 +41,8 @@ bool Recorder::taken(Waiting& waiting) {
     return written >= waiting.position + unsent;
 }
 
-void Recorder::publish(Waiting& waiting, net::TimePoint now) {
-    const auto took = (now - waiting.answered).count();
+void Recorder::publish(Waiting& waiting, net::TimePoint end) {
+    const auto took = (end - waiting.answered).count();
     if (took > 0) {
         waiting.event.network_us =
             static_cast<std::uint32_t>(std::min<std::int64_t>(took, UINT32_MAX));
@@ -49,16 +51,28 @@ void Recorder::publish(Waiting& waiting, net::TimePoint now) {
     ring_.push(waiting.event);
 }
 
-void Recorder::settle_some(net::TimePoint now) {
+void Recorder::settle_some() {
+    // A statement whose client reads is looked at twice at most: at the end of its own turn and at
+    // the next one's, when io_uring tells what it has sent.
+    std::size_t looks = kLooksPerTurn + 2 * std::exchange(fresh_, 0);
     if (next_look_ >= waiting_.size()) {
         next_look_ = 0;
     }
     const std::size_t begin = next_look_;
-    const std::size_t end = std::min(waiting_.size(), begin + kLooksPerTurn);
+    const std::size_t end = std::min(waiting_.size(), begin + looks);
+    looks -= end - begin;
+    next_look_ = settle_range(begin, end);
+    if (next_look_ == waiting_.size()) {  // once round, for those behind come anew in every turn
+        next_look_ = settle_range(0, std::min(begin, looks));
+    }
+}
+
+// Publishes those of [begin, end) that were taken; where the range ends then.
+std::size_t Recorder::settle_range(std::size_t begin, std::size_t end) {
     std::size_t kept = begin;
     for (std::size_t i = begin; i < end; ++i) {
         if (taken(waiting_[i])) {
-            publish(waiting_[i], now);
+            publish(waiting_[i], waiting_[i].client->taken_at());
         } else {
             if (kept != i) {
                 waiting_[kept] = waiting_[i];
@@ -68,7 +82,7 @@ void Recorder::settle_some(net::TimePoint now) {
     }
     waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(kept),
                    waiting_.begin() + static_cast<std::ptrdiff_t>(end));
-    next_look_ = kept;
+    return kept;
 }
 
 void Recorder::part(const net::Stream& client, net::TimePoint now) {
@@ -76,7 +90,7 @@ void Recorder::part(const net::Stream& client, net::TimePoint now) {
         if (waiting.client != &client) {
             return false;
         }
-        publish(waiting, now);
+        publish(waiting, taken(waiting) ? client.taken_at() : now);
         return true;
     });
 }

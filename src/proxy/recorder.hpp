@@ -5,11 +5,13 @@
 // between it waits here:
 //
 //     record()  the last byte came from the server
-//     settle()  the end of a turn: whose bytes have all been handed to the kernel is published
+//     settle()  the end of a turn: whose bytes have all been handed to the kernel is published,
+//               with the time at which that was, not the one at which it is seen
 //     part()    the client leaves: its events go out with the time so far
 //
 // 1. At most kWaitingMax wait; beyond, the oldest goes out with the time so far.
-// 2. settle() looks at kLooksPerTurn of them at most: many slow readers do not slow a turn down.
+// 2. settle() looks at each that is new, now and in the next turn, and at kLooksPerTurn more:
+//    many slow readers do not slow a turn down, nor do those who come keep it from them.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +35,9 @@ class Recorder {
     // `statement` may be null: nothing is known of the text. `client` must stay until part().
     void record(const QueryEvent& event, const sql::Statement* statement,
                 const net::Stream& client);
-    void settle(net::TimePoint now) {
+    void settle() {
         if (!waiting_.empty()) {
-            settle_some(now);
+            settle_some();
         }
     }
     void part(const net::Stream& client, net::TimePoint now);
@@ -50,14 +52,16 @@ class Recorder {
         net::TimePoint answered;
         std::uint64_t position;  // of the client's output when it was first looked at; 0: not yet
     };
-    void settle_some(net::TimePoint now);
-    void publish(Waiting& waiting, net::TimePoint now);
+    void settle_some();
+    std::size_t settle_range(std::size_t begin, std::size_t end);
+    void publish(Waiting& waiting, net::TimePoint end);
     static bool taken(Waiting& waiting);
 
     FingerprintStats& fingerprints_;
     SpscRing<QueryEvent>& ring_;
     std::vector<Waiting> waiting_;
     std::size_t next_look_ = 0;
+    std::size_t fresh_ = 0;  // recorded since the last settle()
     std::uint64_t recorded_ = 0;
 };
 

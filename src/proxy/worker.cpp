@@ -48,7 +48,7 @@ Worker::Worker(net::Loop& loop, Shared& shared, std::uint32_t index)
       auth_lookups_(*this) {
     loop_.set_tcp_options(tcp_options(config_->settings));
     tap_.configure(settings().insight, settings().insight_sample_above);
-    loop_.on_turn = [this] { recorder_.settle(loop_.now()); };
+    loop_.on_turn = [this] { recorder_.settle(); };
 }
 
 Worker::~Worker() {

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -212,6 +213,22 @@ def test_a_slow_server_and_a_slow_reader_are_told_apart(watched):
     [read] = watched.queries("generate_series")
     assert read["rows"] == 4000 and read["bytes_out"] > 32_000_000
     assert read["server_ms"] + read["network_ms"] >= 400
+
+
+@pytest.mark.parametrize("backend", ["io_uring", "epoll"])
+def test_the_time_until_something_else_happens_is_nobodys(run_folder, cluster, new_database,
+                                                          backend):
+    database = new_database(f"quiet_{backend}")
+    with running(Path(run_folder) / f"quiet_{backend}", {database: server_of(cluster)},
+                 pool_mode="transaction", backend=backend) as one:
+        for _ in range(5):
+            with one.connect(database) as connection:
+                connection.execute("select 1")
+                # A client that thinks; nobody else is there.
+                assert select.select([connection.fileno()], [], [], 0.1)[0] == []
+        total = "howdah_query_network_seconds"
+        process.wait_until(lambda: one.metric(f"{total}_count", database=database) == 5, 5, "events")
+        assert one.metric(f"{total}_sum", database=database) < 0.01
 
 
 def test_waiting_for_a_server_is_queue_time(run_folder, cluster, new_database):
