@@ -11,6 +11,7 @@
 #include "auth/pam.hpp"
 #include "base/assert.hpp"
 #include "base/clock.hpp"
+#include "base/thread_name.hpp"
 
 namespace howdah::auth {
 
@@ -83,7 +84,10 @@ Result<std::unique_ptr<Examination>> Examiner::begin(net::Event& wake, Question 
     if (static_cast<std::size_t>(lane->idle) < lane->queue.size() &&
         lane->threads < lane->threads_max) {
         try {
-            std::thread(run, lane).detach();
+            std::thread([lane] {
+                name_this_thread("howdah-examine");
+                run(lane);
+            }).detach();
             ++lane->threads;
         } catch (const std::system_error& error) {
             if (lane->threads == 0) {

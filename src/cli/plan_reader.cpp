@@ -1,5 +1,6 @@
 #include "cli/plan_reader.hpp"
 
+#include "base/thread_name.hpp"
 #include "cli/explain.hpp"
 
 namespace howdah::cli {
@@ -44,6 +45,7 @@ void PlanReader::ask(About about, std::vector<Question> questions) {
 }
 
 void PlanReader::run() {
+    name_this_thread("howdah-explain");
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });

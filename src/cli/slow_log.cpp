@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 #include "cli/explain.hpp"
 #include "insight/live/reading.hpp"
 
@@ -49,6 +50,7 @@ void SlowLog::add(SlowLine line) {
 }
 
 void SlowLog::run() {
+    name_this_thread("howdah-slow-log");
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });

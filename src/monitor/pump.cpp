@@ -1,5 +1,7 @@
 #include "monitor/pump.hpp"
 
+#include "base/thread_name.hpp"
+
 namespace howdah::monitor {
 
 using namespace std::chrono_literals;
@@ -77,7 +79,10 @@ void Pump::start() {
         pulses_.push_back(std::make_shared<Pulse>());
         pulses_.back()->answered = Clock::now().time_since_epoch().count();
     }
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+        name_this_thread("howdah-pump");
+        run();
+    });
 }
 
 void Pump::stop() {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 
 namespace howdah::proxy {
 
@@ -195,6 +196,7 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
     for (std::size_t i = 0; i < count; ++i) {
         // io_uring binds a ring to the thread that made it: each loop is made where it runs.
         loops_[i]->thread = std::thread([this, i, backend, &failures, &ready] {
+            name_this_thread("howdah-loop-" + std::to_string(i));
             LoopThread& own = *loops_[i];
             auto loop = net::make_loop(backend);
             if (!loop) {

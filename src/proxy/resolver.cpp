@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread_name.hpp"
+
 namespace howdah::proxy {
 
 // One coroutine that waits. `loop` is null once it has left; guarded by the resolver's mutex.
@@ -64,7 +66,10 @@ net::Task<Result<DnsCache::Addresses>> Resolver::resolve(net::Loop& loop, Questi
         if (state_->queue.size() > static_cast<std::size_t>(state_->idle_threads) &&
             state_->threads < kThreadsMax) {
             ++state_->threads;
-            std::thread(run, state_).detach();
+            std::thread([state = state_] {
+                name_this_thread("howdah-resolve");
+                run(state);
+            }).detach();
         }
         state_->wanted.notify_all();
     }

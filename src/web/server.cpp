@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 #include "web/guard.hpp"
 #include "web/routes.hpp"
 
@@ -246,7 +247,10 @@ Result<> Server::start(ServerOptions options) {
         state_->descriptors.push_back(state_->acceptors[i].native_handle());
         asio::co_spawn(*state_->context, state_->accept(i), asio::detached);
     }
-    state_->thread = std::thread([this] { state_->context->run(); });
+    state_->thread = std::thread([this] {
+        name_this_thread("howdah-http");
+        state_->context->run();
+    });
     return {};
 }
 

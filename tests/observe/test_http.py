@@ -161,6 +161,12 @@ def test_histograms_are_cumulative_and_agree_with_the_counter(watched):
     assert watched.metric("howdah_query_events_dropped_total") == 0
 
 
+def test_threads_have_names(watched):
+    names = {path.read_text().strip()
+             for path in Path(f"/proc/{watched.proxy.process.pid}/task").glob("*/comm")}
+    assert {"howdah-loop-0", "howdah-loop-1", "howdah-pump", "howdah-http"} <= names
+
+
 def test_pools_and_totals_move(watched):
     pool = {"database": "observed", "user": USER}
     assert watched.metric("pgbouncer_pools_server_idle_connections", **pool) >= 1
