@@ -105,7 +105,15 @@ bool Console::gone() const {
 
 net::Task<void> Console::run() {
     ++worker_.console_stats.client_logins;
+    net::Stream& client = *session_.client_;
     while (!session_.ending_) {
+        if (client.congested() && !client.ended()) {  // who does not read is not answered further
+            client.pause();
+            client.notify_when_drained();
+            co_await session_.wake_.wait();
+            client.resume();
+            continue;
+        }
         if (!co_await take_frame()) {
             if (session_.client_->ended() || session_.end_when_idle_) {
                 break;

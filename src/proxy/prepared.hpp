@@ -55,7 +55,7 @@ using PreparedPtr = std::shared_ptr<const Prepared>;
 
 // A client's unnamed statement: kept so that it can be parsed again on another server.
 struct Unnamed {
-    std::string body;         // as Prepared::body
+    std::string body;         // as Prepared::body; empty: too large to keep
     std::uint64_t stamp = 0;  // never the same again, on any loop
     sql::StatementRef facts;
     std::uint64_t text_id = 0;

@@ -116,12 +116,13 @@ net::Task<void> Session::part() {
     if (worker_.settings().log_disconnections && !travelled_ &&
         (logged_in_ || ending_error_ != nullptr)) {
         log::info(log_fields(), "{} closing because: {} (age={}s)", label(),
-                  ending_error_ != nullptr ? loggable_message(*ending_error_)
-                  : client_->ended()       ? std::string("client unexpected eof")
-                                           : std::string("client close request"),
+                  ending_error_ != nullptr             ? loggable_message(*ending_error_)
+                  : client_->ended() && !said_goodbye_ ? std::string("client unexpected eof")
+                                                       : std::string("client close request"),
                   (worker_.loop().wall_us() - connected_wall_us_) / 1'000'000);
     }
     if (pool_ != nullptr) {
+        record_unfinished();
         settle_bytes();
         abandon_server();
         --pool_->clients;
@@ -179,11 +180,12 @@ void Session::cancel() {
 void Session::fail_request(Error error) {
     wire::Encoder answer;
     answer.error_response("ERROR", error);
+    record_waiting(error.sqlstate);
     const std::uint8_t* header = client_->peek(wire::kHeaderBytes);
     wire::Frame frame;
     if (header != nullptr && wire::read_frame(header, frame) &&
         (frame.type == 'Q' || frame.type == 'F')) {
-        answer.ready_for_query('I');
+        answer.ready_for_query(lease_ != nullptr ? lease_->connection->status : 'I');
         drop_client(frame);
     } else {
         skip_to_sync_ = true;
@@ -233,6 +235,12 @@ void Session::arm_deadline() {
         deadline_.disarm();
     } else {
         deadline_.arm(due);
+    }
+}
+
+void Session::reconfigured() {
+    if (logged_in_ && !console_) {
+        arm_deadline();
     }
 }
 

@@ -31,6 +31,7 @@
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
+#include "sql/prepared_names.hpp"
 #include "sql/statement_cache.hpp"
 #include "sql/text_rules.hpp"
 #include "wire/frame.hpp"
@@ -91,6 +92,8 @@ class Session {
     void end_when_idle(std::string sqlstate, std::string message);
     // A cancel request for this session was authenticated.
     void cancel();
+    // Limits may be others: who waits, runs or idles is held to the new ones.
+    void reconfigured();
 
     // Accepted on one of the last descriptors: will hear that there are no more.
     void set_out_of_descriptors() { out_of_descriptors_ = true; }
@@ -244,6 +247,7 @@ class Session {
     bool too_many_requests();
     std::size_t max_packet_size() const;
     bool asks_sequences(const sql::Statement& facts);
+    bool refuses_block(const sql::Statement& facts);
     bool take_client_frame(wire::Frame frame);
     bool skip_client_frame(wire::Frame frame);
     void drop_client(wire::Frame frame);
@@ -253,8 +257,19 @@ class Session {
     void parse_as_is(wire::Frame frame, std::string_view name, const PreparedPtr& prepared);
     void parse_shared(wire::Frame frame, std::string_view name, PreparedPtr prepared);
     void parse_unnamed(wire::Frame frame, std::string_view body, const KnownText& known);
-    void bind_to(const KnownText& known, std::string_view text, std::string_view values);
-    void bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
+    // What a Bind bound to a portal, for its Execute.
+    struct Bound {
+        sql::StatementRef facts;
+        std::uint64_t text_id = 0;
+        TagTable::Seen tags;
+        TapSlotPtr tap;
+        std::uint64_t params_hash = 0;
+    };
+    Bound& begin_bind(std::string_view portal);
+    Bound* bound_to(std::string_view portal);
+    void bind_to(Bound& bound, const KnownText& known, std::string_view text,
+                 std::string_view values);
+    void bind_as_is(wire::Frame frame, Bound& bound, bool unnamed, std::string_view values,
                     const PreparedPtr* known);
     bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
@@ -305,7 +320,8 @@ class Session {
     void note_schema_change(std::uint32_t effects);
     void note_parameters(std::string_view text, Running running);
     void note_custom_names(std::string_view text);
-    void note_custom_name(std::string_view name);
+    bool note_custom_name(std::string_view name, std::size_t names_max);
+    void pin_for_parameters();
     void change_reading(std::uint64_t by);
     const Reading& reading();
 
@@ -314,6 +330,9 @@ class Session {
     enum class Within : std::uint8_t { kQuery, kPipeline };
     Rewrite rewrite_names(Within within, std::string_view text, const sql::StatementRef& facts,
                           std::string& out, std::unique_ptr<SqlNames>& names);
+    void put_our_name(std::string_view text, const sql::PreparedNameUse& use,
+                      const std::string& server_name, std::size_t& copied, std::string& out,
+                      SqlNames& names);
     // A statement of the extended protocol whose text is a PREPARE, EXECUTE or DEALLOCATE.
     struct Named {
         std::uint32_t effects = 0;  // which of kSqlPrepare, kSqlExecute, kSqlDeallocate
@@ -372,8 +391,10 @@ class Session {
     void log_parameters_set() const;
     void log_canonical_parameters() const;
     void sync_view();
-    void finish_injected(Purpose purpose, bool failed, std::string message);
+    void finish_injected(Purpose purpose, std::unique_ptr<Error> error);
     void transaction_ended();
+    void give_back_refused();
+    void refuse_text(Error error);
     void close_leftovers();
     void start_probe();
     void take_probe_row(std::span<const std::uint8_t> body);
@@ -382,8 +403,14 @@ class Session {
     void release();
     void abandon_server();
     void inject_query(Purpose purpose, std::string_view sql);
+
+    // --- session_record.cpp: what is counted of a statement ---
     void record_query(const Request& request, bool has_time = true);
+    void record_unfinished();
+    void record_waiting(std::string_view sqlstate);
+    Request waiting_request();
     bool time_is_the_next_ones();
+    bool ends_its_batch(const Request& request);
     void record_failure(const Request& failed);
     void note_application();
     bool tapped(const sql::Statement* facts);
@@ -419,11 +446,7 @@ class Session {
     std::unique_ptr<std::unordered_map<std::string, PreparedPtr>> sql_statements_;
     std::unique_ptr<Unnamed> unnamed_;  // the client's unnamed statement, while it has one
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
-    sql::StatementRef bound_;           // what the last Bind bound, for Execute
-    std::uint64_t bound_text_ = 0;
-    TagTable::Seen bound_tags_;
-    TapSlotPtr bound_tap_;
-    std::uint64_t bound_params_ = 0;
+    Bound bound_;                       // to the unnamed portal; others: rare_
     std::unique_ptr<Login> login_;
     ClientCounts::Slot database_slot_;
     ClientCounts::Slot user_slot_;
@@ -449,6 +472,7 @@ class Session {
         std::vector<std::string> leftover_names;  // to close on the server after the pipeline
         // By portal: what the text bound to it does to names, for its Execute.
         std::unordered_map<std::string, std::unique_ptr<SqlNames>> bound_names;
+        std::unordered_map<std::string, Bound> bound;  // by name of the portal
     };
     std::unique_ptr<Rare> rare_;
     Rare& rare() {
@@ -471,22 +495,23 @@ class Session {
     std::unique_ptr<Error> ending_error_;
 
     std::uint32_t pins_ = 0;
-    std::uint32_t effects_ = 0;          // of the transaction under way
-    Purpose injected_ = Purpose::kNone;  // what we wait for before the client goes on
-    Purpose finished_ = Purpose::kNone;  // an injected query that was just answered
-    bool finished_failed_ = false;
-    std::string finished_message_;
-    std::uint32_t wait_us_ = 0;  // of the request under way
+    std::uint32_t effects_ = 0;              // of the transaction under way
+    Purpose injected_ = Purpose::kNone;      // what we wait for before the client goes on
+    Purpose finished_ = Purpose::kNone;      // an injected query that was just answered
+    std::unique_ptr<Error> finished_error_;  // null: it succeeded
+    std::uint32_t wait_us_ = 0;              // of the request under way
+    std::uint32_t wait_before_us_ = 0;       // of earlier leases that ran no statement
     std::uint64_t transaction_id_ = 0;
     net::TimePoint query_started_{};
     net::TimePoint transaction_started_{};
     net::TimePoint wait_started_{};
     net::TimePoint login_due_ = net::TimePoint::max();
     net::TimePoint idle_since_{};
-    net::Duration query_wait_{};
     std::int64_t connected_wall_us_ = 0;
     std::int64_t requested_wall_us_ = 0;
     std::uint64_t server_bytes_ = 0;  // to the client, for the request under way
+    std::uint64_t frame_bytes_ = 0;   // of the message that is being looked at, not in that yet
+    std::uint64_t rows_relayed_ = 0;  // since the last statement's end
     std::uint64_t bytes_in_counted_ = 0;
     std::uint64_t bytes_out_counted_ = 0;
     std::uint64_t bytes_in_before_ = 0;  // of Parse, Bind and Describe that lead to an Execute
@@ -505,6 +530,7 @@ class Session {
     bool arrived_ = false;    // from the process before us
     bool travelled_ = false;  // to the one after us
     bool ending_ = false;
+    bool said_goodbye_ = false;
     bool end_when_idle_ = false;
     bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
     bool server_skips_ = false;   // an error of the server's: it ignores everything up to Sync
@@ -515,6 +541,7 @@ class Session {
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;
+    bool ready_counted_ = false;      // the next ReadyForQuery's bytes are the last statement's
     bool flush_sent_ = false;         // by us, for there are too many requests under way
     bool hurried_ = false;            // by a Flush of ours, behind all that was sent
     bool sql_changes_names_ = false;  // SQL that makes or removes names may be under way

@@ -6,6 +6,9 @@
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
+
+using config::PoolMode;
+
 namespace {
 
 // Waiting clients may send this much ahead.
@@ -47,6 +50,10 @@ void Session::forward_client(wire::Frame frame) {
 
 void Session::pump_client() {
     while (!ending_ && injected_ == Purpose::kNone && !waiter_.queued) {
+        if (client_->congested()) {
+            client_->notify_when_drained();  // whoever does not read is not answered any further
+            break;
+        }
         if (lease_ != nullptr && lease_->connection->stream->congested()) {
             client_->pause();
             lease_->connection->stream->notify_when_drained();
@@ -191,8 +198,12 @@ bool Session::skip_client_frame(wire::Frame frame) {
 bool Session::on_terminate() {
     // What is being copied in has no end of its own: nothing would be answered.
     if (!requests_.empty() && !in_copy_ && !copy_both_) {
+        if (lease_ != nullptr && !requests_.back().ends_with_ready()) {
+            hurry();  // nor would a batch without a Sync
+        }
         return false;
     }
+    said_goodbye_ = true;
     ending_ = true;
     return true;
 }
@@ -200,9 +211,12 @@ bool Session::on_terminate() {
 // True when there is a server to talk to; else it is on its way.
 bool Session::need_server() {
     if (lease_ != nullptr) {
-        return injected_ == Purpose::kNone;
+        // A cancel request that is on its way to what ran before is not to find what comes now.
+        const bool awaits_cancel = !query_active_ && lease_->connection->cancels_in_flight > 0;
+        return injected_ == Purpose::kNone && !awaits_cancel;
     }
     wait_started_ = worker_.loop().now();
+    wait_before_us_ += std::exchange(wait_us_, 0);
     pool::Pooled* server = ask_for_server();
     if (server == nullptr) {
         if (worker_.lends_no_more()) {
@@ -237,6 +251,17 @@ void Session::begin_request() {
     }
 }
 
+// In statement mode a transaction block does not even begin, for what stands behind it in a
+// pipeline would be carried out. One that begins and ends in a single text is none.
+bool Session::refuses_block(const sql::Statement& facts) {
+    if (!facts.has(sql::kBegin) || facts.has(sql::kMultiple) || mode() != PoolMode::kStatement) {
+        return false;
+    }
+    fatal(Error(ErrorCode::kRefused, "08P01",
+                "transaction blocks not allowed in statement pooling mode"));
+    return true;
+}
+
 bool Session::asks_sequences(const sql::Statement& facts) {
     if (!facts.has(sql::kSequenceState)) {
         return false;
@@ -269,6 +294,9 @@ bool Session::on_query(wire::Frame frame) {
         }
         text.remove_suffix(1);
         found = worker_.statements().lookup(text, rules_);
+        if (refuses_block(*found.statement)) {
+            return false;
+        }
         if (found.statement->has(sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate) &&
             worker_.settings().track_sql_prepare && renames_) {
             return on_query_with_names(frame, found);

@@ -40,19 +40,32 @@ PreparedPtr* Session::find_statement(std::string_view name) {
     return forbidden ? &worker_.prepared().nobodys() : nullptr;
 }
 
-// Too large to keep: it goes to this server only, under the client's own name.
+// Too large to keep: it goes to this server only, under the client's own name. An unnamed one is
+// there for as long as nothing else has been the server's unnamed statement since.
 bool Session::stream_large(wire::Frame frame) {
-    if (!need_server()) {
+    if (client_->buffered() < wire::kHeaderBytes + kInspectMax || !need_server()) {
         return false;
     }
+    const std::uint8_t* bytes = client_->peek(wire::kHeaderBytes + kInspectMax);
+    const bool unnamed = bytes[wire::kHeaderBytes] == 0;
     begin_request();
+    batch_usable_ = false;
+    pool_->stats.pins += pins_ == 0 ? 1U : 0U;
     pins_ |= kPinLargeParse;
-    ++pool_->stats.pins;
-    requests_.push(RequestKind::kParse).bytes_in = frame.total_bytes();
+    Request& request = requests_.push(RequestKind::kParse);
+    request.bytes_in = frame.total_bytes();
     note_effects(kUnknownText);
     reading_.own = worker_.next_stamp();
-    unnamed_.reset();
-    lease_->connection->unnamed_stamp = 0;
+    (unnamed ? unnamed_changed_in_ : named_changed_in_) = segment_;
+    if (unnamed) {
+        request.replaced = std::move(unnamed_);
+        unnamed_ = std::make_unique<Unnamed>();
+        unnamed_->stamp = worker_.next_stamp();
+        lease_->connection->unnamed_stamp = unnamed_->stamp;
+    } else {
+        wire::Reader reader({bytes + wire::kHeaderBytes, kInspectMax});
+        request.name = reader.text();
+    }
     lease_->connection->dirty = true;
     forward_client(frame);
     return true;
@@ -130,6 +143,9 @@ bool Session::on_parse(wire::Frame frame) {
     const sql::StatementCache::Lookup found = worker_.statements().lookup(text, rules_);
     const sql::StatementRef facts(found.statement);
     const bool sequences = asks_sequences(*facts);
+    if (refuses_block(*facts)) {
+        return false;
+    }
     if ((!name.empty() && !settled(name)) || !need_server() || (sequences && forget_sequences())) {
         return false;
     }
@@ -195,7 +211,8 @@ void Session::parse_shared(wire::Frame frame, std::string_view name, PreparedPtr
 // PgBouncer tracks every statement of its clients, and hangs up on one who names another.
 bool Session::pgbouncer_refuses(std::string_view name) {
     if (!worker_.config().pgbouncer || worker_.settings().max_prepared_statements == 0 ||
-        mode() == config::PoolMode::kSession || sql_statements_ != nullptr) {
+        mode() == config::PoolMode::kSession || sql_statements_ != nullptr ||
+        (pins_ & kPinLargeParse) != 0) {
         return false;
     }
     log::error(log_fields(), "{} prepared statement '{}' not found", label(), name);
@@ -203,45 +220,65 @@ bool Session::pgbouncer_refuses(std::string_view name) {
     return true;
 }
 
+// Where what is bound to this portal is kept, as of nothing known. The unnamed one is replaced by
+// every Bind; the others stay until the transaction ends, as portals do.
+Session::Bound& Session::begin_bind(std::string_view portal) {
+    constexpr std::size_t kPortalsMax = 4096;  // beyond, nothing is known of what they run
+    if (!portal.empty() && rare().bound.size() >= kPortalsMax) {
+        rare().bound.clear();
+    }
+    return (portal.empty() ? bound_ : rare().bound[std::string(portal)]) = Bound();
+}
+
+// What runs when this portal is executed; null where the client did not bind it (DECLARE did).
+Session::Bound* Session::bound_to(std::string_view portal) {
+    if (portal.empty()) {
+        return &bound_;
+    }
+    if (rare_ == nullptr) {
+        return nullptr;
+    }
+    const auto found = rare_->bound.find(std::string(portal));
+    return found == rare_->bound.end() ? nullptr : &found->second;
+}
+
 // Notes what the Bind bound: what it does to the session, and its values where they are watched.
-void Session::bind_to(const KnownText& known, std::string_view text, std::string_view values) {
-    bound_ = sql::StatementRef(known.facts);
-    bound_text_ = known.text_id;
-    bound_tags_ = known.tags;
+void Session::bind_to(Bound& bound, const KnownText& known, std::string_view text,
+                      std::string_view values) {
+    bound.facts = sql::StatementRef(known.facts);
+    bound.text_id = known.text_id;
+    bound.tags = known.tags;
     const std::uint32_t effects =
-        (known.from_sql ? bound_->deferred_effects : bound_->effects) & ~known.followed;
+        (known.from_sql ? bound.facts->deferred_effects : bound.facts->effects) & ~known.followed;
     note_effects(effects);
     note_parameters(text, {.effects = effects,
                            .text_id = known.text_id,
                            .values = values,
-                           .values_hash = bound_params_});
-    if (tapped(bound_.get())) {
-        bound_tap_ = worker_.tap().open_bind(values);
+                           .values_hash = bound.params_hash});
+    if (tapped(bound.facts.get())) {
+        bound.tap = worker_.tap().open_bind(values);
     }
 }
 
 // A Bind of the unnamed statement, or of a name that only the server can judge.
-void Session::bind_as_is(wire::Frame frame, bool unnamed, std::string_view values,
+void Session::bind_as_is(wire::Frame frame, Bound& bound, bool unnamed, std::string_view values,
                          const PreparedPtr* known) {
     if (unnamed) {
         ensure_unnamed();
     }
     if (known != nullptr) {
         const Prepared& as_is = **known;
-        bind_to({as_is.facts.get(), as_is.text_id, as_is.tags, as_is.from_sql}, as_is.text(),
+        bind_to(bound, {as_is.facts.get(), as_is.text_id, as_is.tags, as_is.from_sql}, as_is.text(),
                 values);
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
         forward_client(frame);
         return;
     }
-    if (unnamed && unnamed_ != nullptr) {
-        bind_to({unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags}, unnamed_->body.c_str(),
-                values);
+    if (unnamed && unnamed_ != nullptr && unnamed_->facts) {
+        bind_to(bound, {unnamed_->facts.get(), unnamed_->text_id, unnamed_->tags},
+                unnamed_->body.c_str(), values);
     } else {
-        bound_ = {};
-        bound_text_ = 0;
-        bound_tags_ = {};
-        note_effects(unnamed ? 0U : std::uint32_t{sql::kUnknownCode});
+        note_effects(unnamed && unnamed_ == nullptr ? 0U : std::uint32_t{sql::kUnknownCode});
     }
     requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
     forward_client(frame);
@@ -273,8 +310,8 @@ bool Session::on_bind(wire::Frame frame) {
     }
     begin_request();
     const std::string_view values = reader.rest();
-    bound_params_ = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
-    bound_tap_ = nullptr;
+    Bound& bound = begin_bind(portal);
+    bound.params_hash = look == frame.body_bytes ? salted_hash(values, worker_.shared().salt) : 0;
     if (const auto named = says_names(name, known)) {
         const Rewrite outcome = bind_with_names(frame, portal, name, values, *named);
         if (outcome != Rewrite::kNothing) {
@@ -285,16 +322,15 @@ bool Session::on_bind(wire::Frame frame) {
         if (known == nullptr && !name.empty() && pgbouncer_refuses(name)) {
             return false;
         }
-        bind_as_is(frame, name.empty(), values, known);
+        bind_as_is(frame, bound, name.empty(), values, known);
         return true;
     }
     bring(*known);
     ++pool_->stats.binds;
     const Prepared& statement = **known;
-    if (nobodys) {
-        bound_ = {};
-    } else {
-        bind_to({statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
+    if (!nobodys) {
+        bind_to(bound,
+                {statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
                 statement.text(), values);
     }
     Request& request = requests_.push(RequestKind::kBind);
@@ -395,15 +431,19 @@ bool Session::on_execute(wire::Frame frame) {
     }
     begin_request();
     Request& request = requests_.push(RequestKind::kExecute);
-    request.facts = bound_;
-    request.text_id = bound_text_;
-    request.tags = bound_tags_;
-    request.tap = std::move(bound_tap_);
-    request.params_hash = bound_params_;
+    wire::Reader reader(body(frame));
+    const std::string_view portal = reader.text();
+    if (Bound* bound = bound_to(portal); bound != nullptr) {
+        request.facts = bound->facts;
+        request.text_id = bound->text_id;
+        request.tags = bound->tags;
+        request.tap = std::move(bound->tap);
+        request.params_hash = bound->params_hash;
+    }
     request.sent_at = worker_.loop().now();
     request.bytes_in = frame.total_bytes();
     if (rare_ != nullptr) {
-        request.sql_names = take_bound_names(wire::Reader(body(frame)).text());
+        request.sql_names = take_bound_names(portal);
     }
     sql_changes_names_ = sql_changes_names_ || changes_names(request);
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
@@ -457,6 +497,9 @@ bool Session::on_close(wire::Frame frame) {
     }
     if (!need_server()) {
         return false;
+    }
+    if (kind == 'P' && rare_ != nullptr) {
+        rare_->bound.erase(std::string(name));
     }
     begin_request();
     requests_.push(RequestKind::kClose).bytes_in = frame.total_bytes();

@@ -226,14 +226,15 @@ void Session::inject_query(Purpose purpose, std::string_view sql) {
     injected_ = purpose;
 }
 
-void Session::finish_injected(Purpose purpose, bool failed, std::string message) {
+void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
+    const bool failed = error != nullptr;
     injected_ = Purpose::kNone;
     ServerConnection& connection = *lease_->connection;
     switch (purpose) {
         case Purpose::kParameters:
             if (failed) {
-                pool_->pool().close(std::exchange(lease_, nullptr), "parameters were refused");
-                fatal(Error(ErrorCode::kServer, "22023", std::move(message),
+                give_back_refused();
+                fatal(Error(ErrorCode::kServer, "22023", std::move(error->message),
                             "A parameter of the connection string was refused by the server."));
                 return;
             }
@@ -253,7 +254,8 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
             return;
         case Purpose::kReplay:
             if (failed) {
-                connection.prepared.remove(replay_failed_);
+                connection.prepared.remove(std::exchange(replay_failed_, 0));
+                refuse_text(std::move(*error));
             } else {
                 replay_failed_ = 0;
             }
@@ -269,6 +271,26 @@ void Session::finish_injected(Purpose purpose, bool failed, std::string message)
             transaction_ended();
             return;
     }
+}
+
+// Nothing of a query that fails has happened; what the server's parameters are is made sure of.
+void Session::give_back_refused() {
+    ServerConnection& connection = *lease_->connection;
+    if (connection.status != 'I' || !requests_.empty()) {
+        pool_->pool().close(std::exchange(lease_, nullptr), "parameters were refused");
+        return;
+    }
+    connection.tainted_by = ServerConnection::kTaintedBySomebody;
+    release();
+}
+
+// What the client's text names could not be made here: it fails for that reason, as it would where
+// the name is known and what it stands for can no longer be carried out.
+void Session::refuse_text(Error error) {
+    fail_request(std::move(error));
+    query_active_ = false;
+    idle_since_ = worker_.loop().now();
+    transaction_ended();
 }
 
 // The server is ready and everything sent to it is answered: what comes next?
@@ -314,7 +336,8 @@ void Session::transaction_ended() {
     }
     if ((effects & (kTouchesParameters | kMayPin | sql::kSqlPrepare | sql::kSqlDeallocate)) != 0) {
         connection.dirty = connection.dirty || mode() == PoolMode::kSession;
-        if (mode() != PoolMode::kSession && worker_.settings().track_session_parameters) {
+        if (mode() != PoolMode::kSession &&
+            (worker_.settings().track_session_parameters || worker_.settings().pin_sessions)) {
             start_probe();
             return;
         }
@@ -406,141 +429,6 @@ void Session::abandon_server() {
     connection.dirty = true;
     requests_.clear();
     worker_.recover(*pool_, server, recovery);
-}
-
-// Whether the values of this statement are to be followed.
-bool Session::tapped(const sql::Statement* facts) {
-    return facts != nullptr && facts->kind >= sql::StatementKind::kSelect &&
-           facts->kind <= sql::StatementKind::kMerge &&
-           worker_.tap().wants(client_id_ ^ pool_->user_id, worker_.loop().now());
-}
-
-// The name under which the client is counted; it may change with SET.
-void Session::note_application() {
-    if (application_of_ == vars_.get()) {
-        return;
-    }
-    application_of_ = vars_.get();
-    application_id_ = NameTable::kNone;
-    for (const auto& [name, value] : vars_->values) {
-        if (name == "application_name") {
-            application_id_ = worker_.shared().applications.intern(value.substr(0, 64));
-        }
-    }
-}
-
-namespace {
-
-QueryProtocol protocol_of(const Request& request) {
-    if (request.facts && request.facts->has(sql::kCopyIn | sql::kCopyOut)) {
-        return QueryProtocol::kCopy;
-    }
-    switch (request.kind) {
-        case RequestKind::kQuery:
-            return QueryProtocol::kSimple;
-        case RequestKind::kFunctionCall:
-            return QueryProtocol::kFunctionCall;
-        default:
-            return QueryProtocol::kExtended;
-    }
-}
-
-// BEGIN and SAVEPOINT: done in no time, and sent along with what they are for.
-bool only_prepares(const Request& request) {
-    return request.facts && request.facts->kind == sql::StatementKind::kTransaction &&
-           request.facts->has(sql::kBegin | sql::kSavepoint) &&
-           !request.facts->has(sql::kCommit | sql::kRollback);
-}
-
-}  // namespace
-
-// Whether what was waited for is the next statement's and not the head's. PostgreSQL holds the
-// answers of a pipeline back until its Sync: both come together, and all of the time would be
-// BEGIN's, however slow the statement that was sent along with it.
-bool Session::time_is_the_next_ones() {
-    if (!only_prepares(requests_.front())) {
-        return false;
-    }
-    for (auto next = requests_.begin() + 1;
-         next != requests_.end() && next->kind != RequestKind::kSync; ++next) {
-        const bool runs = next->kind == RequestKind::kExecute || next->kind == RequestKind::kQuery;
-        if (runs && next->action == RequestAction::kForward) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// A statement is answered. In a pipeline its time begins where the one before it ended.
-void Session::record_query(const Request& request, bool has_time) {
-    const net::TimePoint now = worker_.loop().now();
-    const net::TimePoint sent =
-        request.sent_at == net::TimePoint() ? query_started_ : request.sent_at;
-    const net::TimePoint started = std::max(sent, answered_at_);
-    const auto elapsed_us = std::max<std::int64_t>(0, (now - started).count());
-    const std::int64_t server_us = has_time ? elapsed_us : 0;
-    answered_at_ = has_time ? now : answered_at_;
-    note_application();
-    QueryEvent event;
-    if (request.facts) {
-        event.fingerprint = request.facts->key();
-        event.effects = request.facts->effects;
-        event.kind = static_cast<std::uint8_t>(request.facts->kind);
-    }
-    event.text_id = request.text_id;
-    event.session_id = id_;
-    event.transaction_id = transaction_id_;
-    event.params_hash = request.params_hash;
-    event.tags_id = request.tags.tags_id;
-    event.trace_id = request.tags.trace_id;
-    event.tap_id = worker_.tap().close(request.tap.get(), request.rows);
-    event.queue_us = std::exchange(wait_us_, 0);
-    event.started_us = worker_.loop().wall_us() - elapsed_us - event.queue_us;
-    event.server_us = static_cast<std::uint32_t>(std::min<std::int64_t>(server_us, UINT32_MAX));
-    event.database_id = pool_->database_id;
-    event.user_id = pool_->user_id;
-    event.application_id = application_id_;
-    event.client_id = client_id_;
-    event.server_pid = lease_->connection->pid;
-    event.rows = request.rows;
-    event.bytes_in = request.bytes_in + std::exchange(bytes_in_before_, 0);
-    event.bytes_out = std::exchange(server_bytes_, 0);
-    event.sqlstate = request.sqlstate;
-    event.protocol = protocol_of(request);
-    event.transaction_status = lease_->connection->status;
-    worker_.recorder().record(event, request.facts.get(), *client_);
-}
-
-// What failed may be the Parse or the Bind: then it is the Execute behind it that did not come off.
-// A server that says nothing and is gone was not broken by a BEGIN.
-void Session::record_failure(const Request& failed) {
-    if (failed.kind == RequestKind::kSync || failed.action == RequestAction::kSwallow ||
-        lease_ == nullptr) {
-        return;
-    }
-    const Request* statement = &failed;
-    for (const Request& request : requests_) {
-        if (failed.ends_with_ready() || request.kind == RequestKind::kSync) {
-            break;
-        }
-        if (request.kind == RequestKind::kExecute) {
-            statement = &request;
-            if (failed.error || !only_prepares(request)) {
-                break;
-            }
-        }
-    }
-    Request shown;
-    shown.kind = statement->ends_with_ready() ? statement->kind : RequestKind::kExecute;
-    shown.facts = statement->facts;
-    shown.text_id = statement->text_id;
-    shown.tags = statement->tags;
-    shown.params_hash = statement->params_hash;
-    shown.sent_at = failed.sent_at;
-    shown.bytes_in = failed.bytes_in;
-    shown.rows = failed.rows;
-    shown.sqlstate = failed.sqlstate;
-    record_query(shown);
 }
 
 }  // namespace howdah::proxy

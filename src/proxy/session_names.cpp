@@ -126,14 +126,15 @@ void Session::ensure_unnamed() {
     if (unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp) {
         return;
     }
-    if (unnamed_ != nullptr) {
+    if (unnamed_ != nullptr && !unnamed_->body.empty()) {
         send_parse("", unnamed_->body);
         requests_.push(RequestKind::kParse, RequestAction::kSwallow);
         server.unnamed_stamp = unnamed_->stamp;
         unnamed_changed_in_ = segment_;
         return;
     }
-    // Somebody else's may still be there: it must not be bound by this client.
+    // Somebody else's may still be there: it must not be bound by this client. (One that was too
+    // large to keep is no more.)
     wire::Encoder close;
     server.stream->write(close.close_statement("").view());
     requests_.push(RequestKind::kClose, RequestAction::kSwallow);

@@ -11,8 +11,10 @@
 namespace howdah::proxy {
 namespace {
 
-// Of parameters with a dot, in one transaction.
-constexpr std::size_t kNamesMax = 64;
+// Of parameters with a dot, in one transaction: what looks like one, and with what a text names as
+// one.
+constexpr std::size_t kLikelyNamesMax = 64;
+constexpr std::size_t kNamesMax = 512;
 constexpr std::size_t kNameBytesMax = 128;
 
 bool is_word(char c) {
@@ -37,18 +39,20 @@ void Session::note_schema_change(std::uint32_t effects) {
     }
 }
 
-void Session::note_custom_name(std::string_view name) {
+// False when there is no room for it.
+bool Session::note_custom_name(std::string_view name, std::size_t names_max) {
     if (custom_names_ == nullptr) {
         custom_names_ = std::make_unique<std::vector<std::string>>();
     }
     if (std::ranges::find(*custom_names_, name) != custom_names_->end()) {
-        return;
+        return true;
     }
-    if (custom_names_->size() < kNamesMax && name.size() < kNameBytesMax) {
+    if (custom_names_->size() < names_max && name.size() < kNameBytesMax) {
         custom_names_->emplace_back(name);
-    } else {
-        taints_ = true;
+        return true;
     }
+    taints_ = true;
+    return false;
 }
 
 // Parameters of extensions and applications ("app.user") are in no list of the server's. Whatever
@@ -70,7 +74,7 @@ void Session::note_custom_names(std::string_view text) {
         }
         const bool starts_well = std::isdigit(static_cast<unsigned char>(text[at])) == 0;
         if (dot && starts_well && end - at < kNameBytesMax) {
-            note_custom_name(text.substr(at, end - at));
+            note_custom_name(text.substr(at, end - at), kLikelyNamesMax);
         }
         at = end;
     }
@@ -93,10 +97,11 @@ void Session::note_parameters(std::string_view text, Running running) {
     if ((effects & (sql::kSetSession | sql::kSetLocal)) != 0) {
         const sql::ParameterNames names = sql::parameter_names(text, rules_);
         bool decides = names.bound || names.computed || names.listed;
+        bool followed = !names.computed;
         for (const std::string& name : names.names) {
             decides = decides || sql::decides_meaning(name);
             if (name.find('.') != std::string::npos) {
-                note_custom_name(name);
+                followed = note_custom_name(name, kNamesMax) && followed;
             }
         }
         if (decides) {
@@ -106,10 +111,8 @@ void Session::note_parameters(std::string_view text, Running running) {
         }
         if ((effects & sql::kSetSession) != 0) {
             taints_ = taints_ || names.bound || names.computed;
-            if (names.computed && mode() != config::PoolMode::kSession &&
-                worker_.settings().pin_sessions) {
-                pool_->stats.pins += pins_ == 0 ? 1U : 0U;
-                pins_ |= kPinDynamicParameter;
+            if (!followed) {
+                pin_for_parameters();
             }
         }
     }
@@ -118,6 +121,14 @@ void Session::note_parameters(std::string_view text, Running running) {
     }
     if ((effects & sql::kSetSession) != 0) {
         note_custom_names(running.values);
+    }
+}
+
+// It has set parameters that nobody can ask for by name: they are on this server only.
+void Session::pin_for_parameters() {
+    if (mode() != config::PoolMode::kSession && worker_.settings().pin_sessions) {
+        pool_->stats.pins += pins_ == 0 ? 1U : 0U;
+        pins_ |= kPinDynamicParameter;
     }
 }
 

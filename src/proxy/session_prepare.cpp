@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <unordered_set>
 
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
@@ -109,26 +110,55 @@ void Session::repeat_prepare(const PreparedPtr& prepared) {
     named_changed_in_ = segment_;
 }
 
+// The text up to this name, and ours for it; what of the text is copied then, and how many
+// characters came of it.
+void Session::put_our_name(std::string_view text, const sql::PreparedNameUse& use,
+                           const std::string& server_name, std::size_t& copied, std::string& out,
+                           SqlNames& names) {
+    const std::string_view before = text.substr(copied, use.begin - copied);
+    const std::string ours = server::quote_identifier(server_name);
+    names.characters += count_characters(before, rules_);
+    names.places.push_back({names.characters, ours.size(),
+                            count_characters(text.substr(use.begin, use.end - use.begin), rules_)});
+    names.characters += ours.size();
+    out.append(before).append(ours);
+    names.renamed.emplace_back(server_name, use.name);
+    copied = use.end;
+}
+
 // Puts our names into the text. kWait: a server is asked first, look again when it has answered.
 Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
                                         const sql::StatementRef& facts, std::string& out,
                                         std::unique_ptr<SqlNames>& names) {
     names = std::make_unique<SqlNames>();
     const std::vector<sql::PreparedNameUse> uses = sql::prepared_names(text, rules_);
-    // Names that this very text makes are found before the client's older ones.
+    if (facts->has(sql::kSqlPrepare | sql::kSqlExecute)) {
+        make_room_for_names();
+    }
+    // Names that this very text makes are found before the client's older ones; those that it
+    // takes away are free again.
     std::unordered_map<std::string, PreparedPtr> made;
+    std::unordered_set<std::string> gone;
+    bool all_gone = false;
     std::size_t copied = 0;
-    std::size_t characters = 0;  // of `out`
     for (const sql::PreparedNameUse& use : uses) {
         PreparedPtr prepared;
+        if (use.kind == sql::PreparedNameUse::Kind::kDeallocateAll) {
+            all_gone = true;
+            made.clear();
+            continue;
+        }
+        const bool prepares = use.kind == sql::PreparedNameUse::Kind::kPrepare;
         if (const auto own = made.find(use.name); own != made.end()) {
             prepared = own->second;
+        } else if (prepares && (all_gone || gone.contains(use.name))) {
+            // A name like any new one.
         } else if (PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
             share_as_read_now(*known);
             prepared = *known;
         }
         const bool unknown = prepared == nullptr || prepared == worker_.prepared().nobodys();
-        if (use.kind == sql::PreparedNameUse::Kind::kPrepare && unknown) {
+        if (prepares && unknown) {
             if (use.body_begin == use.body_end) {
                 continue;  // not a PREPARE that PostgreSQL will take
             }
@@ -147,6 +177,7 @@ Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
             if (use.kind == sql::PreparedNameUse::Kind::kDeallocate) {
                 names->changes.push_back({false, use.name, prepared});
                 made.erase(use.name);
+                gone.insert(use.name);
             } else if (prepared->facts) {
                 const std::uint32_t effects = prepared->from_sql ? prepared->facts->deferred_effects
                                                                  : prepared->facts->effects;
@@ -155,20 +186,10 @@ Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
                 note_parameters(prepared->text(), {effects, 0, text, 0});
             }
         }
-        const std::string_view before = text.substr(copied, use.begin - copied);
-        const std::string ours = server::quote_identifier(prepared->server_name);
-        characters += count_characters(before, rules_);
-        names->places.push_back(
-            {characters, ours.size(),
-             count_characters(text.substr(use.begin, use.end - use.begin), rules_)});
-        characters += ours.size();
-        out.append(before);
-        out.append(ours);
-        names->renamed.emplace_back(prepared->server_name, use.name);
-        copied = use.end;
+        put_our_name(text, use, prepared->server_name, copied, out, *names);
     }
     out.append(text.substr(copied));
-    names->characters = characters + count_characters(text.substr(copied), rules_);
+    names->characters += count_characters(text.substr(copied), rules_);
     return copied == 0 ? Rewrite::kNothing : Rewrite::kDone;
 }
 
@@ -283,7 +304,7 @@ Session::Rewrite Session::bind_with_names(wire::Frame frame, std::string_view po
     // The names are followed from here on: they are no reason to look for leftovers.
     KnownText known = named.known;
     known.followed = sql::kSqlPrepare | sql::kSqlDeallocate;
-    bind_to(known, named.body.substr(0, named.body.find('\0')), values);
+    bind_to(*bound_to(portal), known, named.body.substr(0, named.body.find('\0')), values);
     rare().bound_names.insert_or_assign(std::string(portal), std::move(names));
     Request& request = requests_.push(RequestKind::kBind);
     request.bytes_in = frame.total_bytes();

@@ -174,10 +174,12 @@ void Session::finish_probe(bool failed) {
         return;
     }
     custom_names_.reset();
-    connection.applied = worker_.parameters().intern(probe->parameters);
-    auto wanted = base_vars_->values;
-    wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
-    vars_ = worker_.parameters().intern(std::move(wanted));
+    if (worker_.settings().track_session_parameters) {
+        connection.applied = worker_.parameters().intern(probe->parameters);
+        auto wanted = base_vars_->values;
+        wanted.insert(wanted.end(), probe->parameters.begin(), probe->parameters.end());
+        vars_ = worker_.parameters().intern(std::move(wanted));
+    }
     if (probe->names && *probe->names != connection.prepared.size() &&
         (pins_ & (kPinPrepared | kPinLargeParse)) == 0) {
         // Somebody's function took them away, or made one: all of them are prepared again.

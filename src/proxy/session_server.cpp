@@ -67,6 +67,7 @@ bool Session::relay_rows(wire::Frame frame) {
     const std::size_t rows_at = described ? frame.total_bytes() : 0;
     const char rows = described ? 'D' : frame.type;
     std::size_t run = rows_at;
+    std::size_t count = 0;
     while (front.size() - run >= wire::kHeaderBytes) {
         wire::Frame next;
         if (!wire::read_frame(front.data() + run, next) || next.type != rows ||
@@ -74,8 +75,10 @@ bool Session::relay_rows(wire::Frame frame) {
             break;
         }
         run += next.total_bytes();
+        ++count;
     }
     if (run == 0) {  // one that is not whole: what is there, and the rest as it comes
+        count = 1;
         run = std::min(server.buffered(), frame.total_bytes());
         server_body_left_ = frame.total_bytes() - run;
         server_body_dropped_ = false;
@@ -84,6 +87,7 @@ bool Session::relay_rows(wire::Frame frame) {
         worker_.tap().rows(*requests_.front().tap,
                            front.subspan(rows_at, std::min(run, front.size()) - rows_at));
     }
+    rows_relayed_ += rows == 'D' ? count : 0;
     server_bytes_ += run;
     batch_answered_ = true;
     server.forward(run, *client_);
@@ -110,20 +114,22 @@ bool Session::relay_server_front() {
         on_server_end();  // out of step: what would follow is anything
         return false;
     }
+    const std::size_t here = std::min(server.buffered(), frame.total_bytes());
+    frame_bytes_ = here;  // whatever is recorded on its account has it
     const Fate fate = take_server_frame(frame);
+    const bool recorded = std::exchange(frame_bytes_, 0) == 0;
     if (fate == Fate::kNeedMore) {
         return false;
     }
     if (lease_ == nullptr) {
         return false;  // the handler closed it
     }
-    const std::size_t here = std::min(server.buffered(), frame.total_bytes());
     server_body_left_ = frame.total_bytes() - here;
     server_body_dropped_ = fate == Fate::kDrop;
     if (fate == Fate::kDrop) {
         server.drop(here);
     } else {
-        server_bytes_ += here;
+        server_bytes_ += recorded ? 0 : here;
         batch_answered_ = true;
         server.forward(here, *client_);
     }
@@ -190,6 +196,8 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
             if (frame.type == 'C') {
                 wire::Reader reader(server_body(frame));
                 on_command_complete(reader.text());
+            } else if (frame.type == 's' && !requests_.empty()) {
+                requests_.front().rows += std::exchange(rows_relayed_, 0);
             }
             if (!requests_.empty() && requests_.front().kind == RequestKind::kExecute) {
                 return complete(RequestKind::kExecute);
@@ -250,7 +258,9 @@ void Session::on_command_complete(std::string_view tag) {
         return;
     }
     Request& request = requests_.front();
-    request.rows += wire::rows_of_tag(tag);
+    // Rows that came are the statement's; where none did, the tag tells how many it changed.
+    const std::uint64_t relayed = std::exchange(rows_relayed_, 0);
+    request.rows += relayed > 0 || tag.starts_with("MOVE") ? relayed : wire::rows_of_tag(tag);
     if (request.sql_names != nullptr && (tag == "PREPARE" || tag == "DEALLOCATE")) {
         sql_name_done(request, tag == "PREPARE");
     }
@@ -347,11 +357,17 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
     const wire::ErrorFields fields =
         looked_into ? wire::read_error(server_body(frame)) : wire::ErrorFields();
     ++pool_->stats.errors;
-    server_fatal_ = server_fatal_ || fields.severity == "FATAL" || fields.severity == "PANIC";
+    const bool last_words = fields.severity == "FATAL" || fields.severity == "PANIC";
     if (requests_.empty()) {
+        server_fatal_ = server_fatal_ || last_words;
         return Fate::kForward;  // FATAL out of the blue: the end follows
     }
     Request& request = requests_.front();
+    // The answer to a question of ours: the client has heard nothing.
+    const bool ours = request.action == RequestAction::kSwallow &&
+                      (request.ends_with_ready() || injected_ == Purpose::kReplay);
+    server_fatal_ = server_fatal_ || (last_words && !ours);
+    request.rows += std::exchange(rows_relayed_, 0);
     request.error = true;
     for (std::size_t i = 0; i < fields.sqlstate.size() && i < request.sqlstate.size(); ++i) {
         request.sqlstate[i] = fields.sqlstate[i];
@@ -367,15 +383,18 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         }
         return Fate::kForward;
     }
-    if (injected_ != Purpose::kReplay) {
-        record_failure(request);
-    }
     if (retry_changed_plan(fields)) {
         return Fate::kDrop;
     }
+    if (injected_ != Purpose::kReplay) {
+        record_failure(request);
+    }
     if (injected_ == Purpose::kReplay) {
+        const std::array<char, 5> sqlstate = request.sqlstate;
         requests_.fail_to_sync();
         requests_.front().error = true;
+        requests_.front().failure = fields.message;
+        requests_.front().sqlstate = sqlstate;
         return Fate::kDrop;
     }
     const SqlNames names =
@@ -426,19 +445,30 @@ Session::Fate Session::on_ready(wire::Frame frame) {
     server.status = static_cast<char>(server_body(frame)[0]);
     in_copy_ = false;
     copy_both_ = false;
+    const bool refused = server.status != 'I' && mode() == config::PoolMode::kStatement;
+    if (refused) {
+        fatal(Error(ErrorCode::kRefused, "08P01",
+                    "transaction blocks not allowed in statement pooling mode"));
+    }
     if (requests_.empty() || !requests_.front().ends_with_ready()) {
         return Fate::kForward;
     }
     Request& request = requests_.front();
     if (request.action == RequestAction::kSwallow) {
         finished_ = request.purpose;
-        finished_failed_ = request.error;
-        finished_message_ = std::move(request.failure);
+        finished_error_.reset();
+        if (request.error) {
+            finished_error_ = std::make_unique<Error>(
+                ErrorCode::kServer, std::string(request.sqlstate.begin(), request.sqlstate.end()),
+                std::move(request.failure));
+        }
         requests_.pop();
         return Fate::kDrop;
     }
     if (request.kind != RequestKind::kSync) {
         record_query(request);
+    } else if (std::exchange(ready_counted_, false)) {
+        frame_bytes_ = 0;
     }
     bytes_in_before_ = 0;
     requests_.pop();
@@ -450,14 +480,13 @@ Session::Fate Session::on_ready(wire::Frame frame) {
         pool_->stats.query_us += static_cast<std::uint64_t>((now - query_started_).count());
     }
     idle_since_ = now;
-    return Fate::kForward;
+    return refused ? Fate::kDrop : Fate::kForward;
 }
 
 // ReadyForQuery has been passed on or dropped: what it ended can be acted on.
 void Session::after_ready() {
     if (finished_ != Purpose::kNone) {
-        finish_injected(std::exchange(finished_, Purpose::kNone), finished_failed_,
-                        std::move(finished_message_));
+        finish_injected(std::exchange(finished_, Purpose::kNone), std::move(finished_error_));
     } else {
         answer_fakes();
         transaction_ended();

@@ -164,6 +164,9 @@ void Worker::reconfigure() {
             entry->pool().reconnect("database configuration changed");
         }
     }
+    for (const auto& [id, session] : sessions_) {
+        session->reconfigured();
+    }
 }
 
 void Worker::note_good_parameters(const server::ParameterSetPtr& parameters) {

@@ -143,6 +143,9 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
                      sent.error().message);
     }
     --connection.cancels_in_flight;
+    if (server->holder != nullptr) {
+        static_cast<Session*>(server->holder)->wake();  // its next request waits for this
+    }
     if (connection.release_pending && connection.cancels_in_flight == 0) {
         connection.release_pending = false;
         if (server->state == pool::ServerState::kLeased) {

@@ -130,9 +130,15 @@ class Finder {
                 return;
             }
         }
-        if (!statements_.at("all")) {
-            add(PreparedNameUse::Kind::kDeallocate);
+        if (statements_.at("all")) {
+            const std::size_t at = statements_.token().begin;
+            uses_.push_back({.kind = PreparedNameUse::Kind::kDeallocateAll,
+                             .begin = at,
+                             .end = at,
+                             .name = {}});
+            return;
         }
+        add(PreparedNameUse::Kind::kDeallocate);
     }
 
     // EXPLAIN [ANALYZE] [VERBOSE] or EXPLAIN (options), then a statement

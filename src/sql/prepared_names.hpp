@@ -2,9 +2,9 @@
 // them to the names which it gave on the server. Pure; by tokens, so that it also works for syntax
 // newer than the parser.
 //
-// Found: PREPARE name, EXECUTE name, DEALLOCATE [PREPARE] name; EXECUTE inside EXPLAIN [...] and
-// CREATE TABLE ... AS. Not in the list: PREPARE TRANSACTION, DEALLOCATE ALL, GRANT EXECUTE,
-// CREATE TRIGGER ... EXECUTE FUNCTION, and code in strings (DO, function bodies).
+// Found: PREPARE name, EXECUTE name, DEALLOCATE [PREPARE] {name | ALL}; EXECUTE inside EXPLAIN
+// [...] and CREATE TABLE ... AS. Not in the list: PREPARE TRANSACTION, GRANT EXECUTE, CREATE
+// TRIGGER ... EXECUTE FUNCTION, and code in strings (DO, function bodies).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@
 namespace howdah::sql {
 
 struct PreparedNameUse {
-    enum class Kind : std::uint8_t { kPrepare, kExecute, kDeallocate };
+    // kDeallocateAll: no name; begin == end is where ALL stands.
+    enum class Kind : std::uint8_t { kPrepare, kExecute, kDeallocate, kDeallocateAll };
     Kind kind = Kind::kPrepare;
     std::size_t begin = 0;  // bytes of the name in the text, quotes included
     std::size_t end = 0;

@@ -9,7 +9,7 @@ namespace {
 std::string found(std::string_view text, TextRules rules = {}) {
     std::string all;
     for (const PreparedNameUse& use : prepared_names(text, rules)) {
-        const char* kinds[] = {"P", "E", "D"};
+        const char* kinds[] = {"P", "E", "D", "A"};
         all += all.empty() ? "" : " ";
         all += kinds[static_cast<std::size_t>(use.kind)];
         all += ":" + std::string(text.substr(use.begin, use.end - use.begin)) + ">" + use.name;
@@ -43,8 +43,8 @@ TEST(PreparedNames, WhereTheyStand) {
 
 TEST(PreparedNames, WhatIsNone) {
     EXPECT_EQ(found("PREPARE TRANSACTION 'x'"), "");
-    EXPECT_EQ(found("DEALLOCATE ALL"), "");
-    EXPECT_EQ(found("DEALLOCATE PREPARE ALL"), "");
+    EXPECT_EQ(found("DEALLOCATE ALL"), "A:>");
+    EXPECT_EQ(found("DEALLOCATE PREPARE ALL"), "A:>");
     EXPECT_EQ(found("GRANT EXECUTE ON FUNCTION f TO p"), "");
     EXPECT_EQ(found("CREATE TRIGGER t AFTER INSERT ON u EXECUTE FUNCTION f()"), "");
     EXPECT_EQ(found("SELECT 'EXECUTE p'; SELECT execute FROM t"), "");
