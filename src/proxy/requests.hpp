@@ -78,6 +78,8 @@ struct Request {
     Purpose purpose = Purpose::kNone;
     bool ends_copy = false;             // Sync: it was sent behind a CopyDone or CopyFail
     bool error = false;                 // an ErrorResponse came for it
+    bool keeps_ready = false;           // its ReadyForQuery is not passed on,
+    bool gives_ready = false;           // but that of this one, which stands behind it
     PreparedPtr prepared;               // Parse, Close: the statement
     sql::StatementRef facts;            // Query, Execute: what runs
     std::string name;                   // Parse, Close: the client's name
@@ -99,7 +101,7 @@ struct Request {
         kind = RequestKind::kQuery;
         action = RequestAction::kForward;
         purpose = Purpose::kNone;
-        ends_copy = error = false;
+        ends_copy = error = keeps_ready = gives_ready = false;
         prepared.reset();
         facts = {};
         forget(name);

@@ -322,6 +322,10 @@ class Session {
     void note_custom_names(std::string_view text);
     bool note_custom_name(std::string_view name, std::size_t names_max);
     void pin_for_parameters();
+    bool may_reset(const sql::Statement& facts) const;
+    std::string restore_sql(bool local) const;
+    void restore_behind_query(const sql::Statement& facts);
+    void restore_behind_execute(const sql::Statement& facts);
     void change_reading(std::uint64_t by);
     const Reading& reading();
 
@@ -348,6 +352,7 @@ class Session {
     std::unique_ptr<SqlNames> take_bound_names(std::string_view portal);
     bool replay(const PreparedPtr& prepared);
     void repeat_prepare(const PreparedPtr& prepared);
+    void run_behind(const std::string& body, const PreparedPtr& prepared);
     PreparedPtr* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);

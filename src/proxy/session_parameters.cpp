@@ -132,6 +132,59 @@ void Session::pin_for_parameters() {
     }
 }
 
+// Whether the text may set a parameter back to its default. The server's default is not what the
+// client gave in its connection string, which was set like any other value: where one was, that
+// comes back behind the text. (Under a pgbouncer.ini it is lost, as with PgBouncer.)
+bool Session::may_reset(const sql::Statement& facts) const {
+    if (base_vars_->values.empty() || facts.has(sql::kMultiple) || worker_.config().pgbouncer ||
+        !facts.has(sql::kSetSession | sql::kSetLocal | sql::kDiscardAll)) {
+        return false;
+    }
+    const auto contains = [&facts](std::string_view word) {
+        const auto same = [](char a, char b) {
+            return std::tolower(static_cast<unsigned char>(a)) == b;
+        };
+        return !std::ranges::search(facts.normalized, word, same).empty();
+    };
+    return contains("reset") || contains("default") || contains("discard");
+}
+
+// Sets what the connection string gave wherever the session has no value of its own.
+std::string Session::restore_sql(bool local) const {
+    std::string values;
+    for (const auto& [name, value] : base_vars_->values) {
+        if (name != "role" && name != "session_authorization") {
+            values += values.empty() ? "(" : ",(";
+            values += server::expression_of(name) + "," + server::expression_of(value) + ")";
+        }
+    }
+    if (values.empty()) {
+        values = "('howdah.none','')";
+    }
+    return "SELECT pg_catalog.set_config(v.name,v.value," + std::string(local ? "true" : "false") +
+           ") FROM (VALUES " + values +
+           ") AS v(name,value) LEFT JOIN pg_catalog.pg_settings AS s "
+           "ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) v.name "
+           "WHERE s.source OPERATOR(pg_catalog.<>) 'session' OR (s.name IS NULL AND "
+           "COALESCE(pg_catalog.current_setting(v.name,true),'') OPERATOR(pg_catalog.=) '')";
+}
+
+// The client hears of the end when both are done, and of parameters that are others than before.
+void Session::restore_behind_query(const sql::Statement& facts) {
+    requests_.back().keeps_ready = true;
+    wire::Encoder query;
+    const bool local = !facts.has(sql::kSetSession | sql::kDiscardAll);
+    lease_->connection->stream->write(query.query(restore_sql(local)).view());
+    requests_.push(RequestKind::kQuery, RequestAction::kSwallow).gives_ready = true;
+}
+
+void Session::restore_behind_execute(const sql::Statement& facts) {
+    std::string body = restore_sql(!facts.has(sql::kSetSession | sql::kDiscardAll));
+    body.append(3, '\0');
+    batch_usable_ = false;
+    run_behind(body, nullptr);
+}
+
 // How this client's texts are read now.
 const Reading& Session::reading() {
     if (reading_of_ != vars_) {

@@ -94,6 +94,15 @@ void Session::repeat_prepare(const PreparedPtr& prepared) {
     make_room_for_names();
     std::string body = "PREPARE " + server::quote_identifier(prepared->server_name);
     body.append(prepared->body).append(3, '\0');
+    run_behind(body, prepared);
+    server.prepared.add(prepared->id);
+    named_changed_in_ = segment_;
+}
+
+// Runs the text of this Parse behind what was sent, as a part of the same batch; the answers are
+// ours. What it makes: `prepared`, or null.
+void Session::run_behind(const std::string& body, const PreparedPtr& prepared) {
+    ServerConnection& server = *lease_->connection;
     send_parse("", body);
     const std::string portal = worker_.prepared().prefix() + "portal";
     wire::Encoder run;
@@ -106,8 +115,7 @@ void Session::repeat_prepare(const PreparedPtr& prepared) {
     requests_.push(RequestKind::kExecute, RequestAction::kSwallow).prepared = prepared;
     requests_.push(RequestKind::kClose, RequestAction::kSwallow);
     server.unnamed_stamp = 0;
-    server.prepared.add(prepared->id);
-    named_changed_in_ = segment_;
+    unnamed_changed_in_ = segment_;
 }
 
 // The text up to this name, and ours for it; what of the text is copied then, and how many

@@ -326,7 +326,7 @@ void Session::undo(std::vector<Request> skipped) {
                 restore_unnamed(request.error ? nullptr : std::move(request.replaced));
             }
         } else if (request.kind == RequestKind::kExecute &&
-                   request.action == RequestAction::kSwallow) {
+                   request.action == RequestAction::kSwallow && request.prepared != nullptr) {
             lease_->connection->prepared.remove(request.prepared->id);
         } else if (request.kind == RequestKind::kQuery) {
             restore_unnamed(std::move(request.replaced));
@@ -423,6 +423,10 @@ Session::Fate Session::on_parameter_status(wire::Frame frame) {
     if (injected_ == Purpose::kParameters) {
         return Fate::kDrop;  // the client's view is compared when all are set
     }
+    if (!requests_.empty() && (requests_.front().keeps_ready || requests_.front().gives_ready)) {
+        server.reported_set = nullptr;  // likewise
+        return Fate::kDrop;
+    }
     // Nothing in the text said so: a trigger, a view, a default.
     if ((effects_ & (kTouchesParameters | sql::kSetLocal)) == 0) {
         note_effects(sql::kUnknownCode);
@@ -454,7 +458,11 @@ Session::Fate Session::on_ready(wire::Frame frame) {
         return Fate::kForward;
     }
     Request& request = requests_.front();
-    if (request.action == RequestAction::kSwallow) {
+    const bool kept = request.keeps_ready;
+    const bool given = request.gives_ready;
+    if (given) {
+        sync_view();
+    } else if (request.action == RequestAction::kSwallow) {
         finished_ = request.purpose;
         finished_error_.reset();
         if (request.error) {
@@ -465,7 +473,7 @@ Session::Fate Session::on_ready(wire::Frame frame) {
         requests_.pop();
         return Fate::kDrop;
     }
-    if (request.kind != RequestKind::kSync) {
+    if (request.kind != RequestKind::kSync && !given) {
         record_query(request);
     } else if (std::exchange(ready_counted_, false)) {
         frame_bytes_ = 0;
@@ -480,7 +488,7 @@ Session::Fate Session::on_ready(wire::Frame frame) {
         pool_->stats.query_us += static_cast<std::uint64_t>((now - query_started_).count());
     }
     idle_since_ = now;
-    return refused ? Fate::kDrop : Fate::kForward;
+    return refused || kept ? Fate::kDrop : Fate::kForward;
 }
 
 // ReadyForQuery has been passed on or dropped: what it ended can be acted on.
