@@ -151,7 +151,8 @@ class Session {
     net::Task<bool> secure(bool direct);
     net::Task<bool> take_startup(wire::StartupRequest request);
     Result<> take_parameters(const wire::StartupRequest& request);
-    Result<> take_options(std::string_view options);
+    Result<std::vector<std::pair<std::string, std::string>>> read_options(
+        std::string_view options) const;
     Result<bool> wants_parameter(const std::string& name, std::string_view where) const;
     Result<> check_client_limit() const;
     void name_application();

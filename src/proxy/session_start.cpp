@@ -335,7 +335,8 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
 }
 
 // options: "-c name=value", "-cname=value" and "--name=value", with backslashes before spaces.
-Result<> Session::take_options(std::string_view options) {
+Result<std::vector<std::pair<std::string, std::string>>> Session::read_options(
+    std::string_view options) const {
     const std::vector<std::string> words = split_options(options);
     auto values = vars_->values;
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -359,8 +360,7 @@ Result<> Session::take_options(std::string_view options) {
             values.emplace_back(std::move(name), setting.substr(equals + 1));
         }
     }
-    vars_ = worker_.parameters().intern(std::move(values));
-    return {};
+    return values;
 }
 
 Result<> Session::take_parameters(const wire::StartupRequest& request) {
@@ -400,9 +400,12 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     if (!application_name_.empty() || request.find("application_name") != nullptr) {
         values.emplace_back("application_name", application_name_);
     }
-    vars_ = worker_.parameters().intern(std::move(values));
     if (options != nullptr) {
-        TRY_VOID(take_options(*options));
+        // PostgreSQL takes them first, wherever they stand: a parameter of the packet has the last
+        // word. So it is by PgBouncer for libpq, which sends them in front.
+        TRY(auto first, read_options(*options));
+        values.insert(values.begin(), std::make_move_iterator(first.begin()),
+                      std::make_move_iterator(first.end()));
     }
     base_vars_ = vars_;
     return {};
@@ -421,6 +424,7 @@ void Session::name_application() {
     application_name_.resize(std::min<std::size_t>(application_name_.size(), 63));
 }
 
+    vars_ = worker_.parameters().intern(std::move(values));
 // Waiting for the first server is waiting for a query, too.
 void Session::arm_welcome() {
     net::TimePoint due = login_due_;
