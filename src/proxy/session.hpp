@@ -149,6 +149,7 @@ class Session {
     void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
+    bool refuse_early_bytes(std::string_view request);
     net::Task<bool> take_startup(wire::StartupRequest request);
     Result<> take_parameters(const wire::StartupRequest& request);
     Result<std::vector<std::pair<std::string, std::string>>> read_options(

@@ -44,6 +44,20 @@ std::vector<std::string> split_options(std::string_view options) {
     return words;
 }
 
+// What is asked for: "" (nothing), "database" (logical) or something true (physical).
+Result<std::string> replication_of(const std::string& value, bool pgbouncer) {
+    const std::optional<bool> physical = wire::parse_boolean(value);
+    if (value == "database" || physical == true) {
+        return value;
+    }
+    if (!physical && !pgbouncer) {  // PgBouncer takes it for a no
+        return fail(Error(ErrorCode::kInvalidInput, "22023",
+                          fmt::format("invalid value for parameter \"replication\": \"{}\"", value),
+                          "Valid values are: \"false\", 0, \"true\", 1, \"database\"."));
+    }
+    return "";
+}
+
 // A browser, or a probe set up for the wrong port: it is told so in its own language.
 constexpr std::string_view kHttpHint =
     "HTTP/1.1 400 Bad Request\r\n"
@@ -192,6 +206,18 @@ void Session::reject_startup(Error error) {
                  label());
 }
 
+// Bytes ahead of the handshake could be somebody else's (CVE-2021-23214). Nobody who waits for the
+// answer sends any, whether it is yes or no.
+bool Session::refuse_early_bytes(std::string_view request) {
+    if (client_->buffered() == 0) {
+        return false;
+    }
+    ++worker_.protocol_errors;
+    fatal(Error(ErrorCode::kProtocol, "08P01",
+                fmt::format("received unencrypted data after {} request", request)));
+    return true;
+}
+
 net::Task<bool> Session::greet() {
     bool asked_tls = false;
     bool asked_gss = false;
@@ -226,21 +252,14 @@ net::Task<bool> Session::greet() {
             co_return false;
         }
         if (std::holds_alternative<wire::GssEncRequest>(*packet)) {
-            if (std::exchange(asked_gss, true)) {
+            if (std::exchange(asked_gss, true) || refuse_early_bytes("GSSAPI encryption")) {
                 co_return false;
             }
             client_->write("N");
             continue;
         }
         if (std::holds_alternative<wire::SslRequest>(*packet)) {
-            if (std::exchange(asked_tls, true)) {
-                co_return false;
-            }
-            // Bytes ahead of the handshake could be somebody else's (CVE-2021-23214).
-            if (client_->buffered() > 0) {
-                ++worker_.protocol_errors;
-                fatal(Error(ErrorCode::kProtocol, "08P01",
-                            "received unencrypted data after SSL request"));
+            if (std::exchange(asked_tls, true) || refuse_early_bytes("SSL")) {
                 co_return false;
             }
             if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
@@ -259,7 +278,7 @@ net::Task<bool> Session::greet() {
 
 net::Task<bool> Session::take_startup(wire::StartupRequest request) {
     if (request.major != 3) {
-        fatal(Error(ErrorCode::kProtocol, "08P01",
+        fatal(Error(ErrorCode::kProtocol, worker_.config().pgbouncer ? "08P01" : "0A000",
                     fmt::format("unsupported frontend protocol {}.{}: server supports 3.0 to 3.{}",
                                 request.major, request.minor, wire::kProtocolMinorMax)));
         co_return false;
@@ -367,9 +386,7 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     std::vector<std::pair<std::string, std::string>> values;
     const std::string* options = nullptr;
     if (const std::string* value = request.find("replication"); value != nullptr) {
-        if (*value != "off" && *value != "false" && *value != "no" && *value != "0") {
-            replication_ = *value;
-        }
+        TRY(replication_, replication_of(*value, worker_.config().pgbouncer));
     }
     for (const auto& [name, value] : request.parameters) {
         if (name == "user") {

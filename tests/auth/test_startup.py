@@ -1,10 +1,15 @@
 """The start-up packet and what comes before the first query, held against PostgreSQL."""
 
+import socket
+import struct
+
 import pytest
 
 from tests.auth.conftest import LOOKUP
-from tests.proxy.wire_client import Client, query, text
+from tests.proxy.wire_client import Client, Message, fields, query, text
+from tools import process
 
+GSS_REQUEST = struct.pack("!ii", 8, 80877104)
 TOML = """
 auth_type = "{method}"
 {more}
@@ -23,6 +28,34 @@ def with_toml(make_proxy, roles):
         return make_proxy(toml=TOML.format(method=method, more=more, user=LOOKUP[0],
                                            password=LOOKUP[1], port=port or roles.port))
     return start
+
+
+def packet(body: bytes, version: int = 3 << 16) -> bytes:
+    return struct.pack("!ii", len(body) + 8, version) + body
+
+
+def pairs(*words: str) -> bytes:
+    return b"".join(map(text, words)) + b"\0"
+
+
+PLAIN = pairs("user", LOOKUP[0], "database", "postgres")
+
+
+def answer(port: int, sent: bytes) -> Message:
+    """The first message that comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        raw.sendall(sent)
+        stream = raw.makefile("rb")
+        kind = stream.read(1).decode()
+        size = int.from_bytes(stream.read(4)) - 4
+        return Message(kind, stream.read(size))
+
+
+def refusal(port: int, sent: bytes) -> tuple[str, str]:
+    """SQLSTATE and text of it."""
+    one = answer(port, sent)
+    assert one.type == "E", one
+    return fields(one)["C"], fields(one)["M"]
 
 
 def shown(client: Client, name: str) -> str:
@@ -48,3 +81,42 @@ def test_a_parameter_goes_before_options_under_pgbouncer_ini(make_proxy):
                        options="-c application_name=other -c timezone=Asia/Tokyo") as connection:
         assert connection.execute("show application_name").fetchone()[0] == "own"
         assert connection.execute("show timezone").fetchone()[0] == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("sent", [
+    packet(PLAIN + b"\0"), packet(PLAIN + b"x"), packet(PLAIN + query("select 1")),
+    packet(PLAIN[:-1]), packet(PLAIN[:-2]),
+    packet(PLAIN, 4 << 16),
+    packet(pairs("user", LOOKUP[0], "replication", "maybe")),
+    packet(pairs("user", LOOKUP[0], "replication", "")),
+    packet(pairs("user", LOOKUP[0], "replication", "o")),
+    packet(pairs("user", LOOKUP[0], "replication", "Database")),
+], ids=repr)
+def test_what_postgresql_refuses(with_toml, roles, sent):
+    """In the same words, but for the versions that are served."""
+    expected = refusal(roles.port, sent)
+    heard = refusal(with_toml().port, sent)
+    assert heard[0] == expected[0]
+    assert heard[1].split(":")[0] == expected[1].split(":")[0]
+
+
+def test_bytes_behind_a_request_for_gss_encryption(make_proxy):
+    code, said = refusal(make_proxy().port, GSS_REQUEST + packet(PLAIN))
+    assert (code, said) == ("08P01", "received unencrypted data after GSSAPI encryption request")
+
+
+@pytest.mark.parametrize("ini", [False, True], ids=["toml", "ini"])
+@pytest.mark.parametrize("value, kind", [("OFF", "no"), ("fals", "no"), ("N", "no"), ("0", "no"),
+                                         ("database", "database"), ("tr", "yes"), ("On", "yes")])
+def test_replication_is_a_boolean(make_proxy, with_toml, ini, value, kind):
+    proxy = make_proxy() if ini else with_toml()
+    assert answer(proxy.port, packet(pairs("user", LOOKUP[0], "replication", value))).type == "R"
+    process.wait_until(lambda: f"replication={kind}\n" in proxy.log_text(), 10, "the attempt")
+
+
+def test_replication_that_is_no_boolean_under_pgbouncer_ini(make_proxy):
+    """PgBouncer takes it for a no."""
+    proxy = make_proxy()
+    sent = packet(pairs("user", LOOKUP[0], "replication", "maybe"))
+    assert answer(proxy.port, sent).type == "R"
+    process.wait_until(lambda: "replication=no\n" in proxy.log_text(), 10, "the attempt")
