@@ -488,7 +488,8 @@ net::Task<bool> Session::welcome() {
     }
     const bool validate =
         !vars_->values.empty() && !worker_.parameters_known_good(vars_) && !greets_unchecked();
-    if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
+    std::shared_ptr<const pool::Greeting> greeting = pool_->pool().greeting();
+    if (greeting == nullptr || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
         while (!ending_) {
@@ -523,7 +524,10 @@ net::Task<bool> Session::welcome() {
         client_view_ = lease_->connection->reported_set;
     } else {
         // What the server will report once it has this client's parameters.
-        auto values = pool_->pool().greeting();
+        if (greeting == nullptr) {
+            greeting = pool_->pool().greeting();  // gone again by now, there is the server itself
+        }
+        auto values = greeting != nullptr ? *greeting : lease_->connection->reported;
         for (auto& [name, value] : values) {
             if (const std::string* wanted = vars_->find(name); wanted != nullptr) {
                 value = *wanted;

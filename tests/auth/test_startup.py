@@ -120,3 +120,35 @@ def test_replication_that_is_no_boolean_under_pgbouncer_ini(make_proxy):
     sent = packet(pairs("user", LOOKUP[0], "replication", "maybe"))
     assert answer(proxy.port, sent).type == "R"
     process.wait_until(lambda: "replication=no\n" in proxy.log_text(), 10, "the attempt")
+
+
+@pytest.mark.parametrize("loops", [1, 2, 3])
+def test_log_in_while_the_pool_is_busy(with_toml, loops):
+    """What a server reported is known on every loop: nobody needs one to be greeted."""
+    proxy = with_toml(f"loops = {loops}\ndefault_pool_size = 1\npool_mode = 'transaction'\n"
+                      "query_wait_timeout = 2")
+    holder = proxy.connect(*LOOKUP)
+    with holder, holder.transaction():
+        version = holder.execute("show server_version").fetchone()[0]
+        others = [proxy.connect(*LOOKUP) for _ in range(16)]
+        assert {one.info.parameter_status("server_version") for one in others} == {version}
+    for one in others:
+        assert one.execute("select 1").fetchone() == (1,)
+        one.close()
+
+
+def test_what_a_server_reports_is_asked_again_after_reconnect(with_toml, roles):
+    proxy = with_toml(f"loops = 2\npool_mode = 'transaction'\nadmin_users = '{LOOKUP[0]}'")
+    zones = []
+    try:
+        for zone in ("Asia/Tokyo", "America/Lima"):
+            roles.sql(f"alter role {LOOKUP[0]} set timezone = '{zone}'")
+            with proxy.connect(*LOOKUP, "howdah") as console:
+                console.execute("reconnect")
+            clients = [proxy.connect(*LOOKUP) for _ in range(8)]
+            zones.append({one.info.parameter_status("TimeZone") for one in clients})
+            for one in clients:
+                one.close()
+    finally:
+        roles.sql(f"alter role {LOOKUP[0]} reset timezone")
+    assert zones == [{"Asia/Tokyo"}, {"America/Lima"}]
