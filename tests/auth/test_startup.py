@@ -6,7 +6,8 @@ import struct
 import pytest
 
 from tests.auth.conftest import LOOKUP
-from tests.proxy.wire_client import Client, Message, fields, query, text
+from tests.proxy.model_server import ModelServer
+from tests.proxy.wire_client import Client, Message, fields, message, query, text
 from tools import process
 
 GSS_REQUEST = struct.pack("!ii", 8, 80877104)
@@ -152,3 +153,26 @@ def test_what_a_server_reports_is_asked_again_after_reconnect(with_toml, roles):
     finally:
         roles.sql(f"alter role {LOOKUP[0]} reset timezone")
     assert zones == [{"Asia/Tokyo"}, {"America/Lima"}]
+
+
+class Asks(ModelServer):
+    """Asks for a method of authentication."""
+
+    def __init__(self, code: int):
+        super().__init__()
+        self.greeting = message("R", struct.pack("!i", code))
+
+    def talk(self, connection: socket.socket, stream) -> None:
+        stream.read()
+
+
+@pytest.mark.parametrize("code, name", [(7, "GSSAPI"), (9, "SSPI"), (99, "number 99")])
+def test_a_server_that_asks_for_what_is_not_supported(with_toml, code, name):
+    server = Asks(code)
+    try:
+        proxy = with_toml("server_tls_sslmode = 'disable'", port=server.port)
+        said = proxy.refusal(*LOOKUP)
+        assert f"asks for an authentication method that is not supported: {name}" in said
+        assert "pg_hba.conf" in said
+    finally:
+        server.close()
