@@ -203,6 +203,7 @@ class Session {
         bool pass_through = false;  // the client's keys log in to the server
     };
     Result<ScramOffer> scram_offer(bool plus) const;
+    bool md5_means_scram() const;
     net::Task<Result<>> authenticate_scram(bool plus);
     net::Task<Result<>> authenticate_md5();
     net::Task<Result<>> authenticate_plain();
