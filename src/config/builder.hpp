@@ -61,5 +61,8 @@ class Builder {
 [[nodiscard]] Result<LdapOptionsPtr> read_ldap_options(const Settings& settings);
 
 [[nodiscard]] std::string reserved_auth_dbname(std::string_view name);
+// slow_query_explain is printed by SHOW CONFIG, in clear.
+[[nodiscard]] Result<> check_explain(const Settings& settings);
+
 
 }  // namespace howdah::config

@@ -127,6 +127,16 @@ Result<LdapOptionsPtr> read_ldap_options(const Settings& settings) {
     TRY(LdapOptions options, parse_ldap_options(settings.auth_ldap_options));
     return std::make_shared<const LdapOptions>(std::move(options));
 }
+Result<> check_explain(const Settings& settings) {
+    if (holds_password(settings.slow_query_explain)) {
+        return fail(ErrorCode::kInvalidInput,
+                    "slow_query_explain must be a connection string without a password, which "
+                    "SHOW CONFIG would show: put it into ~/.pgpass (passfile=..), PGPASSWORD or a "
+                    "service file (service=..)");
+    }
+    return {};
+}
+
 
 // PgBouncer finds out when somebody logs in, and refuses him.
 void Builder::finish_ldap() {
@@ -158,6 +168,11 @@ void Builder::check_together() {
     check_users();
     for (const auto& network : settings.proxy_protocol_networks.names) {
         if (!parse_network(network)) {
+    if (auto fits = check_explain(settings); !fits) {
+        const Origin origin = origin_of("slow_query_explain");
+        report(Severity::kError, origin, "slow_query_explain",
+               fmt::format("{} ({})", fits.error().message, origin.text()));
+    }
             report(Severity::kError, origin_of("proxy_protocol_networks"),
                    "proxy_protocol_networks",
                    fmt::format("proxy_protocol_networks: \"{}\" is not address/bits", network));

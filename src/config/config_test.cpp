@@ -1,5 +1,6 @@
 #include "config/config.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -284,6 +285,27 @@ TEST(Toml, InsecureListeningMustBeAskedFor) {
     EXPECT_EQ(load_text("h.toml", text).config, nullptr);
     EXPECT_NE(load_text("h.toml", text + "allow_insecure_listen=true\n").config, nullptr);
     EXPECT_NE(load_text("p.ini", "[pgbouncer]\nlisten_addr=*\nauth_type=trust\n").config, nullptr);
+}
+
+// SHOW CONFIG and config show print it: with a password it is refused, wherever it comes from.
+TEST(Toml, AConnectionForPlansHasNoPassword) {
+    for (const char* secret : {"host=h password=hunter2", "password = 'hunter2' host=h",
+                               "postgresql://u:hunter2@h/d", "postgres://h/d?password=hunter2",
+                               "host=h sslpassword=hunter2", "host=h password='hunter2"}) {
+        const auto outcome = load_text(
+            "h.toml", fmt::format("[proxy]\nloops = 1\nslow_query_explain = \"{}\"\n", secret));
+        EXPECT_EQ(outcome.config, nullptr) << secret;
+        const std::string text = all_texts(outcome);
+        EXPECT_CONTAINS(text, "slow_query_explain must be a connection string without a password");
+        EXPECT_CONTAINS(text, "h.toml:3)");
+        EXPECT_CONTAINS(text, "~/.pgpass");
+        EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+    }
+    const ConfigPtr config =
+        good("h.toml", "[proxy]\nslow_query_explain = \"host=/run user=u passfile=/etc/pw\"\n");
+    EXPECT_FALSE(set(config, "slow_query_explain", "password=x"));
+    EXPECT_TRUE(set(config, "slow_query_explain", "postgresql://u@h:5433/d?service=plans"));
+    EXPECT_TRUE(set(config, "slow_query_explain", ""));
 }
 
 TEST(Sources, LaterWinsAndOriginsAreKept) {
