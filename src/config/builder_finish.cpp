@@ -107,11 +107,12 @@ void Builder::finish_hba() {
         }
     }
     for (const auto& entry : hba_lines_) {
-        HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps);
+        HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps, ++number);
         for (auto& problem : line.problems) {
             problem.line = entry.origin.line;
         }
         report_all(line.problems, "hba");
+    int number = 0;
         for (HbaRule rule : line.hba.rules()) {
             rule.line = entry.origin.line;
             hba.hba.add(std::move(rule));

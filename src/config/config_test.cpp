@@ -308,6 +308,24 @@ TEST(Toml, AConnectionForPlansHasNoPassword) {
     EXPECT_TRUE(set(config, "slow_query_explain", ""));
 }
 
+TEST(Toml, ARuleIsNamedByItsNumber) {
+    const std::string text = all_texts(load_text("h.toml",
+                                                 "hba = ['local all all trust',\n"
+                                                 "       'host all all all md5',\n"
+                                                 "       'host all all nonsense md5']\n"));
+    EXPECT_CONTAINS(text, "hba rule 3: failed to parse address - nonsense");
+    EXPECT_CONTAINS(text, "h.toml:3)");
+}
+
+TEST(Ini, APasswordOfAUserIsNoMisspelling) {
+    const std::string text =
+        all_texts(load_text("p.ini", "[pgbouncer]\n[users]\nann = password=hunter2\n"));
+    EXPECT_CONTAINS(text, "unrecognized user parameter: password in configuration (");
+    EXPECT_CONTAINS(text, "p.ini:3): in a pgbouncer.ini a user's password stands in the auth_file");
+    EXPECT_EQ(text.find("did you mean"), std::string::npos) << text;
+    EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+}
+
 TEST(Sources, LaterWinsAndOriginsAreKept) {
     const TempFolder folder;
     const std::string path =

@@ -110,7 +110,7 @@ net::Task<bool> Session::secure(bool direct) {
                                     : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
-        log::warning(log_fields(), "{} TLS handshake failed: {}", label(), secured.error().message);
+        log::warning(log_fields(), "{} {}", label(), secured.error().message);
         ++worker_.protocol_errors;
         co_return false;
     }
