@@ -31,6 +31,12 @@ bool is_loopback(std::string_view host) {
     return ip->v6 ? *ip == *parse_ip("::1") : ip->bytes[0] == 127;
 }
 
+// Whether every address in it is this machine's.
+bool is_loopback_network(const Network& network) {
+    return network.address.v6 ? network.address == *parse_ip("::1") && network.mask[15] == 0xff
+                              : network.address.bytes[0] == 127 && network.mask[0] == 0xff;
+}
+
 bool needs_userlist(AuthType type) {
     return type != AuthType::kPam && type != AuthType::kAny;
 }
@@ -106,13 +112,13 @@ void Builder::finish_hba() {
             report(severity, origin_of("auth_hba_file"), "auth_hba_file", text.error().message);
         }
     }
+    int number = 0;
     for (const auto& entry : hba_lines_) {
         HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps, ++number);
         for (auto& problem : line.problems) {
             problem.line = entry.origin.line;
         }
         report_all(line.problems, "hba");
-    int number = 0;
         for (HbaRule rule : line.hba.rules()) {
             rule.line = entry.origin.line;
             hba.hba.add(std::move(rule));
@@ -121,13 +127,6 @@ void Builder::finish_hba() {
     config_->hba = std::make_shared<const Hba>(std::move(hba.hba));
 }
 
-Result<LdapOptionsPtr> read_ldap_options(const Settings& settings) {
-    if (settings.auth_ldap_options.empty()) {
-        return nullptr;
-    }
-    TRY(LdapOptions options, parse_ldap_options(settings.auth_ldap_options));
-    return std::make_shared<const LdapOptions>(std::move(options));
-}
 Result<> check_explain(const Settings& settings) {
     if (holds_password(settings.slow_query_explain)) {
         return fail(ErrorCode::kInvalidInput,
@@ -138,6 +137,13 @@ Result<> check_explain(const Settings& settings) {
     return {};
 }
 
+Result<LdapOptionsPtr> read_ldap_options(const Settings& settings) {
+    if (settings.auth_ldap_options.empty()) {
+        return nullptr;
+    }
+    TRY(LdapOptions options, parse_ldap_options(settings.auth_ldap_options));
+    return std::make_shared<const LdapOptions>(std::move(options));
+}
 
 // PgBouncer finds out when somebody logs in, and refuses him.
 void Builder::finish_ldap() {
@@ -160,7 +166,13 @@ void Builder::check_together() {
     check_tls();
     check_databases();
     check_without_effect();
+    check_clear_passwords();
     const Settings& settings = config_->settings;
+    if (auto fits = check_explain(settings); !fits) {
+        const Origin origin = origin_of("slow_query_explain");
+        report(Severity::kError, origin, "slow_query_explain",
+               fmt::format("{} ({})", fits.error().message, origin.text()));
+    }
     const auto ring = static_cast<unsigned>(settings.query_event_ring);
     if ((ring & (ring - 1)) != 0) {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
@@ -169,11 +181,6 @@ void Builder::check_together() {
     check_users();
     for (const auto& network : settings.proxy_protocol_networks.names) {
         if (!parse_network(network)) {
-    if (auto fits = check_explain(settings); !fits) {
-        const Origin origin = origin_of("slow_query_explain");
-        report(Severity::kError, origin, "slow_query_explain",
-               fmt::format("{} ({})", fits.error().message, origin.text()));
-    }
             report(Severity::kError, origin_of("proxy_protocol_networks"),
                    "proxy_protocol_networks",
                    fmt::format("proxy_protocol_networks: \"{}\" is not address/bits", network));
@@ -228,6 +235,42 @@ void Builder::check_listen() {
                                "auth_type, listen on 127.0.0.1, or set allow_insecure_listen",
                                format_value(settings.auth_type), host));
             return;
+        }
+    }
+}
+
+// A password as it is, to an address where others may listen. It is not refused: TLS may end in
+// front of us, and PgBouncer takes it.
+void Builder::check_clear_passwords() {
+    const Settings& settings = config_->settings;
+    const bool far = std::ranges::any_of(settings.listen_addr.names,
+                                         [](const auto& host) { return !is_loopback(host); });
+    if (!far || settings.client_tls_sslmode >= SslMode::kRequire) {
+        return;
+    }
+    const auto in_clear = [](AuthType type) {
+        return type == AuthType::kPlain || type == AuthType::kLdap || type == AuthType::kPam;
+    };
+    if (in_clear(settings.auth_type)) {
+        report(Severity::kWarning, origin_of("auth_type"), "auth_type",
+               fmt::format("auth_type {} lets clients send their passwords in clear: set "
+                           "client_tls_sslmode = require",
+                           format_value(settings.auth_type)));
+    }
+    if (config_->hba == nullptr) {
+        return;
+    }
+    for (const HbaRule& rule : config_->hba->rules()) {
+        const bool tcp =
+            rule.type == HbaRule::Type::kHost || rule.type == HbaRule::Type::kHostNoSsl;
+        const bool own = rule.network && is_loopback_network(*rule.network);
+        if (tcp && !own && in_clear(rule.method)) {
+            report(Severity::kWarning, {Origin::Kind::kFile, rule.file, rule.line}, "hba",
+                   fmt::format("method {} of a {} rule lets clients send their passwords in clear: "
+                               "make it hostssl ({}:{})",
+                               hba_method_name(rule.method),
+                               rule.type == HbaRule::Type::kHost ? "host" : "hostnossl", rule.file,
+                               rule.line));
         }
     }
 }

@@ -308,6 +308,28 @@ TEST(Toml, AConnectionForPlansHasNoPassword) {
     EXPECT_TRUE(set(config, "slow_query_explain", ""));
 }
 
+TEST(Toml, PasswordsInClearAreWarnedOf) {
+    const std::string listen = "[proxy]\nlisten_addr = '*'\nhttp_listen = ''\n";
+    const std::string clear = "passwords in clear";
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", listen + "auth_type = 'plain'\n")), clear);
+    EXPECT_EQ(all_texts(load_text("h.toml", "[proxy]\nauth_type = 'plain'\n")).find(clear),
+              std::string::npos);
+    EXPECT_CONTAINS(
+        all_texts(load_text("p.ini", "[pgbouncer]\nlisten_addr = 0.0.0.0\nauth_type = plain\n")),
+        clear);
+    const auto rule = [&](const char* text) {
+        return all_texts(load_text("h.toml", listen + fmt::format("hba = ['{}']\n", text)));
+    };
+    EXPECT_CONTAINS(rule("host all all 10.0.0.0/8 password"),
+                    "method password of a host rule lets clients send their passwords in clear: "
+                    "make it hostssl (");
+    for (const char* fine : {"hostssl all all all password", "local all all password",
+                             "host all all 127.0.0.0/8 password", "host all all ::1/128 password",
+                             "host all all all scram-sha-256"}) {
+        EXPECT_EQ(rule(fine).find(clear), std::string::npos) << fine;
+    }
+}
+
 TEST(Toml, ARuleIsNamedByItsNumber) {
     const std::string text = all_texts(load_text("h.toml",
                                                  "hba = ['local all all trust',\n"

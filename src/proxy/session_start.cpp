@@ -357,7 +357,7 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
 Result<std::vector<std::pair<std::string, std::string>>> Session::read_options(
     std::string_view options) const {
     const std::vector<std::string> words = split_options(options);
-    auto values = vars_->values;
+    std::vector<std::pair<std::string, std::string>> values;
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string setting;
         if (words[i] == "-c" && i + 1 < words.size()) {
@@ -424,6 +424,7 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
         values.insert(values.begin(), std::make_move_iterator(first.begin()),
                       std::make_move_iterator(first.end()));
     }
+    vars_ = worker_.parameters().intern(std::move(values));
     base_vars_ = vars_;
     return {};
 }
@@ -441,7 +442,6 @@ void Session::name_application() {
     application_name_.resize(std::min<std::size_t>(application_name_.size(), 63));
 }
 
-    vars_ = worker_.parameters().intern(std::move(values));
 // Waiting for the first server is waiting for a query, too.
 void Session::arm_welcome() {
     net::TimePoint due = login_due_;
