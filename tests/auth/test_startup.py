@@ -1,12 +1,14 @@
 """The start-up packet and what comes before the first query, held against PostgreSQL."""
 
+import concurrent.futures
 import socket
 import struct
+import threading
 
 import pytest
 
 from tests.auth.conftest import LOOKUP
-from tests.proxy.model_server import ModelServer
+from tests.proxy.model_server import LOGIN, READY, ModelServer
 from tests.proxy.wire_client import Client, Message, fields, message, query, text
 from tools import process
 
@@ -153,6 +155,66 @@ def test_what_a_server_reports_is_asked_again_after_reconnect(with_toml, roles):
     finally:
         roles.sql(f"alter role {LOOKUP[0]} reset timezone")
     assert zones == [{"Asia/Tokyo"}, {"America/Lima"}]
+
+
+class Moves(ModelServer):
+    """Is somewhere else after its first login, which takes until `go`."""
+
+    def __init__(self):
+        super().__init__()
+        self.logins = 0
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.logins += 1
+        first = self.logins == 1
+        self.greeting = LOGIN.replace(b"UTC", b"OLD" if first else b"NEW") + READY
+        super()._serve(Held(connection, self) if first else connection)
+
+    def talk(self, connection: socket.socket, stream) -> None:
+        stream.read()
+
+
+class Held:
+    """A connection that says nothing before its server may go on."""
+
+    def __init__(self, connection: socket.socket, server: Moves):
+        self.connection = connection
+        self.server = server
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def __getattr__(self, name: str):
+        return getattr(self.connection, name)
+
+    def sendall(self, data: bytes) -> None:
+        self.server.began.set()
+        assert self.server.go.wait(20)
+        self.connection.sendall(data)
+
+
+def test_a_login_that_reconnect_overtook_serves_nobody(with_toml):
+    """It may have gone to the server of before."""
+    server = Moves()
+    try:
+        proxy = with_toml(f"server_tls_sslmode = 'disable'\nadmin_users = '{LOOKUP[0]}'",
+                          port=server.port)
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            client = threads.submit(proxy.connect, *LOOKUP)
+            assert server.began.wait(20)
+            with proxy.connect(*LOOKUP, "howdah") as console:
+                console.execute("reconnect")
+            server.go.set()
+            with client.result() as connected:
+                assert connected.info.parameter_status("TimeZone") == "NEW"
+        assert server.logins == 2
+    finally:
+        server.go.set()
+        server.close()
 
 
 class Asks(ModelServer):
