@@ -165,7 +165,10 @@ void Builder::apply_user(const Entry& entry) {
         target.origin = entry.origin;
     }
     if (entry.key == "password" && entry.origin.kind == Origin::Kind::kFile && config_->pgbouncer) {
-        return unknown(entry, "unrecognized user parameter: password", user_options());
+        return report(Severity::kError, entry.origin, entry.key,
+                      fmt::format("unrecognized user parameter: password{}: in a pgbouncer.ini a "
+                                  "user's password stands in the auth_file",
+                                  place(entry.origin)));
     }
     apply_option(entry, target, user_options());
 }

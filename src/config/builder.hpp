@@ -42,6 +42,7 @@ class Builder {
     void check_listen();
     void check_tls();
     void check_users();
+    void check_clear_passwords();
     void check_not_itself(const std::string& name, const DatabaseSettings& database);
     void check_protocols(const std::string& option, const std::string& value);
     void check_databases();
@@ -59,6 +60,9 @@ class Builder {
 
 // auth_ldap_options; null when there are none.
 [[nodiscard]] Result<LdapOptionsPtr> read_ldap_options(const Settings& settings);
+
+// slow_query_explain is printed by SHOW CONFIG, in clear.
+[[nodiscard]] Result<> check_explain(const Settings& settings);
 
 [[nodiscard]] std::string reserved_auth_dbname(std::string_view name);
 

@@ -31,6 +31,12 @@ bool is_loopback(std::string_view host) {
     return ip->v6 ? *ip == *parse_ip("::1") : ip->bytes[0] == 127;
 }
 
+// Whether every address in it is this machine's.
+bool is_loopback_network(const Network& network) {
+    return network.address.v6 ? network.address == *parse_ip("::1") && network.mask[15] == 0xff
+                              : network.address.bytes[0] == 127 && network.mask[0] == 0xff;
+}
+
 bool needs_userlist(AuthType type) {
     return type != AuthType::kPam && type != AuthType::kAny;
 }
@@ -106,8 +112,9 @@ void Builder::finish_hba() {
             report(severity, origin_of("auth_hba_file"), "auth_hba_file", text.error().message);
         }
     }
+    int number = 0;
     for (const auto& entry : hba_lines_) {
-        HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps);
+        HbaFile line = parse_hba(entry.value, entry.origin.file, ident.maps, ++number);
         for (auto& problem : line.problems) {
             problem.line = entry.origin.line;
         }
@@ -118,6 +125,16 @@ void Builder::finish_hba() {
         }
     }
     config_->hba = std::make_shared<const Hba>(std::move(hba.hba));
+}
+
+Result<> check_explain(const Settings& settings) {
+    if (holds_password(settings.slow_query_explain)) {
+        return fail(ErrorCode::kInvalidInput,
+                    "slow_query_explain must be a connection string without a password, which "
+                    "SHOW CONFIG would show: put it into ~/.pgpass (passfile=..), PGPASSWORD or a "
+                    "service file (service=..)");
+    }
+    return {};
 }
 
 Result<LdapOptionsPtr> read_ldap_options(const Settings& settings) {
@@ -149,7 +166,13 @@ void Builder::check_together() {
     check_tls();
     check_databases();
     check_without_effect();
+    check_clear_passwords();
     const Settings& settings = config_->settings;
+    if (auto fits = check_explain(settings); !fits) {
+        const Origin origin = origin_of("slow_query_explain");
+        report(Severity::kError, origin, "slow_query_explain",
+               fmt::format("{} ({})", fits.error().message, origin.text()));
+    }
     const auto ring = static_cast<unsigned>(settings.query_event_ring);
     if ((ring & (ring - 1)) != 0) {
         report(Severity::kError, origin_of("query_event_ring"), "query_event_ring",
@@ -212,6 +235,42 @@ void Builder::check_listen() {
                                "auth_type, listen on 127.0.0.1, or set allow_insecure_listen",
                                format_value(settings.auth_type), host));
             return;
+        }
+    }
+}
+
+// A password as it is, to an address where others may listen. It is not refused: TLS may end in
+// front of us, and PgBouncer takes it.
+void Builder::check_clear_passwords() {
+    const Settings& settings = config_->settings;
+    const bool far = std::ranges::any_of(settings.listen_addr.names,
+                                         [](const auto& host) { return !is_loopback(host); });
+    if (!far || settings.client_tls_sslmode >= SslMode::kRequire) {
+        return;
+    }
+    const auto in_clear = [](AuthType type) {
+        return type == AuthType::kPlain || type == AuthType::kLdap || type == AuthType::kPam;
+    };
+    if (in_clear(settings.auth_type)) {
+        report(Severity::kWarning, origin_of("auth_type"), "auth_type",
+               fmt::format("auth_type {} lets clients send their passwords in clear: set "
+                           "client_tls_sslmode = require",
+                           format_value(settings.auth_type)));
+    }
+    if (config_->hba == nullptr) {
+        return;
+    }
+    for (const HbaRule& rule : config_->hba->rules()) {
+        const bool tcp =
+            rule.type == HbaRule::Type::kHost || rule.type == HbaRule::Type::kHostNoSsl;
+        const bool own = rule.network && is_loopback_network(*rule.network);
+        if (tcp && !own && in_clear(rule.method)) {
+            report(Severity::kWarning, {Origin::Kind::kFile, rule.file, rule.line}, "hba",
+                   fmt::format("method {} of a {} rule lets clients send their passwords in clear: "
+                               "make it hostssl ({}:{})",
+                               hba_method_name(rule.method),
+                               rule.type == HbaRule::Type::kHost ? "host" : "hostnossl", rule.file,
+                               rule.line));
         }
     }
 }

@@ -122,6 +122,9 @@ Result<ConfigPtr> set(const ConfigPtr& config, std::string_view name, std::strin
     if (name == "auth_ldap_options") {
         TRY(changed->ldap, read_ldap_options(changed->settings));
     }
+    if (name == "slow_query_explain") {
+        TRY_VOID(check_explain(changed->settings));
+    }
     changed->origins.insert_or_assign(std::string(name), Origin{Origin::Kind::kSet, "", 0});
     return changed;
 }

@@ -1,5 +1,6 @@
 #include "config/config.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -284,6 +285,67 @@ TEST(Toml, InsecureListeningMustBeAskedFor) {
     EXPECT_EQ(load_text("h.toml", text).config, nullptr);
     EXPECT_NE(load_text("h.toml", text + "allow_insecure_listen=true\n").config, nullptr);
     EXPECT_NE(load_text("p.ini", "[pgbouncer]\nlisten_addr=*\nauth_type=trust\n").config, nullptr);
+}
+
+// SHOW CONFIG and config show print it: with a password it is refused, wherever it comes from.
+TEST(Toml, AConnectionForPlansHasNoPassword) {
+    for (const char* secret : {"host=h password=hunter2", "password = 'hunter2' host=h",
+                               "postgresql://u:hunter2@h/d", "postgres://h/d?password=hunter2",
+                               "host=h sslpassword=hunter2", "host=h password='hunter2"}) {
+        const auto outcome = load_text(
+            "h.toml", fmt::format("[proxy]\nloops = 1\nslow_query_explain = \"{}\"\n", secret));
+        EXPECT_EQ(outcome.config, nullptr) << secret;
+        const std::string text = all_texts(outcome);
+        EXPECT_CONTAINS(text, "slow_query_explain must be a connection string without a password");
+        EXPECT_CONTAINS(text, "h.toml:3)");
+        EXPECT_CONTAINS(text, "~/.pgpass");
+        EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+    }
+    const ConfigPtr config =
+        good("h.toml", "[proxy]\nslow_query_explain = \"host=/run user=u passfile=/etc/pw\"\n");
+    EXPECT_FALSE(set(config, "slow_query_explain", "password=x"));
+    EXPECT_TRUE(set(config, "slow_query_explain", "postgresql://u@h:5433/d?service=plans"));
+    EXPECT_TRUE(set(config, "slow_query_explain", ""));
+}
+
+TEST(Toml, PasswordsInClearAreWarnedOf) {
+    const std::string listen = "[proxy]\nlisten_addr = '*'\nhttp_listen = ''\n";
+    const std::string clear = "passwords in clear";
+    EXPECT_CONTAINS(all_texts(load_text("h.toml", listen + "auth_type = 'plain'\n")), clear);
+    EXPECT_EQ(all_texts(load_text("h.toml", "[proxy]\nauth_type = 'plain'\n")).find(clear),
+              std::string::npos);
+    EXPECT_CONTAINS(
+        all_texts(load_text("p.ini", "[pgbouncer]\nlisten_addr = 0.0.0.0\nauth_type = plain\n")),
+        clear);
+    const auto rule = [&](const char* text) {
+        return all_texts(load_text("h.toml", listen + fmt::format("hba = ['{}']\n", text)));
+    };
+    EXPECT_CONTAINS(rule("host all all 10.0.0.0/8 password"),
+                    "method password of a host rule lets clients send their passwords in clear: "
+                    "make it hostssl (");
+    for (const char* fine : {"hostssl all all all password", "local all all password",
+                             "host all all 127.0.0.0/8 password", "host all all ::1/128 password",
+                             "host all all all scram-sha-256"}) {
+        EXPECT_EQ(rule(fine).find(clear), std::string::npos) << fine;
+    }
+}
+
+TEST(Toml, ARuleIsNamedByItsNumber) {
+    const std::string text = all_texts(load_text("h.toml",
+                                                 "hba = ['local all all trust',\n"
+                                                 "       'host all all all md5',\n"
+                                                 "       'host all all nonsense md5']\n"));
+    EXPECT_CONTAINS(text, "hba rule 3: failed to parse address - nonsense");
+    EXPECT_CONTAINS(text, "h.toml:3)");
+}
+
+TEST(Ini, APasswordOfAUserIsNoMisspelling) {
+    const std::string text =
+        all_texts(load_text("p.ini", "[pgbouncer]\n[users]\nann = password=hunter2\n"));
+    EXPECT_CONTAINS(text, "unrecognized user parameter: password in configuration (");
+    EXPECT_CONTAINS(text, "p.ini:3): in a pgbouncer.ini a user's password stands in the auth_file");
+    EXPECT_EQ(text.find("did you mean"), std::string::npos) << text;
+    EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
 }
 
 TEST(Sources, LaterWinsAndOriginsAreKept) {

@@ -206,6 +206,10 @@ constexpr std::string_view kDropped[] = {"fallback_application_name",
                                          "require_auth",
                                          "krbsrvname"};
 
+bool is_uri(std::string_view text) {
+    return text.starts_with("postgres://") || text.starts_with("postgresql://");
+}
+
 bool contains(std::span<const std::string_view> names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -241,6 +245,16 @@ Result<std::vector<ServerAddress>> parse_addresses(std::string_view host, std::s
     return addresses;
 }
 
+bool holds_password(std::string_view text) {
+    const auto pairs = is_uri(text) ? parse_uri(text) : parse_pairs(text, true);
+    if (!pairs) {
+        return is_uri(text) || text.find("password") != std::string_view::npos;
+    }
+    return std::any_of(pairs->begin(), pairs->end(), [](const KeyValue& pair) {
+        return pair.key == "password" || pair.key == "sslpassword";
+    });
+}
+
 Parsed parse_upstream(std::string_view text) {
     Parsed parsed;
     const Origin origin{Origin::Kind::kUpstream, "", 0};
@@ -248,8 +262,7 @@ Parsed parse_upstream(std::string_view text) {
         parsed.diagnostics.push_back(diagnose(Diagnostic::Severity::kError, origin, "upstream",
                                               fmt::format("--upstream: {}", std::move(message))));
     };
-    const bool uri = text.starts_with("postgres://") || text.starts_with("postgresql://");
-    auto pairs = uri ? parse_uri(text) : parse_pairs(text, true);
+    auto pairs = is_uri(text) ? parse_uri(text) : parse_pairs(text, true);
     if (!pairs) {
         error(pairs.error().message);
         return parsed;

@@ -39,6 +39,9 @@ struct KeyValue {
 // of that database.
 [[nodiscard]] Parsed parse_upstream(std::string_view text);
 
+// Whether a libpq URI or keyword string holds a password, or cannot be read and might.
+[[nodiscard]] bool holds_password(std::string_view text);
+
 // "host" and "port" lists as addresses; port may be one for all.
 [[nodiscard]] Result<std::vector<ServerAddress>> parse_addresses(std::string_view host,
                                                                  std::string_view port);

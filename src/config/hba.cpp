@@ -259,8 +259,13 @@ const HbaRule* Hba::evaluate(const ConnectionFacts& facts) const {
     return found == rules_.end() ? nullptr : &*found;
 }
 
-HbaFile parse_hba(std::string_view text, const std::string& file, const IdentMaps& maps) {
+HbaFile parse_hba(std::string_view text, const std::string& file, const IdentMaps& maps,
+                  int number) {
     HbaFile result;
+    const auto described = [&](int line, std::string_view problem) {
+        return number == 0 ? fmt::format("hba line {}: {}", line, problem)
+                           : fmt::format("hba rule {}: {}", number, problem);
+    };
     for (int line = 1; !text.empty(); ++line) {
         const std::size_t end = std::min(text.find('\n'), text.size());
         const std::string_view content = text.substr(0, end);
@@ -273,14 +278,13 @@ HbaFile parse_hba(std::string_view text, const std::string& file, const IdentMap
         rule.file = file;
         rule.line = line;
         if (const std::string problem = parser.run(rule); !problem.empty()) {
-            result.problems.push_back({file, line, fmt::format("hba line {}: {}", line, problem)});
+            result.problems.push_back({file, line, described(line, problem)});
             if (!parser.stays()) {
                 continue;
             }
         }
         if (!parser.warning().empty()) {
-            result.problems.push_back(
-                {file, line, fmt::format("hba line {}: {}", line, parser.warning()), false});
+            result.problems.push_back({file, line, described(line, parser.warning()), false});
         }
         result.hba.add(std::move(rule));
     }

@@ -120,9 +120,10 @@ struct HbaFile {
     Hba hba;
     std::vector<FileProblem> problems;
 };
-// @file names are relative to the folder of `file`.
+// @file names are relative to the folder of `file`. `rule`: `text` is no file but the one rule of
+// that number of a list, for messages; 0: a file.
 [[nodiscard]] HbaFile parse_hba(std::string_view text, const std::string& file,
-                                const IdentMaps& maps);
+                                const IdentMaps& maps, int rule = 0);
 
 // The method's name in pg_hba.conf: "password" for kPlain.
 [[nodiscard]] std::string_view hba_method_name(AuthType method);

@@ -275,8 +275,9 @@ constexpr Option<Settings> kOptions[] = {
      .group = "Pools", .help = "Server connections a pool opens at the same time."},
     {OPTION(slow_query_explain), .value = "", .own = true, .group = "Insight",
      .help =
-         "libpq connection string, without a password, of a connection on which EXPLAIN is run "
-         "for slow statements and for look-ups that seem to lack an index, and the catalog asked "
+         "libpq connection string, without a password (~/.pgpass, passfile=, PGPASSWORD or a "
+         "service file has it), of a connection on which EXPLAIN is run for slow statements and "
+         "for look-ups that seem to lack an index, and the catalog asked "
          "what is behind a view; its dbname is that of the statement's server. Empty: no plans."},
     {OPTION(slow_query_time), .value = "1", .own = true, .group = "Insight",
      .help = "Statements that take longer are logged, without their values; 0: none."},

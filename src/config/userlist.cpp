@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "wire/password.hpp"
+
 namespace howdah::config {
 namespace {
 
@@ -100,6 +102,12 @@ FileStamp file_stamp(const std::string& path) {
 }
 
 void Userlist::add(std::string user, wire::Secret password) {
+    const auto is_scram = [](const wire::Secret& stored) {
+        return wire::classify_password(stored.reveal()) == wire::PasswordKind::kScram;
+    };
+    const auto before = users_.find(user);
+    scram_secrets_ -= before != users_.end() && is_scram(before->second) ? 1 : 0;
+    scram_secrets_ += is_scram(password) ? 1 : 0;
     users_.insert_or_assign(std::move(user), std::move(password));
 }
 

@@ -34,12 +34,16 @@ class Userlist {
     [[nodiscard]] const std::map<std::string, wire::Secret, std::less<>>& all() const {
         return users_;
     }
+    // Whether at least half of the passwords are SCRAM secrets: what a user whom nobody knows is
+    // taken for.
+    [[nodiscard]] bool mostly_scram() const { return 2 * scram_secrets_ >= users_.size(); }
     friend bool operator==(const Userlist& a, const Userlist& b) { return a.users_ == b.users_; }
 
     FileStamp stamp;  // of the auth_file; refresh_userlist() compares it
 
   private:
     std::map<std::string, wire::Secret, std::less<>> users_;
+    std::size_t scram_secrets_ = 0;  // of users_
 };
 
 // One complaint about a line of a userlist, HBA or ident file.

@@ -49,6 +49,25 @@ TEST(Userlist, ABrokenLineEndsTheFile) {
     }
 }
 
+TEST(Userlist, KnowsWhatMostUsersHave) {
+    const wire::Secret scram(
+        "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    Userlist users;
+    EXPECT_TRUE(users.mostly_scram());
+    users.add("ann", wire::Secret("plain"));
+    EXPECT_FALSE(users.mostly_scram());
+    users.add("bob", scram);
+    EXPECT_TRUE(users.mostly_scram());
+    users.add("bob", scram);
+    users.add("bob", wire::Secret("plain"));
+    EXPECT_FALSE(users.mostly_scram());
+    users.add("ann", scram);
+    users.add("bob", scram);
+    EXPECT_TRUE(users.mostly_scram());
+}
+
 TEST(FileStamp, ChangesWithTheFile) {
     const TempFolder folder;
     const std::string path = folder.write("f", "one");

@@ -1,5 +1,5 @@
 // Commons: what the pools of one database and user on different loops have in common: one limit,
-// one queue in spirit. Atomics only; nobody waits for anybody.
+// one queue in spirit, one greeting. Atomics, but for the greeting: nobody waits for anybody.
 //
 // 1. `connections` counts those open or being opened on all loops; who wants one more reserves it
 //    with a compare-and-swap against the limit, so that a pool of 20 is 20 on any number of loops.
@@ -8,6 +8,9 @@
 //    one that goes idle and one that starts to wait at the same moment at least one sees the other.
 // 3. A connection goes to another loop's client when nobody waits here, or when the other has
 //    waited longer by kUnfairMax: first come, first served, to within that.
+// 4. The greeting is what the latest server reported at its login, none before the first and after
+//    RECONNECT, which every loop's pool is told: a login that is later than the last of them
+//    counts. Its mutex is taken when a client or a server logs in, and at no other time.
 #pragma once
 
 #include <array>
@@ -15,6 +18,11 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace howdah::pool {
 
@@ -23,6 +31,9 @@ inline constexpr std::size_t kLoopsMax = 16;
 // Moving a connection costs two wake-ups and a cancelled receive, some 10 us; waiting clients of
 // one loop may be ahead of those of another by this much to save it.
 inline constexpr std::chrono::microseconds kUnfairMax{2000};
+
+// Parameters and their values, as a server spells them.
+using Greeting = std::vector<std::pair<std::string, std::string>>;
 
 struct Commons {
     static constexpr std::int64_t kNobody = std::numeric_limits<std::int64_t>::max();
@@ -38,6 +49,18 @@ struct Commons {
     std::array<Seat, kLoopsMax> seats;
     // Seats from here on were never taken: nobody looks at their cache lines.
     std::atomic<std::size_t> seats_taken{0};
+
+    std::shared_ptr<const Greeting> greeting() const {
+        const std::scoped_lock lock(greeting_mutex);
+        return latest_greeting;
+    }
+    // Null: what was known may not be true any more.
+    void set_greeting(std::shared_ptr<const Greeting> greeting) {
+        const std::scoped_lock lock(greeting_mutex);
+        latest_greeting.swap(greeting);
+    }
+    mutable std::mutex greeting_mutex;
+    std::shared_ptr<const Greeting> latest_greeting;
 
     // Before a pool publishes anything in its seat.
     void take_seat(std::size_t seat) {

@@ -302,6 +302,7 @@ Pooled* Pool::add_connecting() {
 }
 
 net::Task<void> Pool::connect(Pooled* server) {
+    const std::uint64_t reconnects = reconnects_;
     auto target = co_await host_.next_target();
     if (!target) {
         connect_failed(server, std::move(target).error());
@@ -318,7 +319,11 @@ net::Task<void> Pool::connect(Pooled* server) {
     server->connection = std::move(*connection);
     server->connection->id = server->id;
     server->connection->released_at = loop_.now();
-    greeting_ = server->connection->reported;
+    if (reconnects == reconnects_) {
+        commons_->set_greeting(std::make_shared<const Greeting>(server->connection->reported));
+    } else {
+        server->connection->doomed = true;  // logged in at what was the server before
+    }
     host_.on_connected(*server);
     server->state = ServerState::kResetting;
     became_idle(server);
@@ -479,13 +484,14 @@ void Pool::set_paused(bool paused) {
 }
 
 void Pool::reconnect(const std::string& reason) {
+    ++reconnects_;
     for (const auto& server : servers_) {
         if (server->connection != nullptr) {
             server->connection->doomed = true;
         }
     }
     // What the servers report may be different now: the next client waits for one.
-    greeting_.clear();
+    commons_->set_greeting(nullptr);
     while (close_one_idle(reason)) {
     }
 }

@@ -104,8 +104,9 @@ class Pool {
     const Options& options() const { return options_; }
     const std::vector<std::unique_ptr<Pooled>>& servers() const { return servers_; }
     const std::deque<Waiter*>& waiters() const { return waiters_; }
-    // What a server of this pool reported at login, for greeting clients; empty before the first.
-    const std::vector<std::pair<std::string, std::string>>& greeting() const { return greeting_; }
+    // What a server of this database and user reported at login, to this loop or another, for
+    // greeting clients; null before the first.
+    std::shared_ptr<const Greeting> greeting() const { return commons_->greeting(); }
     const std::optional<Error>& last_failure() const { return last_failure_; }
     bool close_one_idle(const std::string& reason);
     // --- From other loops, on this one ---
@@ -167,12 +168,12 @@ class Pool {
     std::deque<Pooled*> idle_;
     std::deque<Waiter*> waiters_;
     std::deque<Waiter*> dedicated_waiters_;
-    std::vector<std::pair<std::string, std::string>> greeting_;
     std::optional<Error> last_failure_;  // of the latest login; none once one succeeded
     net::TimePoint retry_at_{};
     net::Duration retry_pause_{};  // before retry_at_
     net::Event idle_event_;
     net::TaskGroup tasks_;
+    std::uint64_t reconnects_ = 0;  // how often reconnect() was called
     int leased_ = 0;
     int connecting_ = 0;
     bool paused_ = false;

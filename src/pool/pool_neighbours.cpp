@@ -88,9 +88,6 @@ void Pool::adopt(std::unique_ptr<ServerConnection> connection) {
     server->state = ServerState::kResetting;
     Pooled* raw = server.get();
     servers_.push_back(std::move(server));
-    if (greeting_.empty()) {
-        greeting_ = raw->connection->reported;
-    }
     if (!at_rest(*raw)) {
         close(raw, "server said something on its way between loops");
         return;

@@ -152,9 +152,11 @@ class Session {
     void take_proxied_peer(const wire::ProxyHeader& header);
     net::Task<Result<wire::StartupPacket>> receive_startup();
     net::Task<bool> secure(bool direct);
+    bool refuse_early_bytes(std::string_view request);
     net::Task<bool> take_startup(wire::StartupRequest request);
     Result<> take_parameters(const wire::StartupRequest& request);
-    Result<> take_options(std::string_view options);
+    Result<std::vector<std::pair<std::string, std::string>>> read_options(
+        std::string_view options) const;
     Result<bool> wants_parameter(const std::string& name, std::string_view where) const;
     Result<> check_client_limit() const;
     void name_application();
@@ -204,6 +206,7 @@ class Session {
         bool pass_through = false;  // the client's keys log in to the server
     };
     Result<ScramOffer> scram_offer(bool plus) const;
+    bool md5_means_scram() const;
     net::Task<Result<>> authenticate_scram(bool plus);
     net::Task<Result<>> authenticate_md5();
     net::Task<Result<>> authenticate_plain();

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
+#include "wire/password.hpp"
 
 namespace howdah::proxy {
 namespace {
@@ -191,6 +192,11 @@ net::Task<Result<>> Session::look_up_user(const std::string& auth_user) {
     }
     login_->stored = lookup->answer->password;
     login_->unknown = !lookup->answer->found;
+    if (login_->stored && !login_->stored->empty()) {
+        worker_.shared().lookups_find_scram.store(
+            wire::classify_password(login_->stored->reveal()) == wire::PasswordKind::kScram,
+            std::memory_order_relaxed);
+    }
     if (login_->unknown && worker_.config().pgbouncer) {
         co_return fail(Error(ErrorCode::kRefused, "08P01", "no such user"));
     }

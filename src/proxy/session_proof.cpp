@@ -30,10 +30,6 @@ std::string system_user(std::uint32_t uid) {
     return found != nullptr ? found->pw_name : std::string();
 }
 
-bool is_scram(const std::optional<wire::Secret>& stored) {
-    return stored && wire::classify_password(stored->reveal()) == PasswordKind::kScram;
-}
-
 }  // namespace
 
 Error Session::wrong_password() const {
@@ -57,8 +53,7 @@ net::Task<Result<>> Session::authenticate_by(AuthRule rule) {
         case AuthType::kPam:
             co_return co_await authenticate_outside(std::move(rule));
         case AuthType::kMd5:
-            // md5 with a SCRAM secret means SCRAM, as in PostgreSQL.
-            if (!is_scram(login_->stored)) {
+            if (!md5_means_scram()) {
                 co_return co_await authenticate_md5();
             }
             [[fallthrough]];
@@ -117,6 +112,19 @@ net::Task<Result<wire::Secret>> Session::receive_password_text() {
         co_return fail(Error(ErrorCode::kRefused, "28P01", "empty password returned by client"));
     }
     co_return wire::Secret(text);
+}
+
+// Under md5, who has a SCRAM secret is asked for SCRAM, as in PostgreSQL. Who is not known, or has
+// no password, is asked for what most of the others are: the question must not tell them apart.
+bool Session::md5_means_scram() const {
+    if (login_->stored && !login_->stored->empty()) {
+        return wire::classify_password(login_->stored->reveal()) == PasswordKind::kScram;
+    }
+    if (login_->lookup) {
+        return worker_.shared().lookups_find_scram.load(std::memory_order_relaxed);
+    }
+    const config::Userlist* users = worker_.config().userlist.get();
+    return users == nullptr || users->mostly_scram();
 }
 
 net::Task<Result<>> Session::authenticate_plain() {

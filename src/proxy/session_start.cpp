@@ -44,6 +44,20 @@ std::vector<std::string> split_options(std::string_view options) {
     return words;
 }
 
+// What is asked for: "" (nothing), "database" (logical) or something true (physical).
+Result<std::string> replication_of(const std::string& value, bool pgbouncer) {
+    const std::optional<bool> physical = wire::parse_boolean(value);
+    if (value == "database" || physical == true) {
+        return value;
+    }
+    if (!physical && !pgbouncer) {  // PgBouncer takes it for a no
+        return fail(Error(ErrorCode::kInvalidInput, "22023",
+                          fmt::format("invalid value for parameter \"replication\": \"{}\"", value),
+                          "Valid values are: \"false\", 0, \"true\", 1, \"database\"."));
+    }
+    return "";
+}
+
 // A browser, or a probe set up for the wrong port: it is told so in its own language.
 constexpr std::string_view kHttpHint =
     "HTTP/1.1 400 Bad Request\r\n"
@@ -96,7 +110,7 @@ net::Task<bool> Session::secure(bool direct) {
                                     : net::Duration(std::chrono::minutes(1)));
     auto secured = co_await client_->start_tls(net::TlsRole::kServer, context, "", deadline_at);
     if (!secured) {
-        log::warning(log_fields(), "{} TLS handshake failed: {}", label(), secured.error().message);
+        log::warning(log_fields(), "{} {}", label(), secured.error().message);
         ++worker_.protocol_errors;
         co_return false;
     }
@@ -192,6 +206,18 @@ void Session::reject_startup(Error error) {
                  label());
 }
 
+// Bytes ahead of the handshake could be somebody else's (CVE-2021-23214). Nobody who waits for the
+// answer sends any, whether it is yes or no.
+bool Session::refuse_early_bytes(std::string_view request) {
+    if (client_->buffered() == 0) {
+        return false;
+    }
+    ++worker_.protocol_errors;
+    fatal(Error(ErrorCode::kProtocol, "08P01",
+                fmt::format("received unencrypted data after {} request", request)));
+    return true;
+}
+
 net::Task<bool> Session::greet() {
     bool asked_tls = false;
     bool asked_gss = false;
@@ -226,21 +252,14 @@ net::Task<bool> Session::greet() {
             co_return false;
         }
         if (std::holds_alternative<wire::GssEncRequest>(*packet)) {
-            if (std::exchange(asked_gss, true)) {
+            if (std::exchange(asked_gss, true) || refuse_early_bytes("GSSAPI encryption")) {
                 co_return false;
             }
             client_->write("N");
             continue;
         }
         if (std::holds_alternative<wire::SslRequest>(*packet)) {
-            if (std::exchange(asked_tls, true)) {
-                co_return false;
-            }
-            // Bytes ahead of the handshake could be somebody else's (CVE-2021-23214).
-            if (client_->buffered() > 0) {
-                ++worker_.protocol_errors;
-                fatal(Error(ErrorCode::kProtocol, "08P01",
-                            "received unencrypted data after SSL request"));
+            if (std::exchange(asked_tls, true) || refuse_early_bytes("SSL")) {
                 co_return false;
             }
             if (worker_.shared().tls()->client() == nullptr || client_->peer().address.is_unix()) {
@@ -259,7 +278,7 @@ net::Task<bool> Session::greet() {
 
 net::Task<bool> Session::take_startup(wire::StartupRequest request) {
     if (request.major != 3) {
-        fatal(Error(ErrorCode::kProtocol, "08P01",
+        fatal(Error(ErrorCode::kProtocol, worker_.config().pgbouncer ? "08P01" : "0A000",
                     fmt::format("unsupported frontend protocol {}.{}: server supports 3.0 to 3.{}",
                                 request.major, request.minor, wire::kProtocolMinorMax)));
         co_return false;
@@ -335,9 +354,10 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
 }
 
 // options: "-c name=value", "-cname=value" and "--name=value", with backslashes before spaces.
-Result<> Session::take_options(std::string_view options) {
+Result<std::vector<std::pair<std::string, std::string>>> Session::read_options(
+    std::string_view options) const {
     const std::vector<std::string> words = split_options(options);
-    auto values = vars_->values;
+    std::vector<std::pair<std::string, std::string>> values;
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string setting;
         if (words[i] == "-c" && i + 1 < words.size()) {
@@ -359,17 +379,14 @@ Result<> Session::take_options(std::string_view options) {
             values.emplace_back(std::move(name), setting.substr(equals + 1));
         }
     }
-    vars_ = worker_.parameters().intern(std::move(values));
-    return {};
+    return values;
 }
 
 Result<> Session::take_parameters(const wire::StartupRequest& request) {
     std::vector<std::pair<std::string, std::string>> values;
     const std::string* options = nullptr;
     if (const std::string* value = request.find("replication"); value != nullptr) {
-        if (*value != "off" && *value != "false" && *value != "no" && *value != "0") {
-            replication_ = *value;
-        }
+        TRY(replication_, replication_of(*value, worker_.config().pgbouncer));
     }
     for (const auto& [name, value] : request.parameters) {
         if (name == "user") {
@@ -400,10 +417,14 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     if (!application_name_.empty() || request.find("application_name") != nullptr) {
         values.emplace_back("application_name", application_name_);
     }
-    vars_ = worker_.parameters().intern(std::move(values));
     if (options != nullptr) {
-        TRY_VOID(take_options(*options));
+        // PostgreSQL takes them first, wherever they stand: a parameter of the packet has the last
+        // word. So it is by PgBouncer for libpq, which sends them in front.
+        TRY(auto first, read_options(*options));
+        values.insert(values.begin(), std::make_move_iterator(first.begin()),
+                      std::make_move_iterator(first.end()));
     }
+    vars_ = worker_.parameters().intern(std::move(values));
     base_vars_ = vars_;
     return {};
 }
@@ -467,7 +488,8 @@ net::Task<bool> Session::welcome() {
     }
     const bool validate =
         !vars_->values.empty() && !worker_.parameters_known_good(vars_) && !greets_unchecked();
-    if (pool_->pool().greeting().empty() || validate || !replication_.empty()) {
+    std::shared_ptr<const pool::Greeting> greeting = pool_->pool().greeting();
+    if (greeting == nullptr || validate || !replication_.empty()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
         while (!ending_) {
@@ -502,7 +524,10 @@ net::Task<bool> Session::welcome() {
         client_view_ = lease_->connection->reported_set;
     } else {
         // What the server will report once it has this client's parameters.
-        auto values = pool_->pool().greeting();
+        if (greeting == nullptr) {
+            greeting = pool_->pool().greeting();  // gone again by now, there is the server itself
+        }
+        auto values = greeting != nullptr ? *greeting : lease_->connection->reported;
         for (auto& [name, value] : values) {
             if (const std::string* wanted = vars_->find(name); wanted != nullptr) {
                 value = *wanted;

@@ -42,6 +42,8 @@ class Shared {
     Resolver resolver;
     auth::Examiner examiner;
     std::atomic<std::uint64_t> next_session{1};
+    // The latest password that an auth_query found: a SCRAM secret, or what md5 can be asked for.
+    std::atomic<bool> lookups_find_scram{true};
     std::atomic<std::uint64_t> next_transaction{1};
     std::vector<Worker*> workers;  // set before the loops run
     // What the numbers in QueryEvents stand for.

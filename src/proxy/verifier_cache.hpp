@@ -2,7 +2,9 @@
 // hashes are computed once and not at every login. One a worker.
 //
 // 1. A user's salt depends on the process's secret and on its name only: the same on every loop,
-//    and the same that a user who does not exist would get (wire::mock_verifier).
+//    and the same that a user who does not exist would get (wire::mock_verifier). The secret is not
+//    made from the passwords, so that salts outlive the process: whoever asks for a salt could then
+//    try passwords against it without asking us again.
 #pragma once
 
 #include <string>

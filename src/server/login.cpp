@@ -43,6 +43,7 @@ class Login {
     net::Task<Result<>> sasl(std::vector<std::uint8_t> mechanisms);
     Result<wire::ScramClient> scram_client() const;
     std::unexpected<Error> no_credentials(std::string_view method) const;
+    std::unexpected<Error> unknown_method(std::uint32_t code) const;
     std::unexpected<Error> server_error(const Message& message) const;
     std::unexpected<Error> protocol_error(std::string what) const;
     void send(const wire::Encoder& message) { stream().write(message.view()); }
@@ -207,6 +208,19 @@ std::unexpected<Error> Login::no_credentials(std::string_view method) const {
                       "Put the user's password into the auth_file or the database's entry."));
 }
 
+// Nothing that passes: who waits is told, as of a wrong password.
+std::unexpected<Error> Login::unknown_method(std::uint32_t code) const {
+    const std::string method = code == 2   ? "Kerberos V5"
+                               : code == 7 ? "GSSAPI"
+                               : code == 9 ? "SSPI"
+                                           : fmt::format("number {}", code);
+    return fail(Error(ErrorCode::kRefused, "28000",
+                      fmt::format("server {} asks for an authentication method that is not "
+                                  "supported: {}",
+                                  target_.address.to_string(), method),
+                      "Let howdah's address in by scram-sha-256 in the server's pg_hba.conf."));
+}
+
 net::Task<Result<>> Login::sasl(std::vector<std::uint8_t> mechanisms) {
     std::vector<std::string_view> names;
     wire::Reader reader(mechanisms);
@@ -291,7 +305,7 @@ net::Task<Result<>> Login::authenticate() {
                 CO_TRY_VOID(co_await sasl(std::move(message->body)));
                 break;
             default:
-                co_return protocol_error(fmt::format("unknown authentication request {}", code));
+                co_return unknown_method(code);
         }
     }
 }

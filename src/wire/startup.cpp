@@ -1,5 +1,7 @@
 #include "wire/startup.hpp"
 
+#include <algorithm>
+
 #include "wire/message.hpp"
 
 namespace howdah::wire {
@@ -8,6 +10,9 @@ namespace {
 constexpr std::uint32_t kCancelCode = 80877102;
 constexpr std::uint32_t kSslCode = 80877103;
 constexpr std::uint32_t kGssCode = 80877104;
+
+constexpr const char* kNoTerminator =
+    "invalid startup packet layout: expected terminator as last byte";
 
 std::unexpected<Error> malformed(std::string what) {
     return fail(Error(ErrorCode::kProtocol, "08P01", std::move(what)));
@@ -55,14 +60,17 @@ Result<StartupPacket> parse_startup(std::span<const std::uint8_t> packet) {
     while (true) {
         const std::string_view name = reader.text();
         if (!reader.ok()) {
-            return malformed("invalid startup packet layout: expected terminator as last byte");
+            return malformed(kNoTerminator);
+        }
+        if (name.empty() && reader.left() == 0) {
+            return request;
         }
         if (name.empty()) {
-            break;
+            return malformed(kNoTerminator);
         }
         const std::string_view value = reader.text();
         if (!reader.ok()) {
-            return malformed("invalid startup packet layout: expected terminator as last byte");
+            return malformed(kNoTerminator);
         }
         if (name.starts_with("_pq_.")) {
             request.unknown_options.emplace_back(name);
@@ -70,7 +78,25 @@ Result<StartupPacket> parse_startup(std::span<const std::uint8_t> packet) {
             request.parameters.emplace_back(name, value);
         }
     }
-    return request;
+}
+
+std::optional<bool> parse_boolean(std::string_view text) {
+    struct Word {
+        std::string_view word;
+        std::size_t least;  // "o" could be either
+        bool value;
+    };
+    static constexpr Word kWords[] = {{"true", 1, true}, {"yes", 1, true},    {"on", 2, true},
+                                      {"1", 1, true},    {"false", 1, false}, {"no", 1, false},
+                                      {"off", 2, false}, {"0", 1, false}};
+    const auto begins = [&](const Word& word) {
+        return text.size() >= word.least && text.size() <= word.word.size() &&
+               std::equal(text.begin(), text.end(), word.word.begin(), [](char a, char b) {
+                   return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
+               });
+    };
+    const auto found = std::find_if(std::begin(kWords), std::end(kWords), begins);
+    return found == std::end(kWords) ? std::nullopt : std::optional<bool>(found->value);
 }
 
 }  // namespace howdah::wire

@@ -3,10 +3,11 @@
 //     int32 length (with itself), int32 code, then by code:
 //       80877103 SSLRequest, 80877104 GSSENCRequest: nothing
 //       80877102 CancelRequest: int32 pid, key of 4 bytes (3.0) or 4..256 bytes (3.2)
-//       196608 + minor: name and value pairs, each zero-terminated, and a final zero
+//       196608 + minor: name and value pairs, each zero-terminated, and a final zero, the last byte
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,5 +42,9 @@ using StartupPacket = std::variant<SslRequest, GssEncRequest, CancelRequest, Sta
 
 // `packet` is a whole packet without its length. Error kProtocol, SQLSTATE 08P01.
 Result<StartupPacket> parse_startup(std::span<const std::uint8_t> packet);
+
+// As PostgreSQL reads a boolean: true, false, yes, no, on, off or the beginning of one of them that
+// tells which, in any case; 1, 0. None: something else.
+std::optional<bool> parse_boolean(std::string_view text);
 
 }  // namespace howdah::wire

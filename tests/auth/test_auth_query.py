@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.auth.conftest import LOOKUP
+from tests.auth.test_startup import answer, packet, pairs
 
 COUNT = "select coalesce(sum(calls), 0) from pg_stat_statements where query like '%pg_authid%'"
 
@@ -57,11 +58,47 @@ port = {port}
 def test_unknown_user_looks_like_a_wrong_password(make_proxy, roles, method):
     proxy = make_proxy(toml=TOML.format(method=method, port=roles.port))
     unknown = proxy.refusal("nobody_at_all", "x").replace("nobody_at_all", "USER")
-    # With md5 a user with a SCRAM secret is asked for SCRAM, as PostgreSQL does.
-    known = "md5_user" if method == "md5" else "scram_user"
+    known = "scram_user"
     wrong = proxy.refusal(known, "x").replace(known, "USER")
     assert unknown.split("FATAL:")[1] == wrong.split("FATAL:")[1]
     assert "password authentication failed" in unknown
+
+
+def asked_for(proxy, user: str) -> tuple[int, bytes]:
+    """The method, and what comes with it: mechanisms, or a salt that is new each time."""
+    body = pairs("user", user, "database", "postgres")
+    asked = answer(proxy.port, packet(body))
+    assert asked.type == "R", asked
+    code = int.from_bytes(asked.body[:4])
+    return code, b"" if code == MD5 else asked.body[4:]
+
+
+MD5, SASL = 5, 10
+
+
+def test_md5_asks_a_stranger_for_what_it_asks_the_others_for(make_proxy, roles):
+    """SCRAM until a lookup finds an md5 hash, as where password_encryption has not been changed."""
+    proxy = make_proxy(toml=TOML.format(method="md5", port=roles.port))
+    for user, code in (("nobody_at_all", SASL), ("no_password", SASL), ("scram_user", SASL),
+                       ("nobody_at_all", SASL), ("md5_user", MD5), ("nobody_at_all", MD5),
+                       ("scram_user", SASL), ("nobody_else", SASL)):
+        assert asked_for(proxy, user)[0] == code, user
+    assert asked_for(proxy, "nobody_at_all") == asked_for(proxy, "scram_user")
+
+
+@pytest.mark.parametrize("ini", [False, True], ids=["toml", "ini"])
+@pytest.mark.parametrize("kind, code", [("scram", SASL), ("md5", MD5), ("plain", MD5)])
+def test_md5_asks_a_stranger_for_what_most_in_the_file_have(make_proxy, roles, kind, code, ini):
+    stored = {"plain": "p", **{kind: roles.sql(
+        f"select rolpassword from pg_authid where rolname = '{kind}_user'")
+        for kind in ("scram", "md5")}}[kind]
+    users = {name: stored for name in ("ann", "bob")}
+    toml = "auth_type = 'md5'\n" + "".join(
+        f"[users.{name}]\npassword = '{stored}'\n" for name in users)
+    proxy = make_proxy(users=users, toml="" if ini else toml + "[databases.'*']\nhost = '/none'\n",
+                       auth_type="md5")
+    assert asked_for(proxy, "ann")[0] == code
+    assert asked_for(proxy, "nobody_at_all") == asked_for(proxy, "ann")
 
 
 def test_own_query_cannot_be_led_astray(make_proxy, roles):

@@ -159,6 +159,16 @@ def test_encryption_requests_in_turn(tls, order):
             assert secured.version() == "TLSv1.3"
 
 
+def test_a_handshake_that_fails_is_said_once(tls):
+    proxy = tls()
+    with raw(proxy) as connection:
+        connection.sendall(SSL_REQUEST)
+        assert connection.recv(1) == b"S"
+        connection.sendall(b"no handshake at all")
+    process.wait_until(lambda: "TLS handshake failed" in proxy.log_text(), 10, "a line of the log")
+    assert proxy.log_text().count("TLS handshake failed") == 1
+
+
 def test_bytes_before_the_handshake(tls):
     """CVE-2021-23214: what somebody put in front of the handshake is not the client's."""
     proxy = tls()
