@@ -14,8 +14,10 @@ SOCKETS = ("type user database replication state addr port local_addr local_port
            "prepared_statements id").split()
 BUFFERS = "recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail".split()
 STATS = ("server_assignment_count xact_count query_count received sent xact_time query_time "
-         "wait_time client_parse_count server_parse_count bind_count client_login_count").split()
+         "wait_time client_parse_count server_parse_count bind_count").split()
 NAMED = {"received": "bytes_received", "sent": "bytes_sent"}
+NAMED_IN_TOTALS = {"received": "client_bytes", "sent": "server_bytes",
+                   **{name: f"ps_{name}" for name in STATS[8:]}}
 COLUMNS = {
     "clients": SOCKETS,
     "servers": SOCKETS,
@@ -106,6 +108,17 @@ def test_columns_begin_with_pgbouncers(console, what):
     shown = [(c.name, c.type_code) for c in console.execute(f"SHOW {what}").description]
     wanted = [(name, type_of(what, name)) for name in COLUMNS[what]]
     assert shown[:len(wanted)] == wanted
+
+
+def test_counters_of_our_own_come_after_pgbouncers(connect, console):
+    names = [row["name"] for row in rows(console, "totals")]
+    theirs = [NAMED_IN_TOTALS.get(name, name) for name in STATS]
+    assert names[:2 * len(STATS)] == [f"{kind}_{name}" for kind in ("total", "avg") for name in theirs]
+    assert {"total_client_login_count", "avg_client_login_count", "total_errors"} <= set(names)
+    [before] = of(rows(console, "stats_totals"), "howdah")
+    connect("pgbouncer").execute("SHOW VERSION")
+    [after] = of(rows(console, "stats_totals"), "howdah")
+    assert after["client_login_count"] == before["client_login_count"] + 1
 
 
 def test_clients_of_all_loops_are_shown(connect, console, database):
