@@ -22,9 +22,10 @@ constexpr MetricSpec kMetrics[] = {
     // As pgbouncer_exporter has them.
     {"pgbouncer_up", kGauge, "", "", "1: the proxy answers"},
     {"pgbouncer_version_info", kInfo, "", "version", "Version"},
-    {"pgbouncer_databases", kGauge, "", "", "Databases"},
-    {"pgbouncer_users", kGauge, "", "", "Users"},
-    {"pgbouncer_pools", kGauge, "", "", "Pools"},
+    {"pgbouncer_databases", kGauge, "", "", "Databases, with the console"},
+    {"pgbouncer_users", kGauge, "", "",
+     "Users configured, in auth_file or here; and the console's"},
+    {"pgbouncer_pools", kGauge, "", "", "Pools, with the console's"},
     {"pgbouncer_used_clients", kGauge, "", "", "Client connections"},
     {"pgbouncer_free_clients", kGauge, "", "", "Client connections that may still come"},
     {"pgbouncer_used_servers", kGauge, "", "", "Server connections"},

@@ -201,25 +201,31 @@ void collect_databases(Filling& to, const Inputs& inputs,
         to.add("pgbouncer_databases_disabled", label,
                inputs.shared->control().disabled(name) ? 1 : 0);
     }
-    to.add("pgbouncer_databases", number(names.size()));
 }
 
-void collect_lists(Filling& to, const Inputs& inputs, const std::vector<PoolSnapshot>& pools) {
+// SHOW LISTS.
+void collect_lists(Filling& to, const Inputs& inputs) {
     const config::Settings& settings = inputs.config->settings;
     std::set<std::string> users;
+    std::set<std::string> databases;
+    std::set<std::pair<std::string, std::string>> pools;
     int servers = 0;
-    for (const PoolSnapshot& pool : pools) {
-        users.insert(pool.user);
-        servers += pool.servers.total();
-    }
     std::size_t clients = 0;
     for (const WorkerSnapshot& loop : inputs.loops) {
+        users.insert(loop.users.begin(), loop.users.end());
         clients += loop.sessions;
+        for (const PoolSnapshot& pool : loop.pools) {
+            databases.insert(pool.database);
+            pools.emplace(pool.database, pool.user);
+            servers += pool.servers.total();
+        }
     }
+    to.add("pgbouncer_databases",
+           number(proxy::known_databases(*inputs.config, std::move(databases)).size()));
+    to.add("pgbouncer_users", number(proxy::known_users(*inputs.config, std::move(users)).size()));
+    to.add("pgbouncer_pools", number(pools.size() + 1));  // the console has one
     to.add("pgbouncer_up", 1);
     to.add("pgbouncer_version_info", {HOWDAH_VERSION}, 1);
-    to.add("pgbouncer_users", number(users.size()));
-    to.add("pgbouncer_pools", number(pools.size()));
     to.add("pgbouncer_used_clients", number(clients));
     to.add("pgbouncer_free_clients",
            std::max(0.0, number(settings.max_client_conn) - number(clients)));
@@ -298,7 +304,7 @@ std::vector<Family> collect(const Inputs& inputs) {
         collect_stats(to, database, sum.stats);
     }
     collect_databases(to, inputs, by_database);
-    collect_lists(to, inputs, pools);
+    collect_lists(to, inputs);
     collect_queries(to, inputs);
     collect_statements(to, inputs);
     return to.take();

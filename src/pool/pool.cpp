@@ -179,7 +179,7 @@ void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
     if (closing_ || paused_ || outlived(*server)) {
-        close(server, closing_ ? "pool closed" : paused_ ? "database paused" : why_closed(*server));
+        close(server, closing_ ? "pool closed" : paused_ ? "pause mode" : why_closed(*server));
         return;
     }
     if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
@@ -458,7 +458,7 @@ void Pool::reconfigure(Options options) {
 void Pool::set_paused(bool paused) {
     paused_ = paused;
     if (paused_) {
-        while (close_one_idle("database paused")) {
+        while (close_one_idle("pause mode")) {
         }
         return;
     }
