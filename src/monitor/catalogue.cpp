@@ -97,7 +97,8 @@ constexpr MetricSpec kMetrics[] = {
     {"howdah_statement_cache_bytes", kGauge, "bytes", "loop", "Memory of the cache's shapes"},
     {"howdah_fingerprints", kGauge, "", "loop", "Statements with statistics of their own"},
     {"howdah_statement_calls_total", kCounter, "", "fingerprint",
-     "Statements finished, by statement; only with metrics_top_queries, the rest as (other)"},
+     "Statements finished, by statement; only with metrics_top_queries: the slowest in sum, each "
+     "while it is one of them, the rest as (other)"},
     {"howdah_statement_errors_total", kCounter, "", "fingerprint", "Of these, failed"},
     {"howdah_statement_rows_total", kCounter, "", "fingerprint", "Rows returned or changed"},
     {"howdah_statement_server_seconds_total", kCounter, "seconds", "fingerprint",
@@ -111,7 +112,9 @@ constexpr MetricSpec kMetrics[] = {
      "Statements whose values were not followed for want of room"},
     {"howdah_pool_connections", kGauge, "", "database,user,state",
      "Server connections by what they do"},
-    {"howdah_pool_max_connections", kGauge, "", kPool, "Server connections the pool may have"},
+    {"howdah_pool_max_connections", kGauge, "", kPool,
+     "Server connections the pool may have: its size and reserve, as far as max_db_connections and "
+     "max_user_connections allow"},
     {"howdah_pool_utilization_ratio", kGauge, "ratio", kPool,
      "Server connections in use, of those it may have"},
     {"howdah_pool_pending_requests", kGauge, "", kPool, "Clients that wait for a server"},

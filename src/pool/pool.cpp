@@ -55,6 +55,15 @@ void Pool::give_up_place() {
     commons_->give_up();
 }
 
+int Pool::connections_max() const {
+    int most = limit(true);
+    for (const Quota* quota : quotas_) {
+        const int quota_limit = quota->limit.load(std::memory_order_relaxed);
+        most = quota_limit > 0 ? std::min(most, quota_limit) : most;
+    }
+    return most;
+}
+
 Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     waiter.granted = nullptr;
     waiter.refused.reset();

@@ -36,6 +36,7 @@ WorkerSnapshot take_snapshot(Worker& worker) {
         pool.clients = entry->clients;
         pool.size = servers.options().size;
         pool.reserve_size = servers.options().reserve_size;
+        pool.servers_max = servers.connections_max();
         if (pool.servers.waiting > 0) {
             pool.wait_us_max = std::max<std::int64_t>(0, (now - servers.oldest_wait()).count());
         }

@@ -28,8 +28,9 @@ struct PoolSnapshot {
     PoolStats stats;
     pool::Counts servers;
     int clients = 0;  // logged in or logging in
-    int size = 0;     // server connections it may have
+    int size = 0;     // pool_size
     int reserve_size = 0;
+    int servers_max = 0;  // server connections it may have, by these and the limits it counts in
     std::int64_t wait_us_max = 0;  // how long the first in the queue has been waiting
     bool paused = false;
     bool disabled = false;

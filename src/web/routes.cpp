@@ -194,15 +194,16 @@ asio::awaitable<Response> Routes::metrics(const Request& request) {
                            std::move(*loops),
                            monitor::process_usage(),
                            {},
-                           {},
                            {}};
     if (config->settings.metrics_top_queries > 0) {
         auto statements = co_await ask_loops(context_, shared_, proxy::take_statements);
         if (!statements) {
             co_return stuck();
         }
-        inputs.statements =
-            monitor::merged_statements(std::move(*statements), inputs.statements_other);
+        proxy::FingerprintEntry other;
+        const auto merged = monitor::merged_statements(std::move(*statements), other);
+        inputs.statements = statement_series_.look(
+            merged, other, static_cast<std::size_t>(config->settings.metrics_top_queries));
     }
     for (const auto& [key, count] : counts_) {
         inputs.http.push_back({key.first, static_cast<int>(key.second), count});

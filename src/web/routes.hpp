@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "monitor/event_totals.hpp"
+#include "monitor/statement_series.hpp"
 #include "proxy/worker.hpp"
 #include "web/json.hpp"
 #include "web/probe.hpp"
@@ -47,6 +48,7 @@ class Routes {
     ServerOptions options_;
     Probe probe_;
     std::map<std::pair<std::string, unsigned>, std::uint64_t> counts_;
+    monitor::StatementSeries statement_series_;
 };
 
 }  // namespace howdah::web
