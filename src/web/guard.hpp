@@ -3,7 +3,8 @@
 //
 // Loopback alone protects little: a page in a browser on the same machine can have its own name
 // resolved to 127.0.0.1 (DNS rebinding). Such a request carries the page's name in Host, so Host
-// must be an address, localhost, or a name that the operator gave.
+// must be an address, localhost, or a name that the operator gave. No browser leaves it out;
+// HTTP/1.0 allows that, and health checks of load balancers do.
 #pragma once
 
 #include <cstdint>

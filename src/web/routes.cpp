@@ -115,6 +115,10 @@ void Routes::count(std::string_view path, unsigned code) {
     ++counts_[{known ? std::string(path) : "(other)", code}];
 }
 
+void Routes::count_refusal(http::status status) {
+    count({}, static_cast<unsigned>(status));
+}
+
 asio::awaitable<Response> Routes::answer(const Request& request) {
     const std::string_view target = view(request.target());
     const std::string_view path = path_of(target);
@@ -122,9 +126,10 @@ asio::awaitable<Response> Routes::answer(const Request& request) {
         options_.token.empty() ||
         token_accepted(view(request[http::field::authorization]), options_.token);
     Response response;
-    if (request.count(http::field::host) != 1) {
+    const std::size_t hosts = request.count(http::field::host);
+    if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
         response = failure(http::status::bad_request, "one Host header is needed");
-    } else if (!host_allowed(view(request[http::field::host]), options_.host_names)) {
+    } else if (hosts == 1 && !host_allowed(view(request[http::field::host]), options_.host_names)) {
         response = failure(http::status::misdirected_request,
                            "this Host is not served: http_hosts allows names");
     } else if (request.method() != http::verb::get && request.method() != http::verb::head) {

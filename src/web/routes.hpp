@@ -29,6 +29,8 @@ class Routes {
 
     // The answer to a request, whatever it is. HEAD has the headers of GET.
     boost::asio::awaitable<Response> answer(const Request& request);
+    // A request that could not be read was answered with this.
+    void count_refusal(http::status status);
 
   private:
     boost::asio::awaitable<Response> route(const Request& request, std::string_view path,

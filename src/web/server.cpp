@@ -199,6 +199,7 @@ asio::awaitable<void> Server::State::serve(tcp::socket socket) {
         stream.expires_after(kRequestMax);
         if (error) {
             if (const auto status = status_of(error)) {
+                routes->count_refusal(*status);
                 Response response = refusal(*status);
                 co_await http::async_write(stream, response, kAwait);
             }

@@ -373,6 +373,27 @@ def test_bad_requests_end_with_an_answer(watched, request_text, status):
     assert watched.raw(request_text).split(b" ")[1] == status
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_http_1_0_needs_no_host(watched, path):
+    """What HAProxy's httpchk and other simple checks send."""
+    answer = watched.raw(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"200"
+    # Who brings one is held to it.
+    answer = watched.raw(f"GET {path} HTTP/1.0\r\nHost: evil.example\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"421"
+
+
+def test_requests_that_cannot_be_read_are_counted(watched):
+    def counts() -> dict[str, float]:
+        return {code: watched.metric("howdah_http_requests_total", path="(other)", code=code) or 0
+                for code in ("400", "413", "431")}
+    before = counts()
+    watched.raw(b"nonsense\r\n\r\n")
+    watched.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000 + b"\r\n\r\n")
+    watched.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n123456789")
+    assert counts() == {code: count + 1 for code, count in before.items()}
+
+
 def test_many_connections_do_not_keep_others_out_for_ever(watched):
     idle = [socket.create_connection(("127.0.0.1", watched.port)) for _ in range(100)]
     for one in idle:
