@@ -80,7 +80,8 @@ constexpr Option<Settings> kOptions[] = {
      .group = "Process", .help = "Name of the service."},
     {OPTION(listen_addr), .value = "", .howdah_value = "127.0.0.1", .restart = true,
      .group = "Listening",
-     .help = "Addresses to listen on, or * for all; empty: unix sockets only."},
+     .help = "Addresses to listen on, or * for all; empty: unix sockets only. Of several, one that "
+             "cannot be had is a warning."},
     {OPTION(listen_backlog), .value = "128", .restart = true, .group = "Listening",
      .help = "Connections the kernel keeps waiting to be accepted."},
     {OPTION(listen_port), .value = "6432", .restart = true, .high = 65535, .group = "Listening",
