@@ -20,7 +20,8 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Rules that choose the authentication method, in the format of pg_hba.conf; used with "
              "auth_type hba."},
     {OPTION(auth_ident_file), .group = "Authentication",
-     .help = "User name maps for the cert and peer methods, in the format of pg_ident.conf."},
+     .help = "User name maps for the cert and peer methods of HBA rules, in the format of "
+             "pg_ident.conf."},
     {OPTION(auth_ldap_options), .group = "Authentication",
      .help = "Which LDAP server auth_type ldap asks, and how: ldapserver=.. ldapbasedn=.. and so "
              "on, as behind the method ldap in pg_hba.conf."},
@@ -61,7 +62,8 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Whether clients may or must use TLS; verify-ca and verify-full demand a client "
              "certificate."},
     {OPTION(conffile), .group = "Files",
-     .help = "The configuration file in use; changing it takes effect with the next RELOAD."},
+     .help =
+         "The configuration file in use; SET names another, which the next RELOAD or HUP reads."},
     {OPTION(default_pool_size), .value = "20", .group = "Pools",
      .help = "Server connections for each user and database."},
     {OPTION(disable_pqexec), .value = "0", .restart = true, .group = "Sessions",

@@ -25,6 +25,9 @@ struct ListenAddress {
 // "127.0.0.1:6433", "[::1]:6433", "localhost:6433", "*:6433" (all IPv4 addresses).
 [[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
 
+// The same; an error where other machines can reach it and there is no token.
+[[nodiscard]] Result<ListenAddress> listen_address(std::string_view text, bool has_token);
+
 // `host`: the Host header. `names`: what the operator allows beside addresses and localhost.
 [[nodiscard]] bool host_allowed(std::string_view host, const std::vector<std::string>& names);
 

@@ -104,13 +104,7 @@ struct Server::State {
 };
 
 Result<> Server::State::bind(const std::string& text, ServerOptions& options) {
-    TRY(const ListenAddress address, parse_listen_address(text));
-    if (!address.loopback && options.token.empty()) {
-        return fail(ErrorCode::kInvalidInput,
-                    fmt::format("http_listen: {} can be reached from other machines, so "
-                                "http_token_file must be set",
-                                text));
-    }
+    TRY(const ListenAddress address, listen_address(text, !options.token.empty()));
     const tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
     for (const int fd : options.taken) {
         if (bound_to(fd, endpoint)) {
