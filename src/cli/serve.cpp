@@ -99,7 +99,7 @@ Result<> start_log(const config::Settings& settings, const ServeOptions& options
                                                 : log::Level::kInfo;
     log_options.format =
         settings.log_format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText;
-    log_options.to_stderr = !options.quiet && !options.daemon;
+    log_options.to_stderr = !options.quiet;  // a daemon's is /dev/null, from become_daemon() on
     log_options.file = settings.logfile;
     log_options.to_syslog = settings.syslog;
     log_options.syslog_ident = settings.syslog_ident;

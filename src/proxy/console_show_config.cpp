@@ -320,7 +320,7 @@ net::Task<Table> show_version(Worker&) {
     co_return table;
 }
 
-// Names are resolved for each connect, by the system's resolver: nothing is kept here.
+// Names are resolved as the system does; what the resolver keeps for dns_max_ttl is not listed.
 net::Task<Table> show_dns_hosts(Worker&) {
     co_return Table{{"hostname", kText}, {"ttl", kInt8}, {"addrs", kText}};
 }

@@ -221,6 +221,21 @@ def test_a_slow_server_and_a_slow_reader_are_told_apart(watched):
     assert read["server_ms"] + read["network_ms"] >= 400
 
 
+def test_a_slow_statements_line_names_its_session(run_folder, cluster, new_database):
+    database = new_database("slow_json")
+    with running(Path(run_folder) / "slow_json", {database: server_of(cluster)},
+                 pool_mode="transaction", log_format="json", slow_query_time="0.05") as one:
+        with one.connect(database) as connection:
+            connection.execute("select pg_sleep(0.1)")
+
+        def sessions(word: str) -> list[int]:
+            lines = map(json.loads, one.proxy.log.read_text().splitlines())
+            return [line.get("session") for line in lines
+                    if word in line["message"] and line.get("database") == database]
+        process.wait_until(lambda: sessions("slow statement"), 5, "the line")
+        assert sessions("slow statement") == sessions("login attempt")
+
+
 @pytest.mark.parametrize("backend", ["io_uring", "epoll"])
 def test_the_time_until_something_else_happens_is_nobodys(run_folder, cluster, new_database,
                                                           backend):
