@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "cli/commands.hpp"
 #include "cli/database.hpp"
 #include "cli/exit_status.hpp"
+#include "cli/start_check.hpp"
 #include "migrate/deploy/config.hpp"
 #include "migrate/lint/discover.hpp"
 #include "migrate/lint/settings.hpp"
@@ -219,6 +221,9 @@ int run_check(const Arguments& arguments) {
     const bool proxy = config == nullptr || is_about_the_proxy(*config);
     if (!proxy) {
         diagnostics.clear();
+    }
+    if (proxy && config != nullptr) {
+        std::ranges::move(check_start(*config), std::back_inserter(diagnostics));
     }
     if (file.ends_with(".toml") && !has_syntax_error(diagnostics)) {
         check_other_tables(file, diagnostics);

@@ -1,37 +1,10 @@
 #include "cli/observation.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <fstream>
-#include <sstream>
-
 #include "base/log.hpp"
+#include "cli/start_check.hpp"
 #include "cli/systemd.hpp"
 
 namespace howdah::cli {
-namespace {
-
-constexpr std::size_t kTokenBytesMin = 16;
-
-Result<std::string> read_token(const std::string& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    std::string token = text.str();
-    while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back())) != 0) {
-        token.pop_back();
-    }
-    if (!file || token.size() < kTokenBytesMin) {
-        return fail(ErrorCode::kInvalidInput,
-                    fmt::format("http_token_file: \"{}\" holds no token of {} characters or more",
-                                path, kTokenBytesMin));
-    }
-    return token;
-}
-
-}  // namespace
-
 Observation::Observation(proxy::Proxy& proxy)
     : proxy_(proxy), insight_(proxy), pump_(proxy.shared()), server_(proxy.shared(), totals_) {}
 
@@ -42,7 +15,7 @@ Result<web::ServerOptions> Observation::server_options(const config::Settings& s
     options.backend = proxy_.backend_name();
     options.insight = &insight_.engine();
     if (!settings.http_token_file.empty()) {
-        TRY(options.token, read_token(settings.http_token_file));
+        TRY(options.token, read_http_token(settings.http_token_file));
     }
     return options;
 }

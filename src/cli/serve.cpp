@@ -5,7 +5,9 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "base/log.hpp"
 #include "cli/commands.hpp"
@@ -14,6 +16,7 @@
 #include "cli/main_loop.hpp"
 #include "cli/observation.hpp"
 #include "cli/process.hpp"
+#include "cli/start_check.hpp"
 #include "cli/systemd.hpp"
 #include "cli/takeover.hpp"
 #include "cli/upstream_check.hpp"
@@ -83,6 +86,12 @@ void report(const std::vector<config::Diagnostic>& diagnostics) {
     }
 }
 
+bool has_error(const std::vector<config::Diagnostic>& diagnostics) {
+    return std::ranges::any_of(diagnostics, [](const config::Diagnostic& diagnostic) {
+        return diagnostic.severity == config::Diagnostic::Severity::kError;
+    });
+}
+
 Result<> start_log(const config::Settings& settings, const ServeOptions& options) {
     log::Options log_options;
     log_options.level = settings.verbose >= 2   ? log::Level::kNoise
@@ -90,7 +99,7 @@ Result<> start_log(const config::Settings& settings, const ServeOptions& options
                                                 : log::Level::kInfo;
     log_options.format =
         settings.log_format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText;
-    log_options.to_stderr = !options.quiet && !options.daemon;
+    log_options.to_stderr = !options.quiet;  // a daemon's is /dev/null, from become_daemon() on
     log_options.file = settings.logfile;
     log_options.to_syslog = settings.syslog;
     log_options.syslog_ident = settings.syslog_ident;
@@ -99,7 +108,12 @@ Result<> start_log(const config::Settings& settings, const ServeOptions& options
 }
 
 Result<> reload(proxy::Proxy& proxy, const ServeOptions& options) {
-    config::LoadOutcome outcome = config::load(load_request(options));
+    config::LoadRequest request = load_request(options);
+    // SET conffile names another.
+    if (const std::string& file = proxy.shared().config()->settings.conffile; !file.empty()) {
+        request.file = file;
+    }
+    config::LoadOutcome outcome = config::load(request);
     report(outcome.diagnostics);
     if (outcome.config == nullptr) {
         return fail(ErrorCode::kInvalidInput,
@@ -392,6 +406,12 @@ int serve(ServeOptions options) {
         options.upstream = std::move(*upstream);
     }
     config::LoadOutcome outcome = config::load(load_request(options));
+    if (outcome.config != nullptr) {
+        std::ranges::move(check_start(*outcome.config), std::back_inserter(outcome.diagnostics));
+    }
+    if (has_error(outcome.diagnostics)) {
+        outcome.config = nullptr;
+    }
     if (outcome.config != nullptr) {
         if (auto ready = prepare_process(outcome.config->settings, options); !ready) {
             return give_up(ready.error());

@@ -110,12 +110,12 @@ void SlowLog::write(const SlowLine& line) {
     if (query.statement) {
         text += ": " + insight::live::short_text(*query.statement, kTextMax);
     }
-    log::write(log::Level::kWarning, text, {0, line.database, line.user});
+    log::write(log::Level::kWarning, text, {query.session_id, line.database, line.user});
     const std::string plan = plan_of(line);
     if (!plan.empty()) {
         log::write(log::Level::kInfo,
                    fmt::format("plan of fingerprint={:016x}: {}", query.key, plan),
-                   {0, line.database, line.user});
+                   {query.session_id, line.database, line.user});
     }
 }
 

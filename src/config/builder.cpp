@@ -96,7 +96,7 @@ void Builder::apply_global(const Entry& entry) {
                                    config_->pgbouncer ? "pgbouncer/" : "", entry.key),
                        global_options());
     }
-    if (key == "auth_dbname" && entry.value == "pgbouncer") {
+    if (key == "auth_dbname" && is_console_database(entry.value)) {
         return report(Severity::kError, entry.origin, entry.key,
                       reserved_auth_dbname(entry.value) + place(entry.origin));
     }
@@ -116,11 +116,12 @@ void Builder::apply_global(const Entry& entry) {
 }
 
 void Builder::apply_database(const Entry& entry) {
-    if (entry.name == "pgbouncer") {
+    if (is_console_database(entry.name)) {
         if (entry.key.empty()) {
-            report(
-                Severity::kError, entry.origin, entry.name,
-                fmt::format("database name \"{}\" is reserved{}", entry.name, place(entry.origin)));
+            report(Severity::kError, entry.origin, entry.name,
+                   fmt::format("database name \"{0}\" is reserved{1}: the console answers to it; "
+                               "give the entry another name, and dbname={0}",
+                               entry.name, place(entry.origin)));
         }
         return;
     }

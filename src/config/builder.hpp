@@ -37,12 +37,14 @@ class Builder {
     void finish_addresses();
     void finish_users();
     void finish_hba();
+    void check_ident_file(Severity severity);
     void finish_ldap();
     void check_together();
     void check_listen();
     void check_tls();
     void check_users();
     void check_clear_passwords();
+    void check_syslog();
     void check_not_itself(const std::string& name, const DatabaseSettings& database);
     void check_protocols(const std::string& option, const std::string& value);
     void check_databases();

@@ -36,6 +36,9 @@ bool is_loopback_network(const Network& network) {
     return network.address.v6 ? network.address == *parse_ip("::1") && network.mask[15] == 0xff
                               : network.address.bytes[0] == 127 && network.mask[0] == 0xff;
 }
+constexpr std::string_view kFacilities[] = {"auth",   "authpriv", "daemon", "user",
+                                            "local0", "local1",   "local2", "local3",
+                                            "local4", "local5",   "local6", "local7"};
 
 bool needs_userlist(AuthType type) {
     return type != AuthType::kPam && type != AuthType::kAny;
@@ -81,11 +84,21 @@ void Builder::finish_users() {
     }
 }
 
+// Without HBA rules nobody asks for its maps; that it is not there is a mistake all the same.
+void Builder::check_ident_file(Severity severity) {
+    const std::string& path = config_->settings.auth_ident_file;
+    if (!path.empty() && ::access(path.c_str(), R_OK) != 0) {
+        report(severity, origin_of("auth_ident_file"), "auth_ident_file",
+               fmt::format("could not open ident config file {}: {}", path, std::strerror(errno)));
+    }
+}
+
 void Builder::finish_hba() {
+    const Severity severity = config_->pgbouncer ? Severity::kWarning : Severity::kError;
     if (config_->settings.auth_type != AuthType::kHba) {
+        check_ident_file(severity);
         return;
     }
-    const Severity severity = config_->pgbouncer ? Severity::kWarning : Severity::kError;
     const auto report_all = [&](const std::vector<FileProblem>& problems, const char* key) {
         for (const auto& problem : problems) {
             report(problem.ignored ? severity : Severity::kWarning,
@@ -179,12 +192,26 @@ void Builder::check_together() {
                fmt::format("query_event_ring must be a power of two, not {}", ring));
     }
     check_users();
+    check_syslog();
     for (const auto& network : settings.proxy_protocol_networks.names) {
         if (!parse_network(network)) {
             report(Severity::kError, origin_of("proxy_protocol_networks"),
                    "proxy_protocol_networks",
                    fmt::format("proxy_protocol_networks: \"{}\" is not address/bits", network));
         }
+    }
+}
+
+// PgBouncer takes what it does not know for daemon, and so do we in its place.
+void Builder::check_syslog() {
+    const std::string& facility = config_->settings.syslog_facility;
+    if (std::ranges::find(kFacilities, facility) == std::end(kFacilities)) {
+        report(config_->pgbouncer ? Severity::kWarning : Severity::kError,
+               origin_of("syslog_facility"), "syslog_facility",
+               fmt::format("syslog_facility: there is no \"{}\"; auth, authpriv, daemon, user or "
+                           "local0 to local7",
+                           facility));
+        diagnostics_.back().nearest = nearest(facility, kFacilities);
     }
 }
 

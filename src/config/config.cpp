@@ -14,8 +14,6 @@
 namespace howdah::config {
 namespace {
 
-constexpr std::string_view kReservedDatabase = "pgbouncer";
-
 std::string environment_name(std::string_view option) {
     std::string name = "HOWDAH_";
     for (const char c : option) {
@@ -79,11 +77,15 @@ std::string Diagnostic::text() const {
     return nearest.empty() ? message : fmt::format("{}; did you mean \"{}\"?", message, nearest);
 }
 
+bool is_console_database(std::string_view name) {
+    return name == "pgbouncer" || name == "howdah";
+}
+
 std::optional<DatabaseSettings> Config::database(std::string_view name) const {
     if (const auto found = databases.find(name); found != databases.end()) {
         return found->second;
     }
-    if (!autodb || name == kReservedDatabase) {
+    if (!autodb || is_console_database(name)) {
         return std::nullopt;
     }
     DatabaseSettings made = *autodb;
@@ -111,7 +113,7 @@ Result<ConfigPtr> set(const ConfigPtr& config, std::string_view name, std::strin
     if (option->restart) {
         return config;
     }
-    if (name == "auth_dbname" && value == kReservedDatabase) {
+    if (name == "auth_dbname" && is_console_database(value)) {
         return fail(ErrorCode::kInvalidInput, reserved_auth_dbname(value));
     }
     auto changed = std::make_shared<Config>(*config);

@@ -53,6 +53,9 @@ struct Config {
     [[nodiscard]] std::optional<DatabaseSettings> database(std::string_view name) const;
 };
 
+// The names that the console answers to: no database can have one of them.
+[[nodiscard]] bool is_console_database(std::string_view name);
+
 using ConfigPtr = std::shared_ptr<const Config>;
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 

@@ -130,6 +130,7 @@ TEST(Ini, ReportsEveryMistakeAtOnce) {
                                    "c = port=0\n"
                                    "d = pool_size=many password=hunter2\n"
                                    "pgbouncer = host=x\n"
+                                   "howdah = host=x\n"
                                    "[users]\n"
                                    "u = pool_mode=sesion\n"
                                    "[peers]\n"
@@ -148,6 +149,7 @@ TEST(Ini, ReportsEveryMistakeAtOnce) {
     EXPECT_CONTAINS(text, "invalid port: 0");
     EXPECT_CONTAINS(text, "invalid value \"many\" for parameter pool_size");
     EXPECT_CONTAINS(text, "database name \"pgbouncer\" is reserved");
+    EXPECT_CONTAINS(text, "database name \"howdah\" is reserved");
     EXPECT_CONTAINS(text, "invalid value \"sesion\" for parameter pool_mode");
     EXPECT_CONTAINS(text, "ids of peers must be a number");
     EXPECT_CONTAINS(text, "host was not provided for peer 3");
@@ -156,7 +158,7 @@ TEST(Ini, ReportsEveryMistakeAtOnce) {
     EXPECT_CONTAINS(text,
                     "invalid value \"invalid_server_lifetime\" for parameter server_lifetime in "
                     "configuration (");
-    EXPECT_CONTAINS(text, "p.ini:14)");
+    EXPECT_CONTAINS(text, "p.ini:15)");
     EXPECT_CONTAINS(text, "parameter listen_port");
     EXPECT_CONTAINS(text, "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
     EXPECT_EQ(text.find("hunter2"), std::string::npos);

@@ -8,8 +8,7 @@ namespace {
 // clang-format wraps the help texts; one row is one option.
 constexpr Option<Settings> kOptions[] = {
     {OPTION(admin_users), .value = "", .group = "Console",
-     .help = "Database users who may run every command on the console. With auth_type any, "
-             "everybody may."},
+     .help = "Database users who may run every command on the console."},
     {OPTION(application_name_add_host), .value = "0", .group = "Sessions",
      .help = "Append the client's address and port to application_name at connection start."},
     {OPTION(auth_dbname), .group = "Authentication",
@@ -20,7 +19,8 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Rules that choose the authentication method, in the format of pg_hba.conf; used with "
              "auth_type hba."},
     {OPTION(auth_ident_file), .group = "Authentication",
-     .help = "User name maps for the cert and peer methods, in the format of pg_ident.conf."},
+     .help = "User name maps for the cert and peer methods of HBA rules, in the format of "
+             "pg_ident.conf."},
     {OPTION(auth_ldap_options), .group = "Authentication",
      .help = "Which LDAP server auth_type ldap asks, and how: ldapserver=.. ldapbasedn=.. and so "
              "on, as behind the method ldap in pg_hba.conf."},
@@ -61,7 +61,8 @@ constexpr Option<Settings> kOptions[] = {
      .help = "Whether clients may or must use TLS; verify-ca and verify-full demand a client "
              "certificate."},
     {OPTION(conffile), .group = "Files",
-     .help = "The configuration file in use; changing it takes effect with the next RELOAD."},
+     .help =
+         "The configuration file in use; SET names another, which the next RELOAD or HUP reads."},
     {OPTION(default_pool_size), .value = "20", .group = "Pools",
      .help = "Server connections for each user and database."},
     {OPTION(disable_pqexec), .value = "0", .restart = true, .group = "Sessions",
@@ -71,7 +72,7 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(dns_nxdomain_ttl), .value = "15", .group = "DNS",
      .help = "How long a failed lookup is kept."},
     {OPTION(dns_zone_check_period), .value = "0", .group = "DNS",
-     .help = "How often zone serials are checked; 0: never."},
+     .help = "Without effect: names are asked again after dns_max_ttl."},
     {OPTION(idle_transaction_timeout), .value = "0", .group = "Timeouts",
      .help = "Clients idle inside a transaction for so long are disconnected; 0: never."},
     {OPTION(ignore_startup_parameters), .value = "", .group = "Sessions",
@@ -80,7 +81,8 @@ constexpr Option<Settings> kOptions[] = {
      .group = "Process", .help = "Name of the service."},
     {OPTION(listen_addr), .value = "", .howdah_value = "127.0.0.1", .restart = true,
      .group = "Listening",
-     .help = "Addresses to listen on, or * for all; empty: unix sockets only."},
+     .help = "Addresses to listen on, or * for all; empty: unix sockets only. Of several, one that "
+             "cannot be had is a warning."},
     {OPTION(listen_backlog), .value = "128", .restart = true, .group = "Listening",
      .help = "Connections the kernel keeps waiting to be accepted."},
     {OPTION(listen_port), .value = "6432", .restart = true, .high = 65535, .group = "Listening",
@@ -116,7 +118,7 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(pidfile), .value = "", .restart = true, .group = "Files",
      .help = "Where the process id is written; needed for -d."},
     {OPTION(pkt_buf), .value = "4096", .restart = true, .low = 16, .high = 1073741824,
-     .unit = "bytes", .group = "Network", .help = "Size of a connection's buffer."},
+     .unit = "bytes", .group = "Network", .help = "Without effect: buffers are 8 KiB and shared."},
     {OPTION(pool_mode), .value = "session", .howdah_value = "transaction", .group = "Pools",
      .help = "When a server connection may serve another client: after the session, the "
              "transaction or the statement."},
@@ -133,9 +135,9 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(reserve_pool_timeout), .value = "5", .group = "Pools",
      .help = "How long a client waits before the reserve is used; 0: no reserve."},
     {OPTION(resolv_conf), .value = "", .restart = true, .group = "DNS",
-     .help = "A resolv.conf of our own; empty: the system's."},
+     .help = "Without effect: names are resolved as the system does."},
     {OPTION(sbuf_loopcnt), .value = "5", .group = "Network",
-     .help = "Buffers handled of one connection before the next has its turn; 0: no limit."},
+     .help = "Without effect: a connection's turn is bounded otherwise."},
     {OPTION(scram_iterations), .value = "4096", .low = 1, .high = 1000000,
      .group = "Authentication", .help = "Iterations for SCRAM secrets made from plain passwords."},
     {OPTION(server_check_delay), .value = "30", .group = "Pools",
@@ -179,7 +181,7 @@ constexpr Option<Settings> kOptions[] = {
     {OPTION(stats_period), .value = "60", .low = 1, .unit = "seconds", .group = "Log",
      .help = "How often averages are made."},
     {OPTION(stats_users), .value = "", .group = "Console",
-     .help = "Database users who may run SHOW on the console."},
+     .help = "Database users who may run SHOW on the console. With auth_type any, everybody may."},
     {OPTION(suspend_timeout), .value = "10", .group = "Timeouts",
      .help = "How long SUSPEND waits for buffers to drain."},
     {OPTION(syslog), .value = "0", .group = "Log", .help = "Log to syslog."},

@@ -1,7 +1,5 @@
 #include "monitor/collect.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -120,9 +118,9 @@ void collect_pool(Filling& to, const PoolSnapshot& pool) {
     for (const auto& [state, count] : states) {
         to.add("howdah_pool_connections", {pool.database, pool.user, state}, number(count));
     }
-    to.add("howdah_pool_max_connections", label, number(pool.size));
+    to.add("howdah_pool_max_connections", label, number(pool.servers_max));
     to.add("howdah_pool_utilization_ratio", label,
-           pool.size > 0 ? number(servers.leased + testing) / number(pool.size) : 0);
+           pool.servers_max > 0 ? number(servers.leased + testing) / number(pool.servers_max) : 0);
     to.add("howdah_pool_pending_requests", label, number(servers.waiting));
     to.add("howdah_pool_assignments_total", label, number(pool.stats.server_assignments));
     to.add("howdah_pool_connects_total", label, number(pool.stats.connects));
@@ -201,25 +199,31 @@ void collect_databases(Filling& to, const Inputs& inputs,
         to.add("pgbouncer_databases_disabled", label,
                inputs.shared->control().disabled(name) ? 1 : 0);
     }
-    to.add("pgbouncer_databases", number(names.size()));
 }
 
-void collect_lists(Filling& to, const Inputs& inputs, const std::vector<PoolSnapshot>& pools) {
+// SHOW LISTS.
+void collect_lists(Filling& to, const Inputs& inputs) {
     const config::Settings& settings = inputs.config->settings;
     std::set<std::string> users;
+    std::set<std::string> databases;
+    std::set<std::pair<std::string, std::string>> pools;
     int servers = 0;
-    for (const PoolSnapshot& pool : pools) {
-        users.insert(pool.user);
-        servers += pool.servers.total();
-    }
     std::size_t clients = 0;
     for (const WorkerSnapshot& loop : inputs.loops) {
+        users.insert(loop.users.begin(), loop.users.end());
         clients += loop.sessions;
+        for (const PoolSnapshot& pool : loop.pools) {
+            databases.insert(pool.database);
+            pools.emplace(pool.database, pool.user);
+            servers += pool.servers.total();
+        }
     }
+    to.add("pgbouncer_databases",
+           number(proxy::known_databases(*inputs.config, std::move(databases)).size()));
+    to.add("pgbouncer_users", number(proxy::known_users(*inputs.config, std::move(users)).size()));
+    to.add("pgbouncer_pools", number(pools.size() + 1));  // the console has one
     to.add("pgbouncer_up", 1);
     to.add("pgbouncer_version_info", {HOWDAH_VERSION}, 1);
-    to.add("pgbouncer_users", number(users.size()));
-    to.add("pgbouncer_pools", number(pools.size()));
     to.add("pgbouncer_used_clients", number(clients));
     to.add("pgbouncer_free_clients",
            std::max(0.0, number(settings.max_client_conn) - number(clients)));
@@ -246,36 +250,13 @@ void collect_queries(Filling& to, const Inputs& inputs) {
     });
 }
 
-void collect_statement(Filling& to, const std::string& fingerprint,
-                       const proxy::FingerprintEntry& entry) {
-    to.add("howdah_statement_calls_total", {fingerprint}, number(entry.calls));
-    to.add("howdah_statement_errors_total", {fingerprint}, number(entry.errors));
-    to.add("howdah_statement_rows_total", {fingerprint}, number(entry.rows));
-    to.add("howdah_statement_server_seconds_total", {fingerprint}, seconds(entry.server_us));
-}
-
-// The slowest in sum by themselves, all others as one: what a label costs is known beforehand.
 void collect_statements(Filling& to, const Inputs& inputs) {
-    const auto wanted = static_cast<std::size_t>(inputs.config->settings.metrics_top_queries);
-    if (wanted == 0) {
-        return;
+    for (const auto& [fingerprint, counters] : inputs.statements) {
+        to.add("howdah_statement_calls_total", {fingerprint}, number(counters.calls));
+        to.add("howdah_statement_errors_total", {fingerprint}, number(counters.errors));
+        to.add("howdah_statement_rows_total", {fingerprint}, number(counters.rows));
+        to.add("howdah_statement_server_seconds_total", {fingerprint}, seconds(counters.server_us));
     }
-    std::vector<const proxy::FingerprintEntry*> all;
-    for (const proxy::FingerprintEntry& entry : inputs.statements) {
-        all.push_back(&entry);
-    }
-    const auto shown = static_cast<std::ptrdiff_t>(std::min(wanted, all.size()));
-    std::ranges::partial_sort(all, all.begin() + shown, std::ranges::greater(),
-                              &proxy::FingerprintEntry::server_us);
-    proxy::FingerprintEntry other = inputs.statements_other;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        if (i < static_cast<std::size_t>(shown)) {
-            collect_statement(to, fmt::format("{:016x}", all[i]->statement->key()), *all[i]);
-        } else {
-            add(other, *all[i]);
-        }
-    }
-    collect_statement(to, "(other)", other);
 }
 
 }  // namespace
@@ -298,7 +279,7 @@ std::vector<Family> collect(const Inputs& inputs) {
         collect_stats(to, database, sum.stats);
     }
     collect_databases(to, inputs, by_database);
-    collect_lists(to, inputs, pools);
+    collect_lists(to, inputs);
     collect_queries(to, inputs);
     collect_statements(to, inputs);
     return to.take();

@@ -11,6 +11,7 @@
 #include "monitor/event_totals.hpp"
 #include "monitor/metric.hpp"
 #include "monitor/process.hpp"
+#include "monitor/statement_series.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/worker.hpp"
 
@@ -68,9 +69,7 @@ struct Inputs {
     std::vector<proxy::WorkerSnapshot> loops;
     ProcessUsage process;
     std::vector<HttpCount> http;
-    // With metrics_top_queries: all statements, and those without an entry of their own.
-    std::vector<proxy::FingerprintEntry> statements;
-    proxy::FingerprintEntry statements_other;
+    std::vector<StatementSample> statements;  // with metrics_top_queries
 };
 // One family for each metric of the catalogue, in its order.
 [[nodiscard]] std::vector<Family> collect(const Inputs& inputs);

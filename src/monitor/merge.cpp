@@ -56,6 +56,7 @@ std::vector<proxy::PoolSnapshot> merged_pools(const std::vector<proxy::WorkerSna
                 sum.mode = pool.mode;
                 sum.size = pool.size;
                 sum.reserve_size = pool.reserve_size;
+                sum.servers_max = pool.servers_max;
             }
             add(sum, pool);
         }

@@ -215,6 +215,78 @@ TEST(Merge, AStatementOfTwoLoopsIsOne) {
     EXPECT_EQ(other.calls, 10U);
 }
 
+// Two statements in turn among the slowest, and tables that make room: whatever happens, no series
+// falls and all together are what was counted.
+TEST(StatementSeries, NeverFallsAndLosesNothing) {
+    std::vector<proxy::FingerprintEntry> all(3);
+    const char* texts[] = {"select 1", "select 2 + 2", "select now()"};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        all[i].statement = sql::analyze(texts[i]);
+    }
+    proxy::FingerprintEntry other;
+    StatementSeries series;
+    std::map<std::string, std::uint64_t> last;
+    std::uint64_t counted = 0;
+    const auto run = [&](std::size_t which, std::uint64_t calls, std::uint64_t us) {
+        all[which].calls += calls;
+        all[which].server_us += us;
+        counted += calls;
+    };
+    const auto look = [&] {
+        const auto samples = series.look(all, other, 1);
+        EXPECT_EQ(samples.size(), 2U);
+        EXPECT_EQ(samples.back().fingerprint, "(other)");
+        for (const StatementSample& sample : samples) {
+            EXPECT_GE(sample.counters.calls, last[sample.fingerprint]) << sample.fingerprint;
+            last[sample.fingerprint] = sample.counters.calls;
+        }
+        std::uint64_t sum = 0;
+        for (const auto& [fingerprint, calls] : last) {
+            sum += calls;
+        }
+        EXPECT_EQ(sum, counted);
+        return samples.front().fingerprint;
+    };
+    run(0, 10, 1000);
+    run(1, 5, 10);
+    const std::string first = look();
+    EXPECT_EQ(last[first], 10U);
+    run(1, 5, 5000);
+    const std::string second = look();
+    EXPECT_NE(second, first);
+    EXPECT_EQ(last["(other)"], 10U) << "what it did before it was shown stays where it was";
+    run(0, 3, 9000);
+    run(1, 1, 1);
+    EXPECT_EQ(look(), first);
+    run(0, 4, 10);
+    EXPECT_EQ(look(), first);
+    EXPECT_EQ(last[first], 14U);
+    // A loop makes room: what the statement had counted goes to the others.
+    other.calls += all[0].calls;
+    all[0].calls = all[0].server_us = 0;
+    EXPECT_EQ(look(), second);
+    run(0, 2, 90'000);
+    EXPECT_EQ(look(), first);
+    run(2, 7, 1'000'000);
+    look();
+    EXPECT_EQ(last.size(), 4U);
+}
+
+TEST(StatementSeries, AnOlderAnswerThatComesLateChangesNothing) {
+    std::vector<proxy::FingerprintEntry> all(1);
+    all[0].statement = sql::analyze("select 1");
+    all[0].calls = 10;
+    StatementSeries series;
+    proxy::FingerprintEntry other;
+    other.calls = 7;
+    const auto now = series.look(all, other, 1);
+    all[0].calls = 9;
+    other.calls = 5;
+    const auto late = series.look(all, other, 1);
+    EXPECT_EQ(late[0].counters.calls, now[0].counters.calls);
+    EXPECT_EQ(late[1].counters.calls, now[1].counters.calls);
+}
+
 TEST(Collect, FillsEveryMetricOfTheCatalogue) {
     const config::ConfigPtr config = std::make_shared<config::Config>([] {
         config::Config made;
@@ -228,8 +300,8 @@ TEST(Collect, FillsEveryMetricOfTheCatalogue) {
     EventTotals totals;
     const QueryEvent one = event(shared.names.intern("shop"), 300, "23505");
     totals.observe({&one, 1});
-    Inputs inputs{config.get(),    &shared,         &totals, "epoll", {},
-                  process_usage(), {{"/", 200, 1}}, {},      {}};
+    Inputs inputs{config.get(), &shared,         &totals,         "epoll",
+                  {},           process_usage(), {{"/", 200, 1}}, {{"(other)", {}}}};
     inputs.loops.resize(1);
     proxy::PoolSnapshot pool;
     pool.database = "shop";

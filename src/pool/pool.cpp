@@ -55,6 +55,15 @@ void Pool::give_up_place() {
     commons_->give_up();
 }
 
+int Pool::connections_max() const {
+    int most = limit(true);
+    for (const Quota* quota : quotas_) {
+        const int quota_limit = quota->limit.load(std::memory_order_relaxed);
+        most = quota_limit > 0 ? std::min(most, quota_limit) : most;
+    }
+    return most;
+}
+
 Pooled* Pool::acquire(Waiter& waiter, void* holder) {
     waiter.granted = nullptr;
     waiter.refused.reset();
@@ -179,7 +188,7 @@ void Pool::became_idle(Pooled* server) {
     ServerConnection& connection = *server->connection;
     connection.stream->set_listener(&idle_event_);
     if (closing_ || paused_ || outlived(*server)) {
-        close(server, closing_ ? "pool closed" : paused_ ? "database paused" : why_closed(*server));
+        close(server, closing_ ? "pool closed" : paused_ ? "pause mode" : why_closed(*server));
         return;
     }
     if (commons_->connections.load() > limit(true) || (server->in_reserve && waiters_.empty())) {
@@ -463,7 +472,7 @@ void Pool::reconfigure(Options options) {
 void Pool::set_paused(bool paused) {
     paused_ = paused;
     if (paused_) {
-        while (close_one_idle("database paused")) {
+        while (close_one_idle("pause mode")) {
         }
         return;
     }

@@ -102,6 +102,8 @@ class Pool {
     bool leases_out() const { return leased_ > 0; }
     net::TimePoint oldest_wait() const;
     const Options& options() const { return options_; }
+    // What invariant 3 allows, were the quotas this pool's alone.
+    int connections_max() const;
     const std::vector<std::unique_ptr<Pooled>>& servers() const { return servers_; }
     const std::deque<Waiter*>& waiters() const { return waiters_; }
     // What a server of this database and user reported at login, to this loop or another, for

@@ -195,6 +195,11 @@ void Console::refuse_extended(char type) {
     session_.fatal(Error(ErrorCode::kProtocol, "08P01", "bad packet"));
 }
 
+Error Console::invalid_command() const {
+    return Error(ErrorCode::kInvalidInput, "08P01",
+                 fmt::format("invalid command '{}', use SHOW HELP;", text_));
+}
+
 void Console::send_error(const Error& error) {
     // What is no command may be anything, a password too: the client knows what it sent.
     const bool quotes = error.message.starts_with("invalid command '");
@@ -211,6 +216,7 @@ net::Task<void> Console::take_query(std::string text) {
     PoolStats& stats = worker_.console_stats;
     ++stats.queries;
     ++stats.transactions;
+    text_ = text;
     auto command = parse_console_command(text);
     if (text.starts_with("SELECT pg_catalog.set_config(") || text.starts_with("RESET ")) {
         // A howdah in front of this one makes our parameters its client's: they change nothing
@@ -223,8 +229,7 @@ net::Task<void> Console::take_query(std::string text) {
         wire::Encoder answer;
         session_.client_->write(answer.simple('I').ready_for_query('I').view());
     } else if (command->name == "show_fds") {
-        send_error(Error(ErrorCode::kInvalidInput, "08P01",
-                         fmt::format("invalid command '{}', use SHOW HELP;", text)));
+        send_error(invalid_command());
     } else if (command->name == "show" || command->name == "select") {
         co_await show(*command);
     } else {
@@ -252,9 +257,7 @@ net::Task<void> Console::show(const ConsoleCommand& command) {
         const Table table = co_await found->make(worker_);
         encode_table(table, answer);
     } else {
-        send_error(
-            Error(ErrorCode::kInvalidInput, "08P01",
-                  fmt::format("invalid command 'SHOW {}', use SHOW HELP;", command.argument)));
+        send_error(invalid_command());
         co_return;
     }
     answer.command_complete("SHOW").ready_for_query('I');
@@ -271,9 +274,7 @@ net::Task<void> Console::execute(const ConsoleCommand& command) {
     }
     const CommandEntry* entry = find_command(command.name);
     if (entry == nullptr || (!command.argument.empty() && !entry->takes_argument)) {
-        send_error(Error(ErrorCode::kInvalidInput, "08P01",
-                         fmt::format("invalid command '{}{}{}', use SHOW HELP;", command.name,
-                                     command.argument.empty() ? "" : " ", command.argument)));
+        send_error(invalid_command());
         co_return;
     }
     if (!is_admin()) {

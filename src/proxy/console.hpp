@@ -39,6 +39,8 @@ class Console {
     void suspends() { suspended_ = true; }
     // Waits until `done` says so on every worker. False when the client left or cancelled first.
     net::Task<bool> wait_until(std::function<bool(Worker&)> done);
+    // "invalid command '...', use SHOW HELP;", with what the client typed.
+    Error invalid_command() const;
 
   private:
     net::Task<bool> take_frame();
@@ -52,6 +54,7 @@ class Console {
 
     Session& session_;
     Worker& worker_;
+    std::string text_;  // of the command under way
     bool suspended_ = false;
 };
 

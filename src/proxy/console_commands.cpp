@@ -320,8 +320,7 @@ net::Task<Outcome> shut_down(Console& console, const ConsoleCommand& command) {
                               : how == "WAIT_FOR_SERVERS" ? ShutdownMode::kWaitForServers
                                                           : ShutdownMode::kNone;
     if (mode == ShutdownMode::kNone) {
-        co_return refuse(
-            fmt::format("invalid command 'SHUTDOWN {}', use SHOW HELP;", command.argument));
+        co_return fail(console.invalid_command());
     }
     log::info("SHUTDOWN{}{} command issued", how.empty() ? "" : " ", how);
     CO_TRY_VOID(co_await on_main(home, [&home, mode]() -> Result<> {

@@ -9,10 +9,12 @@ namespace {
 
 using config::PoolMode;
 
-std::string state_name(SessionState state) {
-    switch (state) {
+// Who has shown who he is and waits for the database's first server, to be told what it reports, is
+// among PgBouncer's waiting clients.
+std::string state_name(const Session& session) {
+    switch (session.state()) {
         case SessionState::kLogin:
-            return "login";
+            return session.waiting() ? "waiting" : "login";
         case SessionState::kActive:
             return "active";
         case SessionState::kWaiting:
@@ -53,7 +55,7 @@ SocketRow client_row(Worker& worker, Session& session) {
     row.replication = session.replication_kind();
     row.state = session.is_console() && session.state() == SessionState::kIdle
                     ? "active"
-                    : state_name(session.state());
+                    : state_name(session);
     if (session.is_cancel_request()) {
         row.state = session.cancel_sent() ? "active_cancel_req" : "waiting_cancel_req";
     }

@@ -7,6 +7,7 @@
 #include "proxy/console_rows.hpp"
 #include "proxy/console_show.hpp"
 #include "proxy/gather.hpp"
+#include "proxy/snapshot.hpp"
 
 namespace howdah::proxy {
 namespace {
@@ -124,32 +125,25 @@ Memory memory_here(Worker& worker) {
 struct Lists {
     std::size_t clients = 0, logins = 0, servers = 0;
     std::set<std::pair<std::string, std::string>> pools;
+    std::set<std::string> databases;  // those of the pools
 };
 
 Lists lists_here(Worker& worker) {
     Lists lists;
     for (const auto& [id, session] : worker.sessions()) {
         ++lists.clients;
-        lists.logins += session->logged_in() ? 0 : 1;
+        lists.logins += session->logged_in() || session->waiting() ? 0 : 1;
     }
     for (const auto& [key, entry] : worker.pools()) {
         lists.pools.insert(key);
+        lists.databases.insert(entry->database());
         lists.servers += entry->pool().servers().size();
     }
     return lists;
 }
 
-// Everybody we know of: configured, in the userlist, or with a pool.
-std::set<std::string> known_users(Worker& home, const Uses& uses) {
-    std::set<std::string> users{home.console_name()};
-    for (const auto& [name, settings] : home.config().users) {
-        users.insert(name);
-    }
-    if (home.config().userlist != nullptr) {
-        for (const auto& [name, password] : home.config().userlist->all()) {
-            users.insert(name);
-        }
-    }
+std::set<std::string> users_of(const Uses& uses) {
+    std::set<std::string> users;
     for (const auto& counts : {uses.servers_of_user, uses.clients_of_user}) {
         for (const auto& [name, count] : counts) {
             users.insert(name);
@@ -199,7 +193,7 @@ net::Task<Table> show_users(Worker& home) {
     Uses uses = co_await uses_everywhere(home);
     const config::Settings& global = home.settings();
     static const config::UserSettings kNothingSet;
-    for (const std::string& name : known_users(home, uses)) {
+    for (const std::string& name : known_users(home.config(), users_of(uses))) {
         const auto found = home.config().users.find(name);
         const config::UserSettings& own =
             found != home.config().users.end() ? found->second : kNothingSet;
@@ -226,11 +220,14 @@ net::Task<Table> show_lists(Worker& home) {
         sums.logins += lists.logins;
         sums.servers += lists.servers;
         sums.pools.insert(lists.pools.begin(), lists.pools.end());
+        sums.databases.insert(lists.databases.begin(), lists.databases.end());
     }
     const Uses uses = co_await uses_everywhere(home);
     const config::Config& config = home.config();
-    const std::pair<const char*, std::size_t> rows[] = {{"databases", config.databases.size() + 1},
-                                                        {"users", known_users(home, uses).size()},
+    const std::size_t databases = known_databases(config, std::move(sums.databases)).size();
+    const std::size_t users = known_users(config, users_of(uses)).size();
+    const std::pair<const char*, std::size_t> rows[] = {{"databases", databases},
+                                                        {"users", users},
                                                         {"peers", config.peers.size()},
                                                         {"pools", sums.pools.size() + 1},
                                                         {"peer_pools", config.peers.size()},
@@ -323,7 +320,7 @@ net::Task<Table> show_version(Worker&) {
     co_return table;
 }
 
-// Names are resolved for each connect, by the system's resolver: nothing is kept here.
+// Names are resolved as the system does; what the resolver keeps for dns_max_ttl is not listed.
 net::Task<Table> show_dns_hosts(Worker&) {
     co_return Table{{"hostname", kText}, {"ttl", kInt8}, {"addrs", kText}};
 }

@@ -41,15 +41,18 @@ void add_figures(RowBuilder& cells, const PoolStats& stats) {
     cells.number(stats.server_assignments).number(stats.transactions).number(stats.queries);
     cells.number(stats.bytes_received).number(stats.bytes_sent).number(stats.transaction_us);
     cells.number(stats.query_us).number(stats.wait_us).number(stats.client_parses);
-    cells.number(stats.server_parses).number(stats.binds).number(stats.client_logins);
+    cells.number(stats.server_parses).number(stats.binds);
 }
 
-// Ours, after them.
-constexpr std::string_view kOwn[] = {"errors",  "pins",     "probes",          "plan_retries",
-                                     "cancels", "connects", "connect_failures"};
+// Ours, after them. PgBouncer after 1.25 has client_login_count too, among its own: who reads by
+// place expects 1.25's columns there.
+constexpr std::string_view kOwn[] = {
+    "client_login_count", "errors",  "pins",     "probes",
+    "plan_retries",       "cancels", "connects", "connect_failures"};
+constexpr const char* kOwnAverage = "avg_client_login_count";
 
 void add_own(RowBuilder& cells, const PoolStats& stats) {
-    cells.number(stats.errors).number(stats.pins).number(stats.probes);
+    cells.number(stats.client_logins).number(stats.errors).number(stats.pins).number(stats.probes);
     cells.number(stats.plan_retries).number(stats.cancels).number(stats.connects);
     cells.number(stats.connect_failures);
 }
@@ -75,7 +78,6 @@ net::Task<Table> show_stats(Worker& home) {
                                 "total_client_parse_count",
                                 "total_server_parse_count",
                                 "total_bind_count",
-                                "total_client_login_count",
                                 "avg_server_assignment_count",
                                 "avg_xact_count",
                                 "avg_query_count",
@@ -86,15 +88,16 @@ net::Task<Table> show_stats(Worker& home) {
                                 "avg_wait_time",
                                 "avg_client_parse_count",
                                 "avg_server_parse_count",
-                                "avg_bind_count",
-                                "avg_client_login_count"});
+                                "avg_bind_count"});
     own_columns(table, "total_");
+    table.columns_of(kNumeric, {kOwnAverage});
     for (const auto& [database, figures] : co_await figures_by_database(home)) {
         RowBuilder cells;
         cells.text(database);
         add_figures(cells, figures.total);
         add_figures(cells, figures.average);
         add_own(cells, figures.total);
+        cells.number(figures.average.client_logins);
         table.rows.push_back(cells.take());
     }
     co_return table;
@@ -105,7 +108,7 @@ net::Task<Table> show_stats_totals(Worker& home) {
     table.columns_of(kNumeric,
                      {"server_assignment_count", "xact_count", "query_count", "bytes_received",
                       "bytes_sent", "xact_time", "query_time", "wait_time", "client_parse_count",
-                      "server_parse_count", "bind_count", "client_login_count"});
+                      "server_parse_count", "bind_count"});
     own_columns(table, "");
     for (const auto& [database, figures] : co_await figures_by_database(home)) {
         RowBuilder cells;
@@ -122,11 +125,12 @@ net::Task<Table> show_stats_averages(Worker& home) {
     table.columns_of(
         kNumeric, {"server_assignment_count", "xact_count", "query_count", "bytes_received",
                    "bytes_sent", "xact_time", "query_time", "wait_time", "avg_client_parse_count",
-                   "avg_server_parse_count", "avg_bind_count", "avg_client_login_count"});
+                   "avg_server_parse_count", "avg_bind_count", kOwnAverage});
     for (const auto& [database, figures] : co_await figures_by_database(home)) {
         RowBuilder cells;
         cells.text(database);
         add_figures(cells, figures.average);
+        cells.number(figures.average.client_logins);
         table.rows.push_back(cells.take());
     }
     co_return table;
@@ -149,8 +153,7 @@ net::Task<Table> show_totals(Worker& home) {
                                            "wait_time",
                                            "ps_client_parse_count",
                                            "ps_server_parse_count",
-                                           "ps_bind_count",
-                                           "client_login_count"};
+                                           "ps_bind_count"};
     const auto add = [&](const std::string& prefix, const auto& names, std::vector<Cell> values) {
         for (std::size_t i = 0; i < values.size(); ++i) {
             table.rows.push_back({prefix + std::string(names[i]), std::move(values[i])});
@@ -165,6 +168,7 @@ net::Task<Table> show_totals(Worker& home) {
     add("total_", kNames, totals.take());
     add("avg_", kNames, averages.take());
     add("total_", kOwn, own.take());
+    table.rows.push_back(RowBuilder().text(kOwnAverage).number(sum.average.client_logins).take());
     co_return table;
 }
 

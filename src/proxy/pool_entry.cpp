@@ -66,7 +66,7 @@ PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
 bool PoolEntry::unused_for(net::Duration limit) {
     const net::TimePoint now = worker_.loop().now();
     const pool::Counts counts = pool_->counts();
-    const bool kept = pool_->options().size_min > 0 && settings_.user;
+    const bool kept = pool_->options().size_min > 0 && settings_.user && !removed_;
     if (clients > 0 || counts.total() > 0 || counts.waiting > 0 || kept || following_dns_ ||
         last_used_ == net::TimePoint{}) {
         last_used_ = now;
@@ -110,8 +110,16 @@ pool::Options PoolEntry::pool_options() const {
     return options;
 }
 
+void PoolEntry::remove() {
+    removed_ = true;
+    keeps_minimum_ = false;
+    pool_->reconfigure(pool_options());
+    pool_->reconnect("database removed");
+}
+
 void PoolEntry::reconfigure() {
     const config::Config& config = worker_.config();
+    removed_ = false;
     if (auto settings = config.database(database_)) {
         settings_ = std::move(*settings);
     }
@@ -328,7 +336,7 @@ net::Task<void> PoolEntry::follow_dns() {
 void PoolEntry::keep_house() {
     expire_credentials();
     // A pool without clients keeps its minimum only when its user is the database's.
-    const bool in_use = clients > 0 || settings_.user == user_;
+    const bool in_use = !removed_ && (clients > 0 || settings_.user == user_);
     if (std::exchange(keeps_minimum_, in_use) != in_use) {
         pool_->reconfigure(pool_options());
     }

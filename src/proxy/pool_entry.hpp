@@ -37,6 +37,10 @@ class PoolEntry final : public pool::Host {
     const std::string& server_user() const { return user_; }
     // Takes over the current configuration.
     void reconfigure();
+    // The database is configured no more: servers are closed as they come back, none is opened for
+    // min_pool_size. Until reconfigure().
+    void remove();
+    bool removed() const { return removed_; }
     // What a client of this pool's user proved itself with, for logging in to the server in its
     // name. Wiped when nobody has used the pool for kOfferedMax.
     // `before_stored`: they go before the password that the auth_file has.
@@ -104,6 +108,7 @@ class PoolEntry final : public pool::Host {
     std::set<std::string> missing_;  // addresses that DNS did not tell the last time
     net::TimePoint dns_followed_at_{};
     bool keeps_minimum_ = false;
+    bool removed_ = false;
     bool following_dns_ = false;
     std::size_t next_record_ = 0;
     std::size_t failures_in_row_ = 0;

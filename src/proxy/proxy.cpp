@@ -40,6 +40,17 @@ net::Backend backend_of(config::LoopBackend backend) {
     return net::Backend::kAuto;
 }
 
+auto of_family(int family) {
+    return [family](const net::Address& address) { return address.family() == family; };
+}
+
+// Whether who listens on `own` has the connections to this address already.
+bool covers(const std::vector<net::Address>& own, const net::Address& address) {
+    return std::ranges::any_of(own, [&](const net::Address& one) {
+        return one == address || (one.is_any() && one.family() == address.family());
+    });
+}
+
 }  // namespace
 
 Proxy::Proxy(config::ConfigPtr config) : shared_(std::move(config)) {}
@@ -58,39 +69,55 @@ Result<> Proxy::load_tls(const config::Config& config) {
     return {};
 }
 
-Result<> Proxy::listen_tcp(const std::string& host) {
-    const config::ConfigPtr config = shared_.config();
-    const auto port = static_cast<std::uint16_t>(config->settings.listen_port);
-    std::vector<net::Address> addresses;
+Result<std::vector<net::Address>> Proxy::addresses_of(const std::string& host) const {
+    const auto port = static_cast<std::uint16_t>(shared_.config()->settings.listen_port);
     if (host == "*") {
-        addresses.push_back(*net::Address::numeric("0.0.0.0", port));
-        addresses.push_back(*net::Address::numeric("::", port));
-    } else if (auto numeric = net::Address::numeric(host, port)) {
-        addresses.push_back(*numeric);
-    } else {
-        TRY(addresses, net::resolve_blocking(host, port));
+        return std::vector{*net::Address::numeric("0.0.0.0", port),
+                           *net::Address::numeric("::", port)};
     }
+    if (auto numeric = net::Address::numeric(host, port)) {
+        return std::vector{*numeric};
+    }
+    return net::resolve_blocking(host, port);
+}
+
+// As PgBouncer: one address of several that cannot be had is a warning. What a machine lacks today
+// (an interface, IPv6) should not keep away who comes by another way.
+Result<> Proxy::listen_tcp() {
+    const config::ConfigPtr config = shared_.config();
     net::ListenOptions options;
     options.backlog = config->settings.listen_backlog;
     options.reuse_port = config->settings.so_reuseport;
     options.tcp = tcp_options(config->settings);
+    std::vector<net::Address> own;
     std::vector<Error> failures;
-    for (const net::Address& address : addresses) {
-        auto fd = net::listen_on(address, options);
-        if (!fd) {
-            failures.push_back(std::move(fd).error());
-            continue;
+    for (const std::string& host : config->settings.listen_addr.names) {
+        TRY(const std::vector<net::Address> addresses, addresses_of(host));
+        for (const net::Address& address : addresses) {
+            if (covers(own, address)) {
+                log::warning("listen_addr names {} more than once", address.to_string());
+                continue;
+            }
+            auto fd = net::listen_on(address, options);
+            if (!fd) {
+                failures.push_back(std::move(fd).error());
+                if (address.is_any() && std::ranges::any_of(own, of_family(address.family()))) {
+                    failures.back().hint = "listen_addr names a part of it before";
+                }
+                continue;
+            }
+            own.push_back(address);
+            net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
+            listeners_.push_back({*fd, false});
+            listening_on_.push_back(address.to_string());
+            log::info("listening on {}", address.to_string());
         }
-        net::set_defer_accept(*fd, config->settings.tcp_defer_accept);
-        listeners_.push_back({*fd, false});
-        listening_on_.push_back(address.to_string());
-        log::info("listening on {}", address.to_string());
     }
-    if (!failures.empty() && failures.size() == addresses.size()) {
+    if (!failures.empty() && own.empty()) {
         return fail(std::move(failures.front()));
     }
     for (const Error& failure : failures) {
-        log::warning("{}", failure.message);
+        log::warning("{}{}", failure.message, failure.hint.empty() ? "" : ": " + failure.hint);
     }
     return {};
 }
@@ -116,10 +143,7 @@ Result<> Proxy::listen_unix() {
 }
 
 Result<> Proxy::listen() {
-    const config::ConfigPtr config = shared_.config();
-    for (const std::string& host : config->settings.listen_addr.names) {
-        TRY_VOID(listen_tcp(host));
-    }
+    TRY_VOID(listen_tcp());
     return listen_unix();
 }
 

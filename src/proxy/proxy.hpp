@@ -51,7 +51,9 @@ class Proxy {
     };
 
     Result<> listen();
-    Result<> listen_tcp(const std::string& host);
+    // What an entry of listen_addr stands for.
+    Result<std::vector<net::Address>> addresses_of(const std::string& host) const;
+    Result<> listen_tcp();
     Result<> listen_unix();
     void adopt_listener(int fd);
     void publish_listeners();

@@ -104,7 +104,17 @@ class Session {
     const std::string& cancel_key() const { return cancel_key_; }
     const std::string& user() const { return user_; }
     const std::string& database() const { return database_; }
-    const std::string& application_name() const { return application_name_; }
+    // As the server reported it last: SET changes it.
+    const std::string& application_name() const {
+        if (client_view_ != nullptr) {
+            for (const auto& [name, value] : client_view_->values) {
+                if (name == "application_name") {
+                    return value;
+                }
+            }
+        }
+        return application_name_;
+    }
     SessionState state() const;
     bool is_console() const { return console_; }
     bool in_transaction() const { return lease_ != nullptr && lease_->connection->status != 'I'; }

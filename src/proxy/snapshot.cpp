@@ -18,8 +18,14 @@ WorkerSnapshot take_snapshot(Worker& worker) {
     snapshot.events_dropped = worker.events().dropped();
     snapshot.taps = worker.tap().tapped();
     snapshot.taps_dropped = worker.tap().ring().dropped() + worker.tap().unseen();
+    for (const auto& [id, session] : worker.sessions()) {
+        if (session->logged_in()) {
+            snapshot.users.insert(session->user());
+        }
+    }
     const net::TimePoint now = worker.loop().now();
     for (const auto& [key, entry] : worker.pools()) {
+        snapshot.users.insert(entry->user());
         const pool::Pool& servers = entry->pool();
         PoolSnapshot pool;
         pool.database = entry->database();
@@ -30,6 +36,7 @@ WorkerSnapshot take_snapshot(Worker& worker) {
         pool.clients = entry->clients;
         pool.size = servers.options().size;
         pool.reserve_size = servers.options().reserve_size;
+        pool.servers_max = servers.connections_max();
         if (pool.servers.waiting > 0) {
             pool.wait_us_max = std::max<std::int64_t>(0, (now - servers.oldest_wait()).count());
         }
@@ -39,6 +46,29 @@ WorkerSnapshot take_snapshot(Worker& worker) {
         snapshot.pools.push_back(std::move(pool));
     }
     return snapshot;
+}
+
+std::set<std::string> known_databases(const config::Config& config, std::set<std::string> in_use) {
+    // One that was removed may have clients that have not left yet.
+    std::erase_if(in_use, [&](const std::string& name) { return !config.database(name); });
+    for (const auto& [name, database] : config.databases) {
+        in_use.insert(name);
+    }
+    in_use.insert(console_name(config));
+    return in_use;
+}
+
+std::set<std::string> known_users(const config::Config& config, std::set<std::string> in_use) {
+    for (const auto& [name, settings] : config.users) {
+        in_use.insert(name);
+    }
+    if (config.userlist != nullptr) {
+        for (const auto& [name, password] : config.userlist->all()) {
+            in_use.insert(name);
+        }
+    }
+    in_use.insert(console_name(config));
+    return in_use;
 }
 
 StatementsSnapshot take_statements(Worker& worker) {

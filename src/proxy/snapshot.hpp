@@ -5,12 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "config/settings.hpp"
+#include "config/config.hpp"
 #include "pool/pool.hpp"
 #include "proxy/stats.hpp"
 #include "sql/comments.hpp"
@@ -27,8 +28,9 @@ struct PoolSnapshot {
     PoolStats stats;
     pool::Counts servers;
     int clients = 0;  // logged in or logging in
-    int size = 0;     // server connections it may have
+    int size = 0;     // pool_size
     int reserve_size = 0;
+    int servers_max = 0;  // server connections it may have, by these and the limits it counts in
     std::int64_t wait_us_max = 0;  // how long the first in the queue has been waiting
     bool paused = false;
     bool disabled = false;
@@ -38,6 +40,7 @@ struct PoolSnapshot {
 struct WorkerSnapshot {
     std::uint32_t index = 0;
     std::vector<PoolSnapshot> pools;
+    std::set<std::string> users;  // of the pools and of clients that are logged in
     sql::StatementCache::Counters statements;
     std::size_t sessions = 0;
     std::size_t prepared = 0;
@@ -65,6 +68,13 @@ struct TransactionSnapshot {
 // Texts and tags that events named, as far as this loop still has them.
 using KnownStatements = std::vector<std::pair<std::uint64_t, sql::StatementRef>>;
 using KnownTags = std::vector<std::pair<std::uint64_t, std::vector<sql::Tag>>>;
+
+// As SHOW LISTS counts them: those configured and those of `in_use`, with the console under its own
+// name; users of the auth_file, too.
+[[nodiscard]] std::set<std::string> known_databases(const config::Config& config,
+                                                    std::set<std::string> in_use);
+[[nodiscard]] std::set<std::string> known_users(const config::Config& config,
+                                                std::set<std::string> in_use);
 
 // On the worker's loop.
 [[nodiscard]] std::vector<TransactionSnapshot> take_transactions(Worker& worker);

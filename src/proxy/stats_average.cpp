@@ -33,10 +33,10 @@ PoolStats average_of(const PoolStats& now, const PoolStats& before, std::int64_t
 std::string describe_averages(const PoolStats& average) {
     return fmt::format(
         "{} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} binds/s, "
-        "{} client logins/s, in {} B/s, out {} B/s, xact {} us, query {} us, wait {} us",
+        "in {} B/s, out {} B/s, xact {} us, query {} us, wait {} us, {} client logins/s",
         average.transactions, average.queries, average.client_parses, average.server_parses,
-        average.binds, average.client_logins, average.bytes_received, average.bytes_sent,
-        average.transaction_us, average.query_us, average.wait_us);
+        average.binds, average.bytes_received, average.bytes_sent, average.transaction_us,
+        average.query_us, average.wait_us, average.client_logins);
 }
 
 }  // namespace howdah::proxy

@@ -155,7 +155,7 @@ void Worker::reconfigure() {
                     session->end("08P01", "database removed");
                 }
             }
-            entry->pool().reconnect("database removed");
+            entry->remove();
             continue;
         }
         entry->reconfigure();
@@ -205,10 +205,14 @@ void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {
     entry.pool().release(server);
 }
 
-const std::string& Worker::console_name() const {
+const std::string& console_name(const config::Config& config) {
     static const std::string kOurs = "howdah";
     static const std::string kTheirs = "pgbouncer";
-    return config_->pgbouncer ? kTheirs : kOurs;
+    return config.pgbouncer ? kTheirs : kOurs;
+}
+
+const std::string& Worker::console_name() const {
+    return proxy::console_name(*config_);
 }
 
 void Worker::apply_pauses() {
@@ -283,6 +287,9 @@ net::Duration shorter(net::Duration a, net::Duration b) {
 
 }  // namespace
 
+// How long the pool of a database that is configured no more outlives its last client and server.
+constexpr net::Duration kRemovedMax = 1ms;
+
 // Who waits when the proxy begins to shut down hears so a moment later, as PgBouncer's clients do:
 // whoever gave the command has its answer first.
 void Worker::refuse_waiting() {
@@ -303,12 +310,13 @@ void Worker::tend_pools() {
         PoolEntry& entry = *at->second;
         entry.pool().tick();
         entry.keep_house();
-        const net::Duration limit = config_->databases.contains(entry.database())
+        const net::Duration limit = entry.removed() ? kRemovedMax
+                                    : config_->databases.contains(entry.database())
                                         ? idle_max
                                         : shorter(idle_max, settings().autodb_idle_timeout);
         if (limit.count() > 0 && entry.unused_for(limit)) {
-            log::info("cleaning up idle pool for user {} on db {} because: pool idle timeout",
-                      entry.user(), entry.database());
+            log::info("cleaning up idle pool for user {} on db {} because: {}", entry.user(),
+                      entry.database(), entry.removed() ? "database removed" : "pool idle timeout");
             tasks_.spawn(retire(std::move(at->second)));
             at = pools_.erase(at);
         } else {

@@ -28,6 +28,9 @@
 
 namespace howdah::proxy {
 
+// The console's database, as SHOW has it: "pgbouncer" where PgBouncer's place was taken.
+const std::string& console_name(const config::Config& config);
+
 class Worker {
   public:
     Worker(net::Loop& loop, Shared& shared, std::uint32_t index);

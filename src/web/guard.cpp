@@ -82,6 +82,17 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
     return address;
 }
 
+Result<ListenAddress> listen_address(std::string_view text, bool has_token) {
+    TRY(ListenAddress address, parse_listen_address(text));
+    if (!address.loopback && !has_token) {
+        return fail(ErrorCode::kInvalidInput,
+                    fmt::format("http_listen: {} can be reached from other machines, so "
+                                "http_token_file must be set",
+                                text));
+    }
+    return address;
+}
+
 bool host_allowed(std::string_view host, const std::vector<std::string>& names) {
     const auto parts = split(host);
     if (!parts) {

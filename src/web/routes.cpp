@@ -115,6 +115,10 @@ void Routes::count(std::string_view path, unsigned code) {
     ++counts_[{known ? std::string(path) : "(other)", code}];
 }
 
+void Routes::count_refusal(http::status status) {
+    count({}, static_cast<unsigned>(status));
+}
+
 asio::awaitable<Response> Routes::answer(const Request& request) {
     const std::string_view target = view(request.target());
     const std::string_view path = path_of(target);
@@ -122,9 +126,10 @@ asio::awaitable<Response> Routes::answer(const Request& request) {
         options_.token.empty() ||
         token_accepted(view(request[http::field::authorization]), options_.token);
     Response response;
-    if (request.count(http::field::host) != 1) {
+    const std::size_t hosts = request.count(http::field::host);
+    if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
         response = failure(http::status::bad_request, "one Host header is needed");
-    } else if (!host_allowed(view(request[http::field::host]), options_.host_names)) {
+    } else if (hosts == 1 && !host_allowed(view(request[http::field::host]), options_.host_names)) {
         response = failure(http::status::misdirected_request,
                            "this Host is not served: http_hosts allows names");
     } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -194,15 +199,16 @@ asio::awaitable<Response> Routes::metrics(const Request& request) {
                            std::move(*loops),
                            monitor::process_usage(),
                            {},
-                           {},
                            {}};
     if (config->settings.metrics_top_queries > 0) {
         auto statements = co_await ask_loops(context_, shared_, proxy::take_statements);
         if (!statements) {
             co_return stuck();
         }
-        inputs.statements =
-            monitor::merged_statements(std::move(*statements), inputs.statements_other);
+        proxy::FingerprintEntry other;
+        const auto merged = monitor::merged_statements(std::move(*statements), other);
+        inputs.statements = statement_series_.look(
+            merged, other, static_cast<std::size_t>(config->settings.metrics_top_queries));
     }
     for (const auto& [key, count] : counts_) {
         inputs.http.push_back({key.first, static_cast<int>(key.second), count});

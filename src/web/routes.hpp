@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "monitor/event_totals.hpp"
+#include "monitor/statement_series.hpp"
 #include "proxy/worker.hpp"
 #include "web/json.hpp"
 #include "web/probe.hpp"
@@ -28,6 +29,8 @@ class Routes {
 
     // The answer to a request, whatever it is. HEAD has the headers of GET.
     boost::asio::awaitable<Response> answer(const Request& request);
+    // A request that could not be read was answered with this.
+    void count_refusal(http::status status);
 
   private:
     boost::asio::awaitable<Response> route(const Request& request, std::string_view path,
@@ -47,6 +50,7 @@ class Routes {
     ServerOptions options_;
     Probe probe_;
     std::map<std::pair<std::string, unsigned>, std::uint64_t> counts_;
+    monitor::StatementSeries statement_series_;
 };
 
 }  // namespace howdah::web

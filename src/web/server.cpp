@@ -104,13 +104,7 @@ struct Server::State {
 };
 
 Result<> Server::State::bind(const std::string& text, ServerOptions& options) {
-    TRY(const ListenAddress address, parse_listen_address(text));
-    if (!address.loopback && options.token.empty()) {
-        return fail(ErrorCode::kInvalidInput,
-                    fmt::format("http_listen: {} can be reached from other machines, so "
-                                "http_token_file must be set",
-                                text));
-    }
+    TRY(const ListenAddress address, listen_address(text, !options.token.empty()));
     const tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
     for (const int fd : options.taken) {
         if (bound_to(fd, endpoint)) {
@@ -199,6 +193,7 @@ asio::awaitable<void> Server::State::serve(tcp::socket socket) {
         stream.expires_after(kRequestMax);
         if (error) {
             if (const auto status = status_of(error)) {
+                routes->count_refusal(*status);
                 Response response = refusal(*status);
                 co_await http::async_write(stream, response, kAwait);
             }

@@ -37,6 +37,52 @@ def test_databases_users_and_limits(make_proxy, roles):
             lambda: client.execute("select pg_backend_pid()").fetchone() != pid, 10, "a new server")
 
 
+def test_a_database_that_was_removed_leaves_nothing_behind(make_proxy, roles):
+    entry = f"host=127.0.0.1 port={roles.port} dbname=postgres"
+    # Of one with a user of its own min_pool_size is kept without clients.
+    proxy = make_proxy(pool_mode="transaction", databases={
+        "stays": entry, "goes": entry,
+        "kept": f"{entry} user={LOOKUP[0]} password={LOOKUP[1]} min_pool_size=1"})
+
+    def of(what: str) -> set[str]:
+        with proxy.connect(*LOOKUP, "pgbouncer") as console:
+            cursor = console.execute(f"show {what}")
+            column = [one.name for one in cursor.description].index("database")
+            return {row[column] for row in cursor.fetchall()}
+    for name in ("stays", "goes"):
+        proxy.whoami(*LOOKUP, name)
+    process.wait_until(lambda: of("servers") >= {"goes", "kept"}, 10, "servers")
+    with proxy.connect(*LOOKUP, "goes") as client:
+        client.execute("begin")
+        client.execute("select 1")
+        del proxy.databases["goes"], proxy.databases["kept"]
+        proxy.reload()
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("select 1")
+    for what in ("pools", "servers", "stats"):
+        process.wait_until(lambda: of(what) - {"pgbouncer"} == {"stays"}, 10, what)
+    # And it may come back.
+    proxy.databases["goes"] = entry
+    proxy.reload()
+    assert proxy.whoami(*LOOKUP, "goes") == LOOKUP[0]
+    assert "goes" in of("pools")
+
+
+def test_another_file_is_read_once_conffile_names_it(make_proxy):
+    proxy = make_proxy(query_wait_timeout="77")
+    other = proxy.write("other.ini", proxy.file.read_text().replace("= 77", "= 88"))
+    with proxy.connect(*LOOKUP, "pgbouncer") as console:
+        console.execute(f"set conffile = '{other}'")
+        console.execute("reload")
+        assert shown(proxy)["query_wait_timeout"][0] == "88"
+        assert shown(proxy)["conffile"][0] == str(other)
+        # One that cannot be read changes nothing but that.
+        console.execute(f"set conffile = '{proxy.folder / 'none.ini'}'")
+        with pytest.raises(psycopg.Error, match="RELOAD failed"):
+            console.execute("reload")
+        assert shown(proxy)["query_wait_timeout"][0] == "88"
+
+
 def test_a_wrong_password_list_or_rule_does_not_open_the_door(make_proxy, auth_folder):
     rules = auth_folder / "rules"
     rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
@@ -79,6 +125,7 @@ OTHERS = {"auth_type": "md5", "auth_query": "select usename, passwd from pg_shad
           "client_tls_protocols": "tlsv1.3", "server_tls_protocols": "tlsv1.3",
           "client_tls_ecdhcurve": "prime256v1", "client_tls_dheparams": "none",
           "syslog_facility": "local3", "proxy_protocol_networks": "10.0.0.0/8",
+          "slow_query_explain": "host=127.0.0.1",
           "pool_mode": "transaction", "server_tls_sslmode": "disable", "log_format": "json",
           "proxy_protocol": "allow", "server_channel_binding": "disable"}
 # Names of files that must be there, and what decides who may log in to look.

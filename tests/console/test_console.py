@@ -1,6 +1,7 @@
 """The console, as PgBouncer's scripts and exporters use it, on one loop and on two."""
 
 import contextlib
+import socket
 import threading
 
 import psycopg
@@ -14,8 +15,10 @@ SOCKETS = ("type user database replication state addr port local_addr local_port
            "prepared_statements id").split()
 BUFFERS = "recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail send_avail".split()
 STATS = ("server_assignment_count xact_count query_count received sent xact_time query_time "
-         "wait_time client_parse_count server_parse_count bind_count client_login_count").split()
+         "wait_time client_parse_count server_parse_count bind_count").split()
 NAMED = {"received": "bytes_received", "sent": "bytes_sent"}
+NAMED_IN_TOTALS = {"received": "client_bytes", "sent": "server_bytes",
+                   **{name: f"ps_{name}" for name in STATS[8:]}}
 COLUMNS = {
     "clients": SOCKETS,
     "servers": SOCKETS,
@@ -108,6 +111,17 @@ def test_columns_begin_with_pgbouncers(console, what):
     assert shown[:len(wanted)] == wanted
 
 
+def test_counters_of_our_own_come_after_pgbouncers(connect, console):
+    names = [row["name"] for row in rows(console, "totals")]
+    theirs = [NAMED_IN_TOTALS.get(name, name) for name in STATS]
+    assert names[:2 * len(STATS)] == [f"{kind}_{name}" for kind in ("total", "avg") for name in theirs]
+    assert {"total_client_login_count", "avg_client_login_count", "total_errors"} <= set(names)
+    [before] = of(rows(console, "stats_totals"), "howdah")
+    connect("pgbouncer").execute("SHOW VERSION")
+    [after] = of(rows(console, "stats_totals"), "howdah")
+    assert after["client_login_count"] == before["client_login_count"] + 1
+
+
 def test_clients_of_all_loops_are_shown(connect, console, database):
     clients = [connect() for _ in range(4)]
     for client in clients:
@@ -122,6 +136,56 @@ def test_clients_of_all_loops_are_shown(connect, console, database):
         client.execute("rollback")
 
 
+def test_the_application_name_is_what_the_client_set_last(connect, console, database):
+    client = connect()
+
+    def names(what):
+        return [row["application_name"] for row in of(rows(console, what), database)]
+    client.execute("set application_name = 'x1'")
+    assert names("clients") == ["x1"]
+    client.execute("begin")
+    assert names("clients") == ["x1"] and "x1" in names("servers")
+    client.execute("set local application_name = 'x2'")
+    assert names("clients") == ["x2"] and "x2" in names("servers")
+    client.execute("rollback")
+    wait_for(lambda: names("clients") == ["x1"], "the name of before")
+
+
+def test_databases_made_from_the_asterisk_are_counted(connect, console, database):
+    connect().execute("select 1")
+    counted = {row["list"]: row["items"] for row in rows(console, "lists")}
+    shown = rows(console, "databases")
+    assert database in {row["name"] for row in shown}
+    assert counted["databases"] == len(shown)
+    assert counted["users"] == len(rows(console, "users"))
+    assert counted["pools"] == len(rows(console, "pools"))
+
+
+def test_who_waits_for_the_first_server_at_login_is_shown(start_howdah, pooler):
+    """Logged in with his password, he is told what the server reports: it has to be there."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        one = start_howdah(f"console-waits-{pooler.port}", server_port=deaf.getsockname()[1],
+                           pool_mode="transaction")
+        waiting = psycopg.pq.PGconn.connect_start(one.uri("anything").encode())
+        with psycopg.connect(one.uri("pgbouncer"), autocommit=True, prepare_threshold=None) as admin:
+            def shown():
+                waiting.connect_poll()
+                return [row["state"] for row in of(rows(admin, "clients"), "anything")]
+            wait_for(lambda: shown() == ["waiting"], "the client")
+            assert [row["cl_waiting"] for row in of(rows(admin, "pools"), "anything")] == [1]
+            assert [row["state"] for row in of(rows(admin, "sockets"), "anything")
+                    if row["type"] == "C"] == ["cl_waiting"]
+            assert {row["list"]: row["items"] for row in rows(admin, "lists")}["login_clients"] == 0
+        waiting.finish()
+
+
+@pytest.mark.parametrize("typed", ["select 1", "SHOW  nonsense", "shutdown Sometime", "FooBar x"])
+def test_an_invalid_command_is_quoted_as_it_was_typed(console, typed):
+    with pytest.raises(psycopg.errors.ProtocolViolation) as caught:
+        console.execute(typed)
+    assert caught.value.diag.message_primary == f"invalid command '{typed}', use SHOW HELP;"
+
+
 def test_what_pins_a_client_is_shown(connect, console, database):
     client = connect()
     client.execute("create temp table kept (i int)")
@@ -133,11 +197,12 @@ def test_what_pins_a_client_is_shown(connect, console, database):
     assert client.execute("select 1").fetchone() == (1,)
 
 
-def test_pause_holds_queries_back_and_resume_lets_them_go(connect, console, database):
+def test_pause_holds_queries_back_and_resume_lets_them_go(pooler, connect, console, database):
     client = connect()
     client.execute("select 1")
     assert console.execute(f"PAUSE {database}").statusmessage == "PAUSE"
     assert of(rows(console, "servers"), database) == []
+    assert "closing because: pause mode" in pooler.log.read_text()
     answer = []
     thread = threading.Thread(target=lambda: answer.append(client.execute("select 7").fetchone()))
     thread.start()

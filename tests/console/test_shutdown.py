@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import psycopg
@@ -41,6 +42,18 @@ def test_terminate_waits_for_clients(pooler):
     process.wait_until(lambda: gone(pooler), 10, "the end")
     assert pooler.process.returncode == 0
     assert not pidfile.exists()
+
+
+def test_a_second_daemon_says_why_it_does_not_start(pooler):
+    """Until it has gone into the background its words are for who started it."""
+    process.wait_until(lambda: (pooler.folder / "howdah.pid").exists(), 10, "pidfile")
+    second = subprocess.run([pooler.command()[0], "-d", pooler.command()[-1]], text=True, timeout=20,
+                            capture_output=True, env=process.clean_environment())
+    assert second.returncode != 0
+    assert "another instance running?" in second.stderr
+    quiet = subprocess.run([pooler.command()[0], "-d", "-q", pooler.command()[-1]], text=True,
+                           timeout=20, capture_output=True, env=process.clean_environment())
+    assert quiet.returncode != 0 and quiet.stderr == ""
 
 
 def test_wait_for_servers_refuses_those_who_wait(start_howdah):

@@ -221,6 +221,21 @@ def test_a_slow_server_and_a_slow_reader_are_told_apart(watched):
     assert read["server_ms"] + read["network_ms"] >= 400
 
 
+def test_a_slow_statements_line_names_its_session(run_folder, cluster, new_database):
+    database = new_database("slow_json")
+    with running(Path(run_folder) / "slow_json", {database: server_of(cluster)},
+                 pool_mode="transaction", log_format="json", slow_query_time="0.05") as one:
+        with one.connect(database) as connection:
+            connection.execute("select pg_sleep(0.1)")
+
+        def sessions(word: str) -> list[int]:
+            lines = map(json.loads, one.proxy.log.read_text().splitlines())
+            return [line.get("session") for line in lines
+                    if word in line["message"] and line.get("database") == database]
+        process.wait_until(lambda: sessions("slow statement"), 5, "the line")
+        assert sessions("slow statement") == sessions("login attempt")
+
+
 @pytest.mark.parametrize("backend", ["io_uring", "epoll"])
 def test_the_time_until_something_else_happens_is_nobodys(run_folder, cluster, new_database,
                                                           backend):
@@ -255,6 +270,65 @@ def test_waiting_for_a_server_is_queue_time(run_folder, cluster, new_database):
         [second] = one.queries("organizations")
         assert second["queue_ms"] > 50 and second["server_ms"] < second["queue_ms"]
         assert one.get("/api/pools").json()["pools"][0]["totals"]["wait_ms"] > 50
+
+
+def test_a_pool_may_have_its_reserve_and_no_more_than_its_limits(run_folder, cluster, new_database):
+    database, limited = new_database("reserved"), new_database("limited")
+    with running(Path(run_folder) / "reserved", {
+            database: f"{server_of(cluster)} pool_size=1 reserve_pool_size=2",
+            limited: f"{server_of(cluster)} pool_size=5 max_db_connections=2"},
+            pool_mode="transaction", reserve_pool_timeout="0.2") as one:
+        def gauges(name: str) -> list[float]:
+            return [one.metric(f"howdah_pool_{gauge}", database=name)
+                    for gauge in ("max_connections", "utilization_ratio")]
+        for name, most in ((database, 3), (limited, 2)):
+            clients = [one.connect(name) for _ in range(most)]
+            for client in clients:
+                client.execute("begin")  # the second and third wait for the reserve
+            assert gauges(name) == [most, 1]
+            for client in clients:
+                client.close()
+            process.wait_until(lambda: gauges(name) == [most, 0], 5, "servers at rest")
+
+
+def test_lists_agree_with_the_console(watched):
+    with watched.connect("howdah", prepare_threshold=None) as console:
+        lists = dict(console.execute("show lists").fetchall())
+        for name in ("databases", "users", "pools"):
+            assert watched.metric(f"pgbouncer_{name}") == lists[name], name
+
+
+def test_counters_by_statement_never_fall(run_folder, cluster, new_database):
+    database = new_database("risen")
+    with running(Path(run_folder) / "risen", {database: server_of(cluster)},
+                 pool_mode="transaction", metrics_top_queries="1") as one:
+        last: dict[tuple, float] = {}
+        top = set()
+
+        def look(calls: int) -> None:
+            """Until as many calls are seen; every look is held against those before."""
+            def seen() -> bool:
+                families = prometheus_text(one.get("/metrics").body)
+                now = {(sample.name, sample.labels["fingerprint"]): sample.value
+                       for family in families for sample in family.samples
+                       if "fingerprint" in sample.labels}
+                assert {key: value for key, value in now.items() if value < last.get(key, 0)} == {}
+                last.update(now)
+                called = {key[1]: n for key, n in now.items() if key[0].endswith("_calls_total")}
+                top.update(called.keys() - {"(other)"})
+                shown_before = {key[1]: n for key, n in last.items()
+                                if key[0].endswith("_calls_total") and key[1] not in called}
+                return sum(called.values()) + sum(shown_before.values()) == calls
+            process.wait_until(seen, 5, f"{calls} calls")
+        with one.connect(database, prepare_threshold=None) as connection:
+            connection.execute("select pg_sleep(0.1)")
+            look(1)
+            for calls in range(2, 6):
+                connection.execute("select 1, pg_sleep(0.05)")  # one day it is the slowest in sum
+                look(calls)
+            connection.execute("select pg_sleep(0.3)")
+            look(6)
+        assert len(top) == 2
 
 
 def test_pools_api(watched):
@@ -312,6 +386,27 @@ def test_bad_requests_end_with_an_answer(watched, request_text, status):
     if b"HTTP/1.1" in head and status == b"400":  # answered in order: ask to close
         request_text = request_text.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     assert watched.raw(request_text).split(b" ")[1] == status
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_http_1_0_needs_no_host(watched, path):
+    """What HAProxy's httpchk and other simple checks send."""
+    answer = watched.raw(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"200"
+    # Who brings one is held to it.
+    answer = watched.raw(f"GET {path} HTTP/1.0\r\nHost: evil.example\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"421"
+
+
+def test_requests_that_cannot_be_read_are_counted(watched):
+    def counts() -> dict[str, float]:
+        return {code: watched.metric("howdah_http_requests_total", path="(other)", code=code) or 0
+                for code in ("400", "413", "431")}
+    before = counts()
+    watched.raw(b"nonsense\r\n\r\n")
+    watched.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000 + b"\r\n\r\n")
+    watched.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n123456789")
+    assert counts() == {code: count + 1 for code, count in before.items()}
 
 
 def test_many_connections_do_not_keep_others_out_for_ever(watched):

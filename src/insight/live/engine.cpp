@@ -202,6 +202,7 @@ void Engine::State::note_slow(const QueryEvent& event) {
     SlowQuery query;
     query.key = event.fingerprint;
     query.tags_id = event.tags_id;
+    query.session_id = event.session_id;
     query.started_us = event.started_us;
     query.queue_us = event.queue_us;
     query.server_us = event.server_us;

@@ -53,7 +53,7 @@ struct OpenTransaction {
 };
 
 struct SlowQuery {
-    std::uint64_t key = 0, tags_id = 0;
+    std::uint64_t key = 0, tags_id = 0, session_id = 0;
     std::int64_t started_us = 0;
     std::uint32_t queue_us = 0, server_us = 0, network_us = 0, cache_us = 0;
     std::uint32_t database_id = 0, user_id = 0, application_id = 0, client_id = 0;
