@@ -97,7 +97,8 @@ inline void check(std::string_view text) {
     const std::uint32_t effects = first->effects;
     ASSERT(cache.analyze(text)->effects == effects);
     for (const PreparedNameUse& use : prepared_names(text)) {
-        ASSERT(use.begin < use.end && use.end <= text.size());
+        const bool named = use.kind != PreparedNameUse::Kind::kDeallocateAll;
+        ASSERT((named ? use.begin < use.end : use.begin == use.end) && use.end <= text.size());
         ASSERT(use.body_begin <= use.body_end && use.body_end <= text.size());
     }
     ASSERT(comment_tags(text).size() <= kTagsMax);

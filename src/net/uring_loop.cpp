@@ -78,8 +78,12 @@ Result<> UringLoop::start() {
     params.cq_entries = kCompletions;
     int status = io_uring_queue_init_params(kEntries, &ring_, &params);
     if (status < 0) {
+        // Rings count against what a user may lock in memory, all processes together.
         return fail(ErrorCode::kUnavailable,
-                    std::string("io_uring_setup: ") + std::strerror(-status));
+                    std::string("io_uring_setup: ") + std::strerror(-status) +
+                        (status == -ENOMEM ? " (raise the limit of locked memory, ulimit -l or "
+                                             "LimitMEMLOCK=, or use backend = \"epoll\")"
+                                           : ""));
     }
     ring_ready_ = true;
     void* memory = nullptr;

@@ -210,42 +210,7 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
                     "nothing to listen on: set listen_addr and listen_port, or unix_socket_dir");
     }
     publish_listeners();
-    const auto count = static_cast<std::size_t>(loop_count(config->settings));
-    std::latch ready(static_cast<std::ptrdiff_t>(count));
-    std::vector<std::string> failures(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        loops_.push_back(std::make_unique<LoopThread>());
-    }
-    const net::Backend backend = backend_of(config->settings.backend);
-    for (std::size_t i = 0; i < count; ++i) {
-        // io_uring binds a ring to the thread that made it: each loop is made where it runs.
-        loops_[i]->thread = std::thread([this, i, backend, &failures, &ready] {
-            name_this_thread("howdah-loop-" + std::to_string(i));
-            LoopThread& own = *loops_[i];
-            auto loop = net::make_loop(backend);
-            if (!loop) {
-                failures[i] = loop.error().message;
-                ready.count_down();
-                return;
-            }
-            own.loop = std::move(*loop);
-            own.worker =
-                std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
-            own.tasks = std::make_unique<net::TaskGroup>();
-            own.tasks->spawn(own.worker->keep_house());
-            ready.count_down();
-            own.loop->run();
-            own.tasks.reset();
-            own.worker.reset();
-            own.loop.reset();
-        });
-    }
-    ready.wait();
-    for (const std::string& failure : failures) {
-        if (!failure.empty()) {
-            return fail(ErrorCode::kUnavailable, "could not start an event loop: " + failure);
-        }
-    }
+    TRY_VOID(start_loops());
     backend_name_ = loops_[0]->loop->backend_name();
     for (const auto& loop : loops_) {
         shared_.workers.push_back(loop->worker.get());
@@ -258,6 +223,60 @@ Result<> Proxy::start(std::vector<int> inherited_sockets) {
         }
     });
     return {};
+}
+
+// All of them, or none: one that cannot be made ends the others before they have begun.
+Result<> Proxy::start_loops() {
+    const config::ConfigPtr config = shared_.config();
+    const auto count = static_cast<std::size_t>(loop_count(config->settings));
+    std::latch made(static_cast<std::ptrdiff_t>(count));
+    std::latch decided(1);
+    std::latch ready(static_cast<std::ptrdiff_t>(count));
+    std::vector<std::string> failures(count);
+    bool all_made = false;
+    for (std::size_t i = 0; i < count; ++i) {
+        loops_.push_back(std::make_unique<LoopThread>());
+    }
+    const net::Backend backend = backend_of(config->settings.backend);
+    for (std::size_t i = 0; i < count; ++i) {
+        // io_uring binds a ring to the thread that made it: each loop is made where it runs.
+        loops_[i]->thread = std::thread([&, this, i] {
+            name_this_thread("howdah-loop-" + std::to_string(i));
+            LoopThread& own = *loops_[i];
+            auto loop = net::make_loop(backend);
+            if (!loop) {
+                failures[i] = loop.error().message;
+            }
+            made.count_down();
+            decided.wait();
+            if (!all_made) {
+                return;
+            }
+            own.loop = std::move(*loop);
+            own.worker =
+                std::make_unique<Worker>(*own.loop, shared_, static_cast<std::uint32_t>(i));
+            own.tasks = std::make_unique<net::TaskGroup>();
+            own.tasks->spawn(own.worker->keep_house());
+            ready.count_down();  // what start_loops() holds is gone from here on
+            own.loop->run();
+            own.tasks.reset();
+            own.worker.reset();
+            own.loop.reset();
+        });
+    }
+    made.wait();
+    const auto failed =
+        std::ranges::find_if(failures, [](const auto& one) { return !one.empty(); });
+    all_made = failed == failures.end();
+    decided.count_down();
+    if (all_made) {
+        ready.wait();
+        return {};
+    }
+    for (const auto& entry : loops_) {
+        entry->thread.join();
+    }
+    return fail(ErrorCode::kUnavailable, "could not start an event loop: " + *failed);
 }
 
 // Runs on the first loop.

@@ -51,6 +51,7 @@ class Proxy {
     };
 
     Result<> listen();
+    Result<> start_loops();
     // What an entry of listen_addr stands for.
     Result<std::vector<net::Address>> addresses_of(const std::string& host) const;
     Result<> listen_tcp();

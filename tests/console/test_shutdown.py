@@ -11,7 +11,7 @@ import threading
 import psycopg
 import pytest
 
-from tools import process
+from tools import process, proxy
 
 
 @pytest.fixture
@@ -283,3 +283,16 @@ def test_clients_move_to_the_new_process_with_what_they_have(start_howdah, run_f
             client.close()
         for one in running[1:]:
             process.stop(one, signal.SIGQUIT)
+
+
+def test_loops_that_cannot_all_be_had_end_the_start(tmp_path):
+    file = tmp_path / "howdah.toml"
+    file.write_text('[proxy]\nlisten_addr = "127.0.0.1"\nunix_socket_dir = ""\nhttp_listen = ""\n'
+                    f'listen_port = {process.free_port()}\nbackend = "io_uring"\nloops = 16\n'
+                    'auth_type = "trust"\n[databases."*"]\nhost = "127.0.0.1"\n')
+    # Room for some rings, but not for all of them; root has no limit but by this right.
+    without = ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock"]
+    done = subprocess.run([*(without if os.getuid() == 0 else []), "prlimit", "--memlock=1000000",
+                           str(proxy.program()), "serve", str(file)],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode not in (0, None) and "LimitMEMLOCK" in done.stderr

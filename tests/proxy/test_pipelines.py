@@ -21,8 +21,10 @@ MEBIBYTE = 1 << 20
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    return start_howdah(f"pipelines-{request.param}", backend=request.param,
-                        pool_mode="transaction", default_pool_size="1", http_listen="")
+    one = start_howdah(f"pipelines-{request.param}", backend=request.param,
+                       pool_mode="transaction", default_pool_size="1", http_listen="")
+    yield one
+    one.stop()
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +186,4 @@ def test_statement_mode_refuses_a_block_in_a_pipeline(start_howdah, database, ta
     other = wire.Client(one.uri(database))
     assert rows(other.ask(query("select count(*) from t"))) == ["0"]
     other.close()
+    one.stop()

@@ -20,8 +20,10 @@ from tools import process, proxy
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    return start_howdah(f"edges-{request.param}", backend=request.param, loops="2",
-                        pool_mode="transaction", default_pool_size="4")
+    one = start_howdah(f"edges-{request.param}", backend=request.param, loops="2",
+                       pool_mode="transaction", default_pool_size="4")
+    yield one
+    one.stop()
 
 
 @pytest.fixture(scope="module")
