@@ -101,7 +101,7 @@ def new_database(cluster):
 
 
 @pytest.fixture(scope="session")
-def start_howdah(cluster, run_folder):
+def start_howdah(request, cluster, run_folder):
     """start_howdah(name, **settings): a pooler of one's own; stopped at the end of the session.
 
     With ini=True it is started as PgBouncer is: `howdah FILE.ini`. `server_port`: another server's.
@@ -118,9 +118,22 @@ def start_howdah(cluster, run_folder):
         one.start()
         running.append(one)
         return one
+    start.running, start.kept = running, []
+    request.session.start_howdah = start
     yield start
     for one in running:
         one.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stop_poolers_with_their_module(request):
+    """Each io_uring ring counts against what one user may lock in memory: they do not pile up."""
+    yield
+    start = request.session.__dict__.get("start_howdah")
+    for one in list(start.running) if start else []:
+        if one not in start.kept:
+            one.stop()
+            start.running.remove(one)
 
 
 def pool_modes() -> list[str]:
@@ -131,7 +144,9 @@ def pool_modes() -> list[str]:
 @pytest.fixture(scope="session", params=pool_modes())
 def howdah(request, start_howdah):
     """howdah in front of the session's cluster, in each pool mode."""
-    return start_howdah(request.param, pool_mode=request.param, default_pool_size="40")
+    one = start_howdah(request.param, pool_mode=request.param, default_pool_size="40")
+    start_howdah.kept.append(one)
+    return one
 
 
 @pytest.fixture(scope="session", params=["direct", *pool_modes()])
