@@ -107,7 +107,10 @@ net::Task<void> Console::run() {
     ++worker_.console_stats.client_logins;
     net::Stream& client = *session_.client_;
     while (!session_.ending_) {
-        if (client.congested() && !client.ended()) {  // who does not read is not answered further
+        if (client.congested()) {  // who does not read is not answered further
+            if (client.end_error() != 0) {
+                break;
+            }
             client.pause();
             client.notify_when_drained();
             co_await session_.wake_.wait();
