@@ -1,5 +1,6 @@
 """What every test under tests/ can ask for: a PostgreSQL of our own, and howdah in front of it."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -100,9 +101,9 @@ def new_database(cluster):
     return make
 
 
-@pytest.fixture(scope="session")
-def start_howdah(request, cluster, run_folder):
-    """start_howdah(name, **settings): a pooler of one's own; stopped at the end of the session.
+@contextlib.contextmanager
+def poolers(cluster, run_folder):
+    """start(name, **settings): a pooler, stopped at the end.
 
     With ini=True it is started as PgBouncer is: `howdah FILE.ini`. `server_port`: another server's.
     """
@@ -118,22 +119,17 @@ def start_howdah(request, cluster, run_folder):
         one.start()
         running.append(one)
         return one
-    start.running, start.kept = running, []
-    request.session.start_howdah = start
     yield start
     for one in running:
         one.stop()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stop_poolers_with_their_module(request):
-    """Each io_uring ring counts against what one user may lock in memory: they do not pile up."""
-    yield
-    start = request.session.__dict__.get("start_howdah")
-    for one in list(start.running) if start else []:
-        if one not in start.kept:
-            one.stop()
-            start.running.remove(one)
+@pytest.fixture(scope="module")
+def start_howdah(cluster, run_folder):
+    """start_howdah(name, **settings): a pooler of the module's own. They end with it, for io_uring's
+    rings count against what one user may lock in memory."""
+    with poolers(cluster, run_folder) as start:
+        yield start
 
 
 def pool_modes() -> list[str]:
@@ -142,11 +138,10 @@ def pool_modes() -> list[str]:
 
 
 @pytest.fixture(scope="session", params=pool_modes())
-def howdah(request, start_howdah):
+def howdah(request, cluster, run_folder):
     """howdah in front of the session's cluster, in each pool mode."""
-    one = start_howdah(request.param, pool_mode=request.param, default_pool_size="40")
-    start_howdah.kept.append(one)
-    return one
+    with poolers(cluster, run_folder) as start:
+        yield start(request.param, pool_mode=request.param, default_pool_size="40")
 
 
 @pytest.fixture(scope="session", params=["direct", *pool_modes()])

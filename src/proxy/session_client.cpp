@@ -333,9 +333,9 @@ bool Session::on_query(wire::Frame frame) {
     unnamed_changed_in_ = segment_;
     sql_changes_names_ = sql_changes_names_ || changes_names(request);
     lease_->connection->unnamed_stamp = 0;
-    const sql::StatementRef facts = request.facts;
+    const sql::Statement* facts = request.facts.get();  // kept by the request
     forward_client(frame);
-    if (facts && may_reset(*facts)) {
+    if (facts != nullptr && may_reset(*facts)) {
         restore_behind_query(*facts);
     }
     return true;

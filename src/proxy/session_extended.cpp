@@ -446,10 +446,10 @@ bool Session::on_execute(wire::Frame frame) {
         request.sql_names = take_bound_names(portal);
     }
     sql_changes_names_ = sql_changes_names_ || changes_names(request);
-    const sql::StatementRef facts = request.facts;
+    const sql::Statement* facts = request.facts.get();  // kept by the request
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
-    if (facts && may_reset(*facts)) {
+    if (facts != nullptr && may_reset(*facts)) {
         restore_behind_execute(*facts);
     }
     return true;

@@ -86,7 +86,8 @@ bool Session::ends_its_batch(const Request& request) {
         if (next->kind == RequestKind::kSync) {
             return true;
         }
-        if (!failed && next != requests_.begin() && next->kind == RequestKind::kExecute) {
+        if (!failed && next != requests_.begin() && next->kind == RequestKind::kExecute &&
+            next->action == RequestAction::kForward) {
             return false;
         }
     }

@@ -475,8 +475,8 @@ Session::Fate Session::on_ready(wire::Frame frame) {
     }
     if (request.kind != RequestKind::kSync && !given) {
         record_query(request);
-    } else if (std::exchange(ready_counted_, false)) {
-        frame_bytes_ = 0;
+    } else if (given || std::exchange(ready_counted_, false)) {
+        frame_bytes_ = 0;  // the statement has it already
     }
     bytes_in_before_ = 0;
     requests_.pop();

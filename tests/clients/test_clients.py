@@ -13,7 +13,7 @@ CASES = [(driver, mode, name) for driver in harness.DRIVERS for mode in pool_mod
          for name in harness.scenarios(driver, BEHIND)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def outcomes(cluster, new_database, start_howdah):
     """outcomes(driver, how): what the driver printed there; each pair runs once, on a database
     of its own, with all its scenarios."""

@@ -10,10 +10,8 @@ from tests.proxy.wire_client import query
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    one = start_howdah(f"limits-{request.param}", backend=request.param, loops="2",
-                       pool_mode="transaction", default_pool_size="1")
-    yield one
-    one.stop()
+    return start_howdah(f"limits-{request.param}", backend=request.param, loops="2",
+                        pool_mode="transaction", default_pool_size="1")
 
 
 @pytest.fixture(scope="module")

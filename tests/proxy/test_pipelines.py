@@ -21,10 +21,8 @@ MEBIBYTE = 1 << 20
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    one = start_howdah(f"pipelines-{request.param}", backend=request.param,
-                       pool_mode="transaction", default_pool_size="1", http_listen="")
-    yield one
-    one.stop()
+    return start_howdah(f"pipelines-{request.param}", backend=request.param,
+                        pool_mode="transaction", default_pool_size="1", http_listen="")
 
 
 @pytest.fixture(scope="module")

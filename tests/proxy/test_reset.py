@@ -11,11 +11,9 @@ from tests.proxy.wire_client import SYNC, bind, execute, parse, query
 @pytest.fixture(scope="module", params=["io_uring", "epoll", "session"])
 def pooler(request, start_howdah):
     session = request.param == "session"
-    one = start_howdah(f"resets-{request.param}", default_pool_size="2",
-                       backend="io_uring" if session else request.param,
-                       pool_mode="session" if session else "transaction")
-    yield one
-    one.stop()
+    return start_howdah(f"resets-{request.param}", default_pool_size="2",
+                        backend="io_uring" if session else request.param,
+                        pool_mode="session" if session else "transaction")
 
 
 @pytest.fixture(scope="module")

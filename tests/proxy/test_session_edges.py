@@ -20,10 +20,8 @@ from tools import process, proxy
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    one = start_howdah(f"edges-{request.param}", backend=request.param, loops="2",
-                       pool_mode="transaction", default_pool_size="4")
-    yield one
-    one.stop()
+    return start_howdah(f"edges-{request.param}", backend=request.param, loops="2",
+                        pool_mode="transaction", default_pool_size="4")
 
 
 @pytest.fixture(scope="module")

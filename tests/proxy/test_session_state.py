@@ -18,11 +18,9 @@ VARIANTS = {
 
 @pytest.fixture(scope="module", params=sorted(VARIANTS))
 def pooler(request, start_howdah):
-    one = start_howdah(f"state-{request.param}", pool_mode="transaction", default_pool_size="5",
-                       track_extra_parameters="IntervalStyle, statement_timeout",
-                       **VARIANTS[request.param])
-    yield one
-    one.stop()
+    return start_howdah(f"state-{request.param}", pool_mode="transaction", default_pool_size="5",
+                        track_extra_parameters="IntervalStyle, statement_timeout",
+                        **VARIANTS[request.param])
 
 
 @pytest.fixture(scope="module")

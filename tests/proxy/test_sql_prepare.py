@@ -10,11 +10,9 @@ from tests.proxy.wire_client import SYNC, bind, execute, parse, query
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll"])
 def pooler(request, start_howdah):
-    one = start_howdah(f"sql-prepare-{request.param}", backend=request.param,
-                       pool_mode="transaction", default_pool_size="2",
-                       max_prepared_statements="10")
-    yield one
-    one.stop()
+    return start_howdah(f"sql-prepare-{request.param}", backend=request.param,
+                        pool_mode="transaction", default_pool_size="2",
+                        max_prepared_statements="10")
 
 
 @pytest.fixture(scope="module")
