@@ -159,6 +159,7 @@ net::Task<bool> Console::take_frame() {
         co_return false;
     }
     if (frame.type == 'X') {
+        session_.said_goodbye_ = true;
         session_.ending_ = true;
     } else if (frame.type == 'Q') {
         wire::Reader reader(session_.body(frame));

@@ -120,6 +120,9 @@ bool Session::md5_means_scram() const {
     if (login_->stored && !login_->stored->empty()) {
         return wire::classify_password(login_->stored->reveal()) == PasswordKind::kScram;
     }
+    if (login_->lookup && worker_.config().pgbouncer) {
+        return false;  // its tools wait for md5's words, and a stranger hears that he is none
+    }
     if (login_->lookup) {
         return worker_.shared().lookups_find_scram.load(std::memory_order_relaxed);
     }

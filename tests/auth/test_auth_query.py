@@ -86,6 +86,13 @@ def test_md5_asks_a_stranger_for_what_it_asks_the_others_for(make_proxy, roles):
     assert asked_for(proxy, "nobody_at_all") == asked_for(proxy, "scram_user")
 
 
+def test_with_an_ini_md5_asks_who_has_no_password_for_md5(make_proxy, roles):
+    proxy = make_proxy(auth_user=LOOKUP[0], auth_type="md5")
+    assert asked_for(proxy, "no_password")[0] == MD5
+    assert "password authentication failed" in proxy.refusal("no_password", "x")
+    assert asked_for(proxy, "scram_user")[0] == SASL
+
+
 @pytest.mark.parametrize("ini", [False, True], ids=["toml", "ini"])
 @pytest.mark.parametrize("kind, code", [("scram", SASL), ("md5", MD5), ("plain", MD5)])
 def test_md5_asks_a_stranger_for_what_most_in_the_file_have(make_proxy, roles, kind, code, ini):
