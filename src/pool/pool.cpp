@@ -222,6 +222,7 @@ void Pool::forget(Pooled* server) {
         --leased_;
     }
     server->state = ServerState::kClosed;
+    server->holder = nullptr;  // a cancel under way may outlive the session
     const auto found = std::find_if(servers_.begin(), servers_.end(),
                                     [&](const auto& entry) { return entry.get() == server; });
     ASSERT(found != servers_.end());

@@ -144,6 +144,7 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
     }
     --connection.cancels_in_flight;
     if (server->holder != nullptr) {
+        ASSERT(server->state == pool::ServerState::kLeased);
         static_cast<Session*>(server->holder)->wake();  // its next request waits for this
     }
     if (connection.release_pending && connection.cancels_in_flight == 0) {

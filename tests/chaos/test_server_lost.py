@@ -256,3 +256,53 @@ def test_a_server_out_of_step_from_the_beginning_is_not_stormed(start_howdah):
         assert 1 <= moody.logins < 100
     finally:
         moody.close()
+
+
+class DiesWhileCancelled(ModelServer):
+    """Ends the connection that it is asked to cancel, and the request itself much later."""
+
+    def __init__(self):
+        self.queried, self.asked, self.let_go, self.answered = (
+            threading.Event() for _ in range(4))
+        super().__init__()
+
+    def talk(self, connection, stream) -> None:
+        stream.read(1)
+        self.queried.set()
+        self.asked.wait(20)
+
+    def cancel(self, connection) -> None:
+        self.asked.set()
+        self.let_go.wait(20)
+        connection.close()
+        self.answered.set()
+
+
+@pytest.mark.parametrize("backend", ["io_uring", "epoll"])
+def test_a_cancel_under_way_outlives_server_and_client(start_howdah, backend):
+    def ask():
+        with contextlib.suppress(*LOST), client:
+            client.execute("select 1")
+
+    def sessions():
+        with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True,
+                             prepare_threshold=None) as console:
+            return [row for row in console.execute("SHOW CLIENTS").fetchall() if "chaos" in row]
+
+    server = DiesWhileCancelled()
+    try:
+        pooler = start_howdah(f"cancelled_{backend}", backend=backend,
+                              server_tls_sslmode="disable", server_port=server.port)
+        client = connect(pooler)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert server.queried.wait(20)
+        client.cancel()
+        asking.join(20)
+        process.wait_until(lambda: not sessions(), 20, "end of the session")
+        assert server.asked.is_set() and not server.answered.is_set()
+        server.let_go.set()
+        assert server.answered.wait(20)
+        assert not sessions()
+    finally:
+        server.close()

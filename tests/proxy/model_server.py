@@ -12,6 +12,7 @@ LOGIN = (message("R", struct.pack("!i", 0)) + message("K", struct.pack("!ii", 1,
              ("server_version", "15.0"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"),
              ("standard_conforming_strings", "on"), ("TimeZone", "UTC"))))
 READY = message("Z", b"I")
+CANCEL = struct.pack("!i", 80877102)
 
 
 def exactly(stream, size: int) -> bytes:
@@ -40,12 +41,18 @@ class ModelServer:
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError), connection, \
                 connection.makefile("rb", 1 << 20) as stream:
-            exactly(stream, int.from_bytes(exactly(stream, 4)) - 4)  # the start-up packet
+            start = exactly(stream, int.from_bytes(exactly(stream, 4)) - 4)
+            if start[:4] == CANCEL:
+                self.cancel(connection)
+                return
             connection.sendall(self.greeting)
             self.talk(connection, stream)
 
     def talk(self, connection: socket.socket, stream) -> None:
         raise NotImplementedError
+
+    def cancel(self, connection: socket.socket) -> None:
+        """A cancel request came; it is closed, which is its answer, when this returns."""
 
     def close(self) -> None:
         self.listener.close()
