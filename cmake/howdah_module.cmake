@@ -24,9 +24,10 @@ endfunction()
 #   *_pgtest.cpp     -> program pgtest_NAME; needs PostgreSQL (run by ./dev test)
 #   *_bench.cpp      -> program bench_NAME (Google Benchmark), built on demand
 #
-# DEPS are modules below this one; LIBS are outside libraries that only this module may see.
+# DEPS are modules below this one; LIBS are outside libraries that only this module may see. PROFILED
+# stands for a module that every query goes through.
 function(howdah_module name)
-    cmake_parse_arguments(arg "" "" "DEPS;LIBS;PUBLIC_LIBS" ${ARGN})
+    cmake_parse_arguments(arg "PROFILED" "" "DEPS;LIBS;PUBLIC_LIBS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.cpp */*.cpp)
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
@@ -45,6 +46,9 @@ function(howdah_module name)
         target_link_libraries(howdah_${name} PUBLIC howdah_${dep})
     endforeach()
 
+    if(arg_PROFILED)
+        howdah_profiled(howdah_${name})
+    endif()
     if(mains)
         add_executable(howdah ${mains})
         target_link_libraries(howdah PRIVATE howdah_${name} ${arg_LIBS})

@@ -6,7 +6,7 @@ import shutil
 from tools import shell
 from tools.shell import BUILD, ROOT
 
-PRESETS = ("release", "debug", "asan", "tsan", "fuzz", "coverage")
+PRESETS = ("release", "debug", "asan", "tsan", "fuzz", "coverage", "profile")
 
 
 def compiler_cache() -> dict[str, str]:

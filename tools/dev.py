@@ -28,7 +28,7 @@ def up(arguments):
 
 
 def build(arguments):
-    """build [PRESET] [TARGET..]  release (the default), debug, asan, tsan, fuzz, coverage"""
+    """build [PRESET] [TARGET..]  release (the default), debug, asan, tsan, fuzz, coverage, profile"""
     setup([])
     from tools import build as builder
     builder.build(arguments[0] if arguments else "release", tuple(arguments[1:]))
@@ -84,6 +84,13 @@ def bench(arguments):
     return runners.bench(arguments)
 
 
+def profile(arguments):
+    """profile                    a new cmake/query_path.profdata, which optimised builds read"""
+    build(["profile", "howdah"])
+    from tools import runners
+    return runners.profile()
+
+
 def package(arguments):
     """package                    a Debian package of the optimised build, under build/"""
     build([])
@@ -110,7 +117,8 @@ def new(arguments):
 
 
 COMMANDS = {f.__name__: f for f in
-            (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, package, psql, doctor, new)}
+            (setup, up, build, test, check, fmt, sim, fuzz, soak, bench, profile,
+             package, psql, doctor, new)}
 
 OWN_HELP = {"up", "bench", "psql"}  # they say more than a line
 

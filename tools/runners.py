@@ -1,4 +1,4 @@
-"""./dev sim, fuzz, soak and bench: find the program that does it and run it."""
+"""./dev sim, fuzz, soak, bench and profile: find the program that does it and run it."""
 
 import os
 import subprocess
@@ -65,3 +65,8 @@ def bench(arguments) -> int:
         raise Failed(f"no benchmark {name}: one of {', '.join(names)}", "./dev bench", status=2)
     command = ["/usr/bin/python3", "-m", f"bench.{name}", *rest]
     return subprocess.run(command, cwd=ROOT).returncode
+
+
+def profile() -> int:
+    """bench/_training.py: what the query path does under load, for the compiler (ADR 0035)."""
+    return subprocess.run(["/usr/bin/python3", "-m", "bench._training"], cwd=ROOT).returncode
