@@ -351,8 +351,14 @@ ModelSession::Answer ModelSession::probe(const std::string& sql) const {
     return answer;
 }
 
-// pg_catalog.set_config('name','value',false), ...
+// pg_catalog.set_config('name','value',false), ...; or set_config(v.name,v.value,false) FROM (VALUES
+// ('name','value'), ...) ..., which leaves alone what the session has set.
 std::optional<ModelSession::Answer> ModelSession::set_configs(std::string calls) {
+    const bool restores = calls.find("(v.name,v.value,") != std::string::npos;
+    const bool local = calls.find("(v.name,v.value,true)") != std::string::npos;
+    if (restores) {
+        calls = calls.substr(0, calls.find(" AS v(name,value)"));
+    }
     while (true) {
         std::string words[2];
         for (std::string& word : words) {
@@ -365,8 +371,11 @@ std::optional<ModelSession::Answer> ModelSession::set_configs(std::string calls)
             word = calls.substr(begin + 1, end - begin - 1);
             calls.erase(0, end + 1);
         }
+        if (restores && parameters_.contains(canonical(words[0]))) {
+            continue;
+        }
         if (!server_.sabotaged(Sabotage::kLeakParameter, 2)) {
-            set(words[0], words[1], false);
+            set(words[0], words[1], local);
         }
     }
 }
