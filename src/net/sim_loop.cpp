@@ -132,7 +132,8 @@ class SimTransport final : public Transport {
         }
         --sim_.lingering_;
         if (end_ != nullptr) {
-            sim_.send_end(end_, 0);
+            // What came and was not read resets the connection, as in TCP.
+            sim_.send_end(end_, end_->inbox.empty() || gentle_ ? 0 : ECONNRESET);
             end_->transport = nullptr;
             sim_.close(end_);
         }
@@ -388,6 +389,13 @@ void SimLoop::end_at(std::weak_ptr<End> end, int error, TimePoint when) {
 
 void SimLoop::end_now(const std::shared_ptr<End>& end, int error) {
     if (end->ended) {
+        // Behind an orderly end a reset is heard by who sends.
+        if (error != 0 && end->end_error == 0) {
+            end->end_error = error;
+            if (end->transport != nullptr) {
+                end->transport->send_queued();
+            }
+        }
         return;
     }
     trace(error == 0 ? What::kEnd : What::kReset, end->number);

@@ -223,6 +223,31 @@ TEST(SimLoop, WriterWaitsForASlowReader) {
     EXPECT_GT(world.loop.now() - begin, 390ms);
 }
 
+// The other end has closed, orderly, without reading all: who still sends is not left waiting.
+TEST(SimLoop, WriterIsNotHeldUpByAPeerThatHasGone) {
+    SimFaults slow;
+    slow.slow = 1;
+    for (const std::size_t read_first : {0U, 300U}) {
+        SimLoop loop(7, slow);
+        TaskGroup group;
+        std::unique_ptr<Stream> writer;
+        const int listening = loop.listen(server_address());
+        loop.start_accept(listening, [&](Accepted accepted) {
+            writer = loop.adopt(accepted.fd, accepted.peer);
+            writer->write(pattern(5000));
+        });
+        group.spawn([](SimLoop& in, std::size_t bytes) -> Task<void> {
+            auto stream = co_await in.connect(server_address(), in.now() + 5s);
+            EXPECT_TRUE(stream.has_value());
+            co_await receive(**stream, bytes);
+        }(loop, read_first));
+        EXPECT_TRUE(loop.run_until(
+            [&] { return group.running() == 0 && writer != nullptr && writer->unsent() == 0; },
+            1min));
+        writer.reset();
+    }
+}
+
 TEST(SimLoop, TlsRunsOnItUnchanged) {
     const Certificates certificates;
     TlsOptions for_server;
