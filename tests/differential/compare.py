@@ -158,6 +158,10 @@ def lines(entries: list[tuple]) -> str:
     return "\n".join(f"      {' '.join(str(part)[:300] for part in one)}" for one in entries)
 
 
+class Crash(Exception):
+    """PostgreSQL itself has ended, and all of its connections with it: nothing to compare."""
+
+
 class Scenario:
     """The clients of one seed."""
 
@@ -197,6 +201,8 @@ class Scenario:
         self.log.append(f"client {number}: {step.says}")
         expected, got = (self.sides[name].ask(number, step) for name in ("direct", "howdah"))
         one, other = shown(expected), shown(got)
+        if one == [("!", b"closed")]:
+            raise Crash(f"seed {self.seed}: PostgreSQL itself ended without a word")
         if one != other and not refused_early(one, other):
             raise Difference(self.report(one, other))
         told = [self.sides[name].statuses[number] for name in ("direct", "howdah")]
@@ -225,7 +231,10 @@ class Bench:
         self.primary, self.mode, self.backend = primary, mode, backend
         self.uris = {"direct": primary.uri(USER, PASSWORD, DATABASES["direct"]),
                      "howdah": uri_of(DATABASES["howdah"])}
-        self.owners = [wire.Client(primary.uri(USER, PASSWORD, name))
+        self.log_in()
+
+    def log_in(self) -> None:
+        self.owners = [wire.Client(self.primary.uri(USER, PASSWORD, name))
                        for name in DATABASES.values()]
 
     def reset(self) -> None:
@@ -241,7 +250,19 @@ class Bench:
     def run(self, seed: int) -> int:
         self.reset()
         sides = {name: Side(uri) for name, uri in self.uris.items()}
-        return Scenario(seed, sides, self.mode, self.backend).run()
+        try:
+            return Scenario(seed, sides, self.mode, self.backend).run()
+        except Crash as crash:
+            print(crash, flush=True)
+            self.close()
+            process.wait_until(self.logs_in, 60, "PostgreSQL after its crash")
+            return 0
+
+    def logs_in(self) -> bool:
+        with contextlib.suppress(OSError, EOFError, AssertionError):
+            self.log_in()
+            return True
+        return False
 
     def close(self) -> None:
         for owner in self.owners:
