@@ -25,7 +25,9 @@ namespace {
 
 // Unsent output of a closed stream gets this long.
 constexpr Duration kLingerMax = std::chrono::seconds(5);
-constexpr int kEventsMax = 256;
+// What a turn has to say goes out at its end: of many events the first would wait for the last.
+// With 500 clients the slowest hundredth waits a tenth less than with 256, for 2 % more CPU at 64.
+constexpr int kEventsMax = 16;
 constexpr int kSendPiecesMax = 64;
 // Receives of full blocks in one wake-up, before others get their turn.
 constexpr int kReceivesMax = 4;
