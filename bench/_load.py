@@ -70,10 +70,11 @@ def tail(seconds: list[list[int]]) -> float | None:
     return statistics.median(ratios) if ratios else None
 
 
-def run(peer, case: Case, seconds: float) -> dict:
-    """One measurement: TPS, p50 and p99 in microseconds, CPU of the peer for each query."""
+def run(peer, case: Case, seconds: float, script: Path | None = None) -> dict:
+    """One measurement: TPS, p50 and p99 in microseconds, CPU of the peer for each query, or for
+    each run of `script`, pgbench's own language."""
     with tempfile.TemporaryDirectory(prefix="howdah-bench-") as folder:
-        command = [BIN / "pgbench", "-S", "-n", "-M", case.mode, "-c", str(case.clients), "-j", "1",
+        command = [BIN / "pgbench", *(["-f", script] if script else ["-S"]), "-n", "-M", case.mode, "-c", str(case.clients), "-j", "1",
                    "-T", str(max(1, round(seconds))), "-h", "127.0.0.1", "-p", str(peer.port),
                    "-U", _peers.USER, "-l", "--log-prefix", f"{folder}/log",
                    "--sampling-rate", "0.25", *(["-C"] if case.reconnect else []),

@@ -1,13 +1,15 @@
 """./dev profile: runs a counting build under the load that the query path is optimised for.
 
-The load has what a proxy does all day in about the shares that it has there: single queries by each
-protocol, blocks, pipelines, rows in bulk, COPY, TLS, new connections, on both backends. What it
-leaves out (the console, cancels, errors of peers) is compiled as without a profile.
+The load: single queries by each protocol, blocks, pipelines, rows in bulk, COPY, TLS, new
+connections, on both backends. What it leaves out (the console, cancels, errors of peers) is compiled
+as without a profile.
 """
 
+import itertools
 import os
 import subprocess
 import types
+from pathlib import Path
 
 from bench import _load, _peers, proxy
 from tools import process
@@ -49,28 +51,22 @@ select count(*) from pgbench_accounts;
 """
 
 
-def pgbench(peer, *words) -> None:
-    command = [BIN / "pgbench", "-n", "-j", "1", "-h", "127.0.0.1", "-p", peer.port,
-               "-U", _peers.USER, *words, _peers.DATABASE]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          env={**process.clean_environment(), "PGSSLMODE": "disable"})
-    if done.returncode != 0:
-        raise Failed(f"pgbench failed: {done.stderr[-300:]}")
+def load(peer, case: _load.Case, script: Path | None = None) -> None:
+    if "error" in (result := _load.run(peer, case, SECONDS, script)):
+        raise Failed(f"{peer.name}, {case.title()}: {result['error']}")
 
 
 def train(peer) -> None:
-    for mode in proxy.MODES:
-        for clients in (16, 64):
-            case = _load.Case(mode, clients, peer.tls, False)
-            if "error" in (result := _load.run(peer, case, SECONDS)):
-                raise Failed(result["error"])
-    _load.run(peer, _load.Case("simple", 8, peer.tls, True), SECONDS)
+    for mode, clients in itertools.product(proxy.MODES, (16, 64)):
+        load(peer, _load.Case(mode, clients, peer.tls, False))
+    load(peer, _load.Case("simple", 8, peer.tls, True))
     if peer.tls:
         return
     for name, script in (("pipeline", PIPELINE), ("block", BLOCK), ("rows", ROWS)):
         path = peer.write(name, script)
-        for mode in ("simple",) * (name != "pipeline") + ("extended", "prepared"):
-            pgbench(peer, "-M", mode, "-c", 16, "-T", SECONDS, "-f", path)
+        for mode in proxy.MODES:
+            if name != "pipeline" or mode != "simple":  # which pgbench refuses
+                load(peer, _load.Case(mode, 16, False, False), path)
     process.run([BIN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
                  "-p", peer.port, "-U", _peers.USER, "-d", _peers.DATABASE,
                  "-f", peer.write("copies", COPIES)], env={"PGSSLMODE": "disable"})

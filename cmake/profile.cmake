@@ -18,7 +18,7 @@ function(howdah_profiled target)
         # A function that has changed is said by all three, and is no fault.
         target_compile_options(${target} PRIVATE -fprofile-use=${relative} -Wno-backend-plugin
                                -Wno-profile-instr-out-of-date -Wno-profile-instr-unprofiled)
-        file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+        get_target_property(sources ${target} SOURCES)
         set_source_files_properties(${sources} PROPERTIES OBJECT_DEPENDS ${profile})
     endif()
 endfunction()

@@ -351,9 +351,9 @@ ModelSession::Answer ModelSession::probe(const std::string& sql) const {
     return answer;
 }
 
-// pg_catalog.set_config('name','value',false), ...; or set_config(v.name,v.value,false) FROM
-// (VALUES
-// ('name','value'), ...) ..., which leaves alone what the session has set.
+// pg_catalog.set_config('name','value',false), ... And what follows a RESET, which leaves alone
+// what the session has set: pg_catalog.set_config(v.name,v.value,false) FROM (VALUES
+// ('name','value'), ...
 std::optional<ModelSession::Answer> ModelSession::set_configs(std::string calls) {
     const bool restores = calls.find("(v.name,v.value,") != std::string::npos;
     const bool local = calls.find("(v.name,v.value,true)") != std::string::npos;
