@@ -254,8 +254,7 @@ bool Session::check_deadlines() {
         return limit.count() > 0 && now - since >= limit;
     };
     if (waiter_.queued && passed(waiter_.since, pool_->query_wait_timeout)) {
-        fatal(Error(ErrorCode::kTimeout, "08P01", "query_wait_timeout",
-                    "All server connections of the pool were busy for that long."));
+        fatal(Error(ErrorCode::kTimeout, "08P01", "query_wait_timeout", why_no_server()));
     } else if (lease_ != nullptr && query_active_ && passed(query_started_, pool_->query_timeout)) {
         fatal(Error(ErrorCode::kTimeout, "08P01", "query timeout"));
     } else if (lease_ != nullptr && transaction_id_ != 0 &&

@@ -175,6 +175,8 @@ class Session {
     void arm_welcome();
     void await_greeting_server();
     Error welcome_timeout() const;
+    // A hint for who has waited in vain for a server.
+    std::string why_no_server() const;
 
     // --- session_auth.cpp: who the client is, and whether it may come in ---
     // What the rules say about this connection.

@@ -55,6 +55,17 @@ pool::Pooled* Session::ask_for_server() {
     return nullptr;
 }
 
+std::string Session::why_no_server() const {
+    const pool::Pool& pool = pool_->pool();
+    if (pool.paused()) {
+        return "The database was paused for that long (PAUSE on the console).";
+    }
+    if (pool.last_failure()) {
+        return "No server could be reached: " + pool.last_failure()->message;
+    }
+    return "All server connections of the pool were busy for that long.";
+}
+
 void Session::link(pool::Pooled* server) {
     lease_ = server;
     renames_ = renames_ || mode() != PoolMode::kSession;

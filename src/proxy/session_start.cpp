@@ -462,7 +462,8 @@ Error Session::welcome_timeout() const {
     return Error(ErrorCode::kTimeout, "08P01",
                  now >= login_due_ ? "client_login_timeout"
                  : query           ? "query_timeout"
-                                   : "query_wait_timeout");
+                                   : "query_wait_timeout",
+                 why_no_server());
 }
 
 // A server that was lent may have died before we looked at it: then another is asked for.

@@ -308,3 +308,34 @@ def test_an_http_request_is_told_where_http_is(pooler):
     with socket.create_connection(("127.0.0.1", pooler.port), timeout=20) as raw:
         raw.sendall(b"GETX / HTTP/1.1\r\n\r\n")
         assert b"invalid length of startup packet" in raw.recv(4096)
+
+
+def test_who_waited_in_vain_for_a_server_hears_why(start_howdah, new_database):
+    database = new_database("edges_in_vain")
+    one = start_howdah("edges-in-vain", default_pool_size="1", pool_mode="transaction",
+                       query_wait_timeout="1")
+
+    def hint():
+        asking.send(query("select 1"))
+        last = wire.fields(asking.until_end()[-1])
+        assert last["M"] == "query_wait_timeout"
+        return last["H"]
+
+    holding, asking = wire.Client(one.uri(database)), wire.Client(one.uri(database))
+    holding.ask(query("begin"))
+    assert "busy" in hint()
+    holding.ask(query("rollback"))
+    holding.close()
+    asking = wire.Client(one.uri(database))
+    with psycopg.connect(one.uri("pgbouncer"), autocommit=True) as console:
+        console.execute(f"PAUSE {database}")
+        assert "paused" in hint()
+
+
+@pytest.mark.parametrize("option", ["query_wait_timeout", "client_login_timeout"])
+def test_who_logs_in_before_a_server_that_is_not_there_hears_so(start_howdah, option):
+    nobody = process.free_port()
+    one = start_howdah(f"edges-nobody-{option}", server_port=nobody, **{option: "2"})
+    with pytest.raises(psycopg.OperationalError) as refused:
+        psycopg.connect(one.uri("edges"))
+    assert option in str(refused.value) and f"127.0.0.1:{nobody}" in str(refused.value)
