@@ -103,8 +103,9 @@ std::uint16_t Address::port() const {
 std::string Address::host() const {
     char text[INET6_ADDRSTRLEN] = {};
     if (family() == AF_INET) {
-        ::inet_ntop(AF_INET, &inet_.v4.sin_addr, text, sizeof text);
-        return text;
+        // At every login: inet_ntop() goes through printf().
+        const auto* part = reinterpret_cast<const std::uint8_t*>(&inet_.v4.sin_addr);
+        return fmt::format("{}.{}.{}.{}", part[0], part[1], part[2], part[3]);
     }
     if (family() == AF_INET6) {
         ::inet_ntop(AF_INET6, &inet_.v6.sin6_addr, text, sizeof text);

@@ -220,7 +220,32 @@ void UringLoop::settle_sends() {
     submitted_sends_.clear();
 }
 
+void UringLoop::look_at_silent() {
+    looked_at_.clear();
+    for (std::size_t i = 0; i < silent_.size();) {
+        UringTransport& transport = *silent_[i];
+        if (transport.fd() >= 0 && transport.silent_since() + kChoresEvery > now()) {
+            ++i;
+            continue;
+        }
+        unlist_silent(transport);  // another is at this place now
+        if (transport.fd() >= 0) {
+            looked_at_.push_back({transport.fd(), 0, 0});
+            looked_at_transports_.push_back(&transport);
+        }
+    }
+    if (!looked_at_.empty() && ::poll(looked_at_.data(), looked_at_.size(), 0) > 0) {
+        for (std::size_t i = 0; i < looked_at_.size(); ++i) {
+            if ((looked_at_[i].revents & (POLLHUP | POLLERR)) != 0) {
+                looked_at_transports_[i]->receive_anew();
+            }
+        }
+    }
+    looked_at_transports_.clear();
+}
+
 void UringLoop::do_chores() {
+    look_at_silent();
     const std::vector<UringTransport*> candidates = lingering_;
     for (UringTransport* transport : candidates) {
         if (transport->linger_until() <= now()) {
@@ -238,9 +263,12 @@ void UringLoop::do_chores() {
 }
 
 void UringLoop::wait_and_dispatch(TimePoint until) {
-    if (!lingering_.empty() || resting_) {
-        until = std::min(until, now() + kChoresEvery);
+    if (lingering_.empty() && silent_.empty() && !resting_) {
+        chores_due_ = TimePoint::max();
+    } else if (chores_due_ == TimePoint::max()) {
+        chores_due_ = now() + kChoresEvery;
     }
+    until = std::min(until, chores_due_);
     if (!submitted_sends_.empty()) {
         until = now();  // left over, see below
     }
@@ -266,7 +294,8 @@ void UringLoop::wait_and_dispatch(TimePoint until) {
         settle_sends();
     }
     publish_provided();
-    if (!lingering_.empty() || resting_) {
+    if (chores_due_ <= now()) {
+        chores_due_ = TimePoint::max();
         do_chores();
     }
 }

@@ -11,13 +11,20 @@
 // same io_uring_enter() goes on to wait for receives: one call a turn. With a completion for each
 // send it would return at once, and every turn would cost a second call. What could not be sent at
 // once is sent the other way, by an operation that waits for the peer and completes.
+//
+// A multishot receive that has emptied its socket waits for the next event, and looks no further.
+// Where the peer was reset before that, there is none: the end would never be told. So a connection
+// from which bytes came is looked at once more a moment later, with poll(), and received from anew
+// if it has ended: a new receive looks for itself.
 
 #pragma once
 
 #include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -34,7 +41,8 @@ constexpr unsigned kCompletions = 8192;
 constexpr unsigned kProvidedBlocks = 128;
 constexpr int kBufferGroup = 0;
 constexpr int kSendPiecesMax = 64;
-// Closed streams with unsent output and resting listeners are looked at this often.
+// Closed streams with unsent output, resting listeners and connections that have fallen silent are
+// looked at this often.
 constexpr Duration kChoresEvery = std::chrono::milliseconds(100);
 
 struct Gather {
@@ -67,6 +75,12 @@ class UringTransport final : public Transport {
     // The submission that held the send of this number is through without a complaint.
     void on_sent_at_once(std::uint64_t number);
     std::size_t index = 0;  // in the loop's list
+    // Since when nothing came, while the loop has it in its list of those to look at.
+    TimePoint silent_since() const { return silent_since_; }
+    static constexpr std::size_t kNotListed = SIZE_MAX;
+    std::size_t silent_index = kNotListed;
+    // It has ended, or failed, as poll() says: whoever waits for it to be received is to hear so.
+    void receive_anew();
 
   private:
     struct Receive final : Operation {
@@ -107,6 +121,7 @@ class UringTransport final : public Transport {
     bool ended_ = false;
     bool detaching_ = false;
     TimePoint linger_until_ = TimePoint::max();
+    TimePoint silent_since_{};
     // The send at once that is under way: 0 = none.
     std::uint64_t at_once_ = 0;
     std::size_t at_once_bytes_ = 0;
@@ -182,8 +197,16 @@ class UringLoop final : public Loop {
         return slice;
     }
     void linger(UringTransport* transport) { lingering_.push_back(transport); }
+    // Bytes came from it: it is looked at once more when no others follow.
+    void look_later(UringTransport& transport) {
+        if (transport.silent_index == UringTransport::kNotListed) {
+            transport.silent_index = silent_.size();
+            silent_.push_back(&transport);
+        }
+    }
     void forget(UringTransport& transport) {
         std::erase(lingering_, &transport);
+        unlist_silent(transport);
         for (auto* sends : {&queued_sends_, &submitted_sends_}) {
             for (SendAtOnce& send : *sends) {
                 send.by = send.by == &transport ? nullptr : send.by;
@@ -258,6 +281,15 @@ class UringLoop final : public Loop {
     void dispatch();
     void settle_sends();
     void do_chores();
+    void look_at_silent();
+    void unlist_silent(UringTransport& transport) {
+        if (transport.silent_index != UringTransport::kNotListed) {
+            silent_.back()->silent_index = transport.silent_index;
+            silent_[transport.silent_index] = silent_.back();
+            silent_.pop_back();
+            transport.silent_index = UringTransport::kNotListed;
+        }
+    }
 
     io_uring ring_{};
     bool ring_ready_ = false;
@@ -271,6 +303,10 @@ class UringLoop final : public Loop {
     std::vector<Acceptor*> stopped_acceptors_;
     std::vector<UringTransport*> transports_;
     std::vector<UringTransport*> lingering_;
+    std::vector<UringTransport*> silent_;  // or not yet
+    std::vector<pollfd> looked_at_;
+    std::vector<UringTransport*> looked_at_transports_;
+    TimePoint chores_due_ = TimePoint::max();
     std::vector<std::unique_ptr<WritableWait>> waits_;
     std::vector<SendAtOnce> queued_sends_;     // since the last submission
     std::vector<SendAtOnce> submitted_sends_;  // in it

@@ -47,9 +47,18 @@ void UringTransport::stop_receive() {
     }
 }
 
+void UringTransport::receive_anew() {
+    if (receiving_ && !cancelling_) {
+        cancelling_ = true;
+        uring_.cancel(receive_);  // its completion arms the next
+    }
+}
+
 void UringTransport::on_receive(int result, std::uint32_t flags) {
     if (result > 0) {
         Slice slice = uring_.take_provided(flags, result);
+        silent_since_ = uring_.now();
+        uring_.look_later(*this);
         deliver(std::move(slice));
     } else if ((flags & IORING_CQE_F_BUFFER) != 0) {
         uring_.take_provided(flags, 0).reset();  // picked for a receive that came to nothing

@@ -1,8 +1,10 @@
 """What one client did must not change what another's statements mean, even on one server."""
 
 import contextlib
+import socket
 import struct
 
+import psycopg
 import pytest
 
 from tests.proxy import wire_client as wire
@@ -349,25 +351,65 @@ def fill(client, piece, bytes_max, seconds=3):
     return sent
 
 
-def test_a_client_that_waits_for_its_pipeline_holds_no_memory(open_client, pooler):
+SLEEPERS = ("from pg_stat_activity where datname = current_database() and state = 'active' and "
+            "pid <> pg_backend_pid() and query ~ 'pg_sleep'")
+
+
+class Sleepers:
+    """Servers that sleep."""
+
+    def __init__(self, direct):
+        self.direct = direct
+
+    def count(self):
+        return self.direct.execute(f"select count(*) {SLEEPERS}").fetchone()[0]
+
+    def wake(self):
+        self.direct.execute(f"select pg_cancel_backend(pid) {SLEEPERS}")
+
+
+@pytest.fixture
+def sleepers(uris):
+    with psycopg.connect(uris["direct"], autocommit=True) as direct:
+        found = Sleepers(direct)
+        yield found
+        found.wake()
+
+
+def test_a_client_that_waits_for_its_pipeline_holds_no_memory(open_client, pooler, sleepers):
     client = open_client()
     client.ask(query("select 1"))
     before = resident(pooler)
     # The names of what follows are known when the first Sync is answered.
-    client.send(parse("first", "select pg_sleep(15)"), bind("", "first"), execute(), SYNC)
+    client.send(parse("first", "select pg_sleep(60)"), bind("", "first"), execute(), SYNC)
     sent = fill(client, parse("second", "select 1 /* " + "x" * 60_000 + " */"), 200_000_000)
     grown = resident(pooler) - before
     assert grown < 40_000_000, f"{grown} bytes for one client that sent {sent}"
 
 
-def test_many_small_requests_hold_no_memory(open_client, pooler):
+def test_many_small_requests_hold_no_memory(open_client, pooler, sleepers):
     client = open_client()
     client.ask(query("select 1"))
     before = resident(pooler)
-    client.send(query("select pg_sleep(15)"))
+    client.send(query("select pg_sleep(60)"))
     sent = fill(client, SYNC * 10_000, 40_000_000)
     grown = resident(pooler) - before
     assert grown < 40_000_000, f"{grown} bytes for one client that sent {sent}"
+
+
+@pytest.mark.parametrize("count", range(6, 18))
+def test_a_client_that_is_reset_behind_its_pipeline_keeps_no_server(open_client, sleepers, count):
+    client = open_client()
+    large = "select 1 /* " + "x" * 60_000 + " */"
+    client.ask(*[parse("", large)] * 200, SYNC)  # the kernel makes room for more
+    client.send(parse("first", "select pg_sleep(60)"), bind("", "first"), execute(), SYNC)
+    process.wait_until(sleepers.count, 10, "server that sleeps")
+    # More than is read at a time stays in the socket, and the reset is behind it.
+    fill(client, parse("second", large), count * 60_000, seconds=0.5)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    sleepers.wake()
+    assert rows(open_client().ask(query("select 2"))) == ["2"]
 
 
 def test_many_requests_are_all_answered(open_client):
