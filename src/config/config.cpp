@@ -81,14 +81,19 @@ bool is_console_database(std::string_view name) {
     return name == "pgbouncer" || name == "howdah";
 }
 
-std::optional<DatabaseSettings> Config::database(std::string_view name) const {
+const DatabaseSettings* Config::entry(std::string_view name) const {
     if (const auto found = databases.find(name); found != databases.end()) {
-        return found->second;
+        return &found->second;
     }
-    if (!autodb || is_console_database(name)) {
+    return autodb && !is_console_database(name) ? &*autodb : nullptr;
+}
+
+std::optional<DatabaseSettings> Config::database(std::string_view name) const {
+    const DatabaseSettings* found = entry(name);
+    if (found == nullptr) {
         return std::nullopt;
     }
-    DatabaseSettings made = *autodb;
+    DatabaseSettings made = *found;
     made.name = name;
     return made;
 }

@@ -49,7 +49,10 @@ struct Config {
     std::shared_ptr<const Hba> hba;            // null unless auth_type is hba or rules are given
     LdapOptionsPtr ldap;                       // auth_ldap_options; null: none, or they are wrong
 
-    // The entry a client that asks for `name` gets: its own, or one made from "*".
+    // What holds for a client that asks for `name`: its own entry, or "*", which has no name. Null:
+    // there is no such database.
+    [[nodiscard]] const DatabaseSettings* entry(std::string_view name) const;
+    // The same as a copy that has the name.
     [[nodiscard]] std::optional<DatabaseSettings> database(std::string_view name) const;
 };
 

@@ -30,7 +30,7 @@ Result<> check_database(Worker& home, const std::string& name, std::string_view 
     if (is_console_name(name)) {
         return refuse(fmt::format("cannot {} admin db: {}", verb, name));
     }
-    if (!home.config().database(name)) {
+    if (home.config().entry(name) == nullptr) {
         return refuse("no such database: " + name);
     }
     return {};
@@ -98,7 +98,7 @@ net::Task<Outcome> resume(Console& console, const ConsoleCommand& command) {
         control.set_pause_mode(PauseMode::kNone);
     } else {
         log::info("RESUME '{}' command issued", database);
-        if (!home.config().database(database)) {
+        if (home.config().entry(database) == nullptr) {
             co_return refuse("no such database: " + database);
         }
         if (!control.database_paused(database)) {

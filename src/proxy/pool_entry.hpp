@@ -13,6 +13,7 @@
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
 #include "proxy/stats.hpp"
+#include "proxy/welcome_cache.hpp"
 #include "server/server_connection.hpp"
 #include "wire/password.hpp"
 
@@ -71,6 +72,7 @@ class PoolEntry final : public pool::Host {
 
     PoolStats stats;
     StatsHistory history;
+    WelcomeCache welcomes;
     std::uint32_t database_id = 0;
     std::uint32_t user_id = 0;
     int clients = 0;  // sessions that use it

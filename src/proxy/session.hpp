@@ -171,7 +171,8 @@ class Session {
     Result<> check_client_limit() const;
     void name_application();
     net::Task<bool> welcome();
-    void send_welcome();
+    // statuses: as ParameterStatus messages.
+    void send_welcome(std::string_view statuses);
     void arm_welcome();
     void await_greeting_server();
     Error welcome_timeout() const;
@@ -188,12 +189,13 @@ class Session {
     };
     // What is known of a client while it logs in; gone, and wiped, after.
     struct Login {
-        std::optional<config::DatabaseSettings> database;  // none: no such database, or the console
-        std::optional<wire::Secret> stored;                // what its password is held against
-        std::optional<AuthRequest> lookup;  // where that came from, when not from a file
-        server::Credentials proved;         // what it showed, for logging in to the server
-        bool proved_outside = false;        // LDAP or PAM took it: it goes before the auth_file's
-        bool unknown = false;               // nobody knows the user: it cannot succeed
+        // Null: no such database, or the console. May be the entry "*", which has no name.
+        std::shared_ptr<const config::DatabaseSettings> database;
+        std::optional<wire::Secret> stored;  // what its password is held against
+        std::optional<AuthRequest> lookup;   // where that came from, when not from a file
+        server::Credentials proved;          // what it showed, for logging in to the server
+        bool proved_outside = false;         // LDAP or PAM took it: it goes before the auth_file's
+        bool unknown = false;                // nobody knows the user: it cannot succeed
     };
     net::Task<bool> authenticate();
     net::Task<Result<>> prove();

@@ -51,7 +51,7 @@ net::Task<bool> Session::authenticate() {
 net::Task<Result<>> Session::prove() {
     const config::Config& config = worker_.config();
     if (!console_) {
-        login_->database = config.database(database_);
+        login_->database = {worker_.config_ptr(), config.entry(database_)};
     }
     CO_TRY_VOID(count_database());
     if (console_owner()) {
@@ -154,7 +154,7 @@ Result<std::string> Session::auth_database() const {
                    label(), name);
         return fail(config_error());
     }
-    if (named && !config.database(name)) {
+    if (named && config.entry(name) == nullptr) {
         log::error(log_fields(), "{} authentication database \"{}\" is not configured.", label(),
                    name);
         return fail(config_error());

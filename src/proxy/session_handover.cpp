@@ -88,7 +88,7 @@ void Session::arrive(ClientState state) {
     base_vars_ = worker_.parameters().intern(std::move(state.base_vars));
     vars_ = worker_.parameters().intern(std::move(state.vars));
     client_view_ = worker_.parameters().intern_exact(std::move(state.view));
-    rules_ = worker_.text_rules(*client_view_);
+    rules_ = text_rules(*client_view_);
     arrive_statements(state);
     pool_ = worker_.pool_for(database_, user_);
     if (pool_ == nullptr) {

@@ -224,7 +224,7 @@ void Session::sync_view() {
         }
     }
     client_view_ = connection.reported_set;
-    rules_ = worker_.text_rules(*client_view_);
+    rules_ = text_rules(*client_view_);
 }
 
 // Runs a query of ours; nothing of the client's goes out before it is answered.

@@ -433,7 +433,7 @@ Session::Fate Session::on_parameter_status(wire::Frame frame) {
     }
     server.reported_set = worker_.parameters().intern_exact(server.reported);
     client_view_ = server.reported_set;
-    rules_ = worker_.text_rules(*client_view_);
+    rules_ = text_rules(*client_view_);
     return Fate::kForward;
 }
 

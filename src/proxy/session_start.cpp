@@ -415,7 +415,7 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     }
     name_application();
     if (!application_name_.empty() || request.find("application_name") != nullptr) {
-        values.emplace_back("application_name", application_name_);
+        values.emplace(values.begin(), "application_name", application_name_);
     }
     if (options != nullptr) {
         // PostgreSQL takes them first, wherever they stand: a parameter of the packet has the last
@@ -484,7 +484,13 @@ void Session::await_greeting_server() {
 // After authentication: finds out what the server reports, and says it to the client.
 net::Task<bool> Session::welcome() {
     if (console_) {
-        send_welcome();
+        send_welcome(parameter_statuses({.values = {{"server_version", HOWDAH_VERSION "/howdah"},
+                                                    {"client_encoding", "UTF8"},
+                                                    {"server_encoding", "UTF8"},
+                                                    {"DateStyle", "ISO"},
+                                                    {"TimeZone", "GMT"},
+                                                    {"standard_conforming_strings", "on"},
+                                                    {"is_superuser", "on"}}}));
         co_return true;
     }
     const bool validate =
@@ -523,22 +529,21 @@ net::Task<bool> Session::welcome() {
     if (lease_ != nullptr && !greets_unchecked()) {
         worker_.note_good_parameters(vars_);
         client_view_ = lease_->connection->reported_set;
+        rules_ = text_rules(*client_view_);
+        send_welcome(parameter_statuses(*client_view_));
     } else {
-        // What the server will report once it has this client's parameters.
         if (greeting == nullptr) {
-            greeting = pool_->pool().greeting();  // gone again by now, there is the server itself
+            greeting = pool_->pool().greeting();
         }
-        auto values = greeting != nullptr ? *greeting : lease_->connection->reported;
-        for (auto& [name, value] : values) {
-            if (const std::string* wanted = vars_->find(name); wanted != nullptr) {
-                value = *wanted;
-            }
+        if (greeting == nullptr) {  // gone again by now, there is the server itself
+            greeting = std::make_shared<const pool::Greeting>(lease_->connection->reported);
         }
-        client_view_ = worker_.parameters().intern_exact(std::move(values));
+        const Welcome& known = pool_->welcomes.find(greeting, vars_, worker_.parameters());
+        client_view_ = known.view;
+        rules_ = known.rules;
+        send_welcome(known.statuses);
     }
     waiter_.patient = false;
-    rules_ = worker_.text_rules(*client_view_);
-    send_welcome();
     if (lease_ != nullptr && may_release()) {
         release();
     } else if (lease_ != nullptr && greets_unchecked()) {
@@ -547,25 +552,10 @@ net::Task<bool> Session::welcome() {
     co_return true;
 }
 
-void Session::send_welcome() {
+void Session::send_welcome(std::string_view statuses) {
     wire::Encoder welcome;
     welcome.authentication(0);
-    if (console_) {
-        for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-                 {"server_version", HOWDAH_VERSION "/howdah"},
-                 {"client_encoding", "UTF8"},
-                 {"server_encoding", "UTF8"},
-                 {"DateStyle", "ISO"},
-                 {"TimeZone", "GMT"},
-                 {"standard_conforming_strings", "on"},
-                 {"is_superuser", "on"}}) {
-            welcome.parameter_status(name, value);
-        }
-    } else {
-        for (const auto& [name, value] : client_view_->values) {
-            welcome.parameter_status(name, value);
-        }
-    }
+    welcome.bytes(statuses);
     const std::size_t key_bytes = protocol_minor_ >= 2 ? 32 : 4;
     cancel_key_.resize(key_bytes);
     fill_random(cancel_key_);

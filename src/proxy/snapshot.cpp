@@ -50,7 +50,7 @@ WorkerSnapshot take_snapshot(Worker& worker) {
 
 std::set<std::string> known_databases(const config::Config& config, std::set<std::string> in_use) {
     // One that was removed may have clients that have not left yet.
-    std::erase_if(in_use, [&](const std::string& name) { return !config.database(name); });
+    std::erase_if(in_use, [&](const std::string& name) { return config.entry(name) == nullptr; });
     for (const auto& [name, database] : config.databases) {
         in_use.insert(name);
     }

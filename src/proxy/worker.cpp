@@ -111,8 +111,8 @@ net::Task<void> Worker::run_session(Session* session) {
 }
 
 PoolEntry* Worker::pool_for(const std::string& database, const std::string& user) {
-    const auto settings = config_->database(database);
-    if (!settings) {
+    const config::DatabaseSettings* settings = config_->entry(database);
+    if (settings == nullptr) {
         return nullptr;
     }
     return pool_as(database, settings->user ? *settings->user : user);
@@ -123,7 +123,7 @@ PoolEntry* Worker::pool_as(const std::string& database, const std::string& user)
     if (found != pools_.end()) {
         return found->second.get();
     }
-    if (!config_->database(database)) {
+    if (config_->entry(database) == nullptr) {
         return nullptr;
     }
     if (!config_->databases.contains(database)) {
@@ -148,7 +148,7 @@ void Worker::reconfigure() {
         tls_changed = tls_changed || (change.reconnect && change.name.starts_with("server_"));
     }
     for (auto& [key, entry] : pools_) {
-        if (!config_->database(entry->database())) {
+        if (config_->entry(entry->database()) == nullptr) {
             log::warning("dropping database '{}' as it does not exist anymore", entry->database());
             for (const auto& [id, session] : sessions_) {
                 if (session->pool() == entry.get()) {
@@ -174,26 +174,6 @@ void Worker::note_good_parameters(const server::ParameterSetPtr& parameters) {
         good_parameters_.clear();
     }
     good_parameters_.insert(parameters);
-}
-
-sql::TextRules Worker::text_rules(const server::ParameterSet& reported) {
-    sql::TextRules rules;
-    for (const auto& [name, value] : reported.values) {
-        if (name == "standard_conforming_strings") {
-            rules.standard_conforming_strings = value == "on";
-        } else if (name == "client_encoding") {
-            if (value == "UTF8") {
-                rules.encoding = sql::Encoding::kUtf8;
-            } else if (value.starts_with("LATIN") || value.starts_with("WIN") ||
-                       value.starts_with("ISO_8859") || value.starts_with("KOI8") ||
-                       value.starts_with("EUC_") || value == "SQL_ASCII") {
-                rules.encoding = sql::Encoding::kOneByte;
-            } else {
-                rules.encoding = sql::Encoding::kUnsafe;
-            }
-        }
-    }
-    return rules;
 }
 
 void Worker::give_back(PoolEntry& entry, pool::Pooled* server) {

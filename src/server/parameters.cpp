@@ -7,14 +7,20 @@
 namespace howdah::server {
 namespace {
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (c >= 'A' && c <= 'Z') {
-            c = static_cast<char>(c - 'A' + 'a');
-        }
-    }
-    return result;
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) { return lower(c); });
+    return text;
+}
+
+// The order of std::string, of names in lower case. `b` may be in any.
+bool precedes(std::string_view a, std::string_view b) {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+        return static_cast<unsigned char>(lower(x)) < static_cast<unsigned char>(lower(y));
+    });
 }
 
 std::size_t hash_of(const std::vector<std::pair<std::string, std::string>>& values) {
@@ -37,11 +43,13 @@ bool same_name(std::string_view a, std::string_view b) {
 }
 
 const std::string* ParameterSet::find(std::string_view name) const {
-    const std::string wanted = lower(name);
     const auto found = std::lower_bound(
-        values.begin(), values.end(), wanted,
-        [](const auto& entry, const std::string& key) { return entry.first < key; });
-    return found != values.end() && found->first == wanted ? &found->second : nullptr;
+        values.begin(), values.end(), name,
+        [](const auto& entry, std::string_view wanted) { return precedes(entry.first, wanted); });
+    const auto is_lower = [](char x, char y) { return x == lower(y); };
+    return found != values.end() && std::ranges::equal(found->first, name, is_lower)
+               ? &found->second
+               : nullptr;
 }
 
 ParameterInterner::ParameterInterner() {
@@ -49,9 +57,16 @@ ParameterInterner::ParameterInterner() {
 }
 
 ParameterSetPtr ParameterInterner::intern(std::vector<std::pair<std::string, std::string>> values) {
+    for (auto& [name, value] : values) {
+        name = lower(std::move(name));
+    }
+    const auto not_before = [](const auto& a, const auto& b) { return a.first >= b.first; };
+    if (std::ranges::adjacent_find(values, not_before) == values.end()) {
+        return intern_exact(std::move(values));  // sorted, as most come
+    }
     std::map<std::string, std::string> sorted;
     for (auto& [name, value] : values) {
-        sorted[lower(name)] = std::move(value);
+        sorted[std::move(name)] = std::move(value);
     }
     return intern_exact({sorted.begin(), sorted.end()});
 }
@@ -88,7 +103,7 @@ ParameterSetPtr ParameterInterner::with(const ParameterSetPtr& base, std::string
         (old != nullptr && value != nullptr && *old == *value)) {
         return base;
     }
-    const std::string key = lower(name);
+    const std::string key = lower(std::string(name));
     auto values = base->values;
     std::erase_if(values, [&](const auto& entry) { return entry.first == key; });
     if (value != nullptr) {

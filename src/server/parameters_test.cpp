@@ -61,5 +61,29 @@ TEST(Transition, BeyondAsciiNoByteDependsOnTheEncodingInForce) {
               "pg_catalog.decode('c3a92e78','hex'),pg_catalog.pg_client_encoding()),NULL,false)");
 }
 
+TEST(ParameterInterner, NamesAreSortedLoweredAndOnce) {
+    ParameterInterner interner;
+    const ParameterSetPtr one =
+        interner.intern({{"b", "1"}, {"A", "first"}, {"B", "2"}, {"a", "last"}, {"c", "3"}});
+    using Values = std::vector<std::pair<std::string, std::string>>;
+    EXPECT_EQ(one->values, (Values{{"a", "last"}, {"b", "2"}, {"c", "3"}}));
+    EXPECT_EQ(interner.intern({{"C", "3"}, {"a", "last"}, {"b", "2"}}), one) << "the same object";
+    EXPECT_EQ(interner.intern({}), interner.empty());
+}
+
+TEST(ParameterSet, FindsANameInAnyCase) {
+    const ParameterSet found =
+        set({{"DateStyle", "ISO"}, {"timezone", "UTC"}, {"a.b", "1"}, {"\xc3\xa9.x", "2"}});
+    EXPECT_EQ(*found.find("datestyle"), "ISO");
+    EXPECT_EQ(*found.find("DATESTYLE"), "ISO");
+    EXPECT_EQ(*found.find("TimeZone"), "UTC");
+    EXPECT_EQ(*found.find("A.B"), "1");
+    EXPECT_EQ(*found.find("\xc3\xa9.X"), "2") << "bytes beyond ASCII sort behind it";
+    EXPECT_EQ(found.find("time"), nullptr);
+    EXPECT_EQ(found.find("timezone2"), nullptr);
+    EXPECT_EQ(found.find(""), nullptr);
+    EXPECT_EQ(found.find("zz"), nullptr);
+}
+
 }  // namespace
 }  // namespace howdah::server
