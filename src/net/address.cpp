@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -105,7 +106,12 @@ std::string Address::host() const {
     if (family() == AF_INET) {
         // At every login: inet_ntop() goes through printf().
         const auto* part = reinterpret_cast<const std::uint8_t*>(&inet_.v4.sin_addr);
-        return fmt::format("{}.{}.{}.{}", part[0], part[1], part[2], part[3]);
+        char* end = text;
+        for (int i = 0; i < 4; ++i) {
+            end = std::to_chars(end, std::end(text), part[i]).ptr;
+            *end++ = '.';
+        }
+        return {text, end - 1};
     }
     if (family() == AF_INET6) {
         ::inet_ntop(AF_INET6, &inet_.v6.sin6_addr, text, sizeof text);

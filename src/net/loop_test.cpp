@@ -337,6 +337,15 @@ TEST_P(LoopTest, StoppedListenerFreesItsAddressAtOnce) {
 INSTANTIATE_TEST_SUITE_P(Backends, LoopTest, testing::Values(Backend::kUring, Backend::kEpoll),
                          backend_test_name);
 
+TEST(Address, SaysWhatItWasMadeOf) {
+    for (const char* host : {"0.0.0.0", "10.0.200.3", "127.0.0.1", "255.255.255.255", "::1",
+                             "fe80::a:200", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}) {
+        EXPECT_EQ(Address::numeric(host, 5432)->host(), host);
+    }
+    EXPECT_EQ(Address::numeric("10.0.200.3", 5432)->to_string(), "10.0.200.3:5432");
+    EXPECT_EQ(Address::numeric("::1", 5432)->to_string(), "[::1]:5432");
+}
+
 TEST(Listening, OnlyADeadProcessesSocketMakesWay) {
     char folder[] = "/tmp/howdah-net-XXXXXX";
     ASSERT_NE(::mkdtemp(folder), nullptr);
