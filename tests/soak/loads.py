@@ -28,7 +28,8 @@ from tools.pgcluster import BIN
 ROUND_SECONDS = 5
 TRANSACTIONS = re.compile(r"actually processed: (\d+)")
 UNITS = {**dict.fromkeys(("simple", "extended", "prepared", "tpcb", "reconnect"), "transactions"),
-         "cancels": "cancelled", "copies": "rows", "slow": "rows", "loops": "queries"}
+         "cancels": "cancelled", "copies": "rows", "slow": "rows", "loops": "queries",
+         "pour": "bytes"}
 
 
 class Place:
@@ -211,6 +212,27 @@ def vanish(place: Place, chance: random.Random) -> None:
     client.close()
 
 
+def pour(place: Place, chance: random.Random) -> int:
+    """Says far more than is read ahead, reads nothing of what is answered, and is gone."""
+    client = wire.Client(place.any_uri(chance), timeout=20)
+    large = wire.parse("", f"select 1 /* {'x' * chance.randrange(1, 60_000)} */")
+    if chance.random() < 0.5:
+        client.ask(*[large] * (8_000_000 // len(large)), wire.SYNC)  # sockets grow
+    said = wire.query(f"select pg_sleep({chance.random() / 2})")
+    skipped = chance.random() < 0.5  # up to a Sync that never comes
+    said += wire.parse("", "nonsense") if skipped else b""
+    for _ in range(chance.randrange(3_000_000 // len(large) + 1)):
+        sync = b"" if skipped else chance.choice((b"", wire.SYNC))
+        said += large + wire.bind("", "") + wire.execute() + sync
+    client.socket.settimeout(chance.random() / 4)
+    with contextlib.suppress(OSError):
+        client.socket.sendall(said)
+    if chance.random() < 0.7:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    return len(said)
+
+
 def chatter(place: Place, chance: random.Random) -> None:
     """Messages in any order; the answers are the differential test's business."""
     client = wire.Client(place.any_uri(chance), timeout=30)
@@ -287,7 +309,7 @@ def all_loads(place: Place) -> list[Load]:
              "prepared": pgbench("-S", "-M", "prepared"), "tpcb": pgbench("-M", "prepared"),
              "reconnect": pgbench("-S", "-C"), "cancels": cancels,
              "notify": notifications, "copies": copies, "slow": slow_reader, "loops": loops,
-             "vanish": vanish,
+             "vanish": vanish, "pour": pour,
              "chatter": chatter, "console": console, "hangup": hang_up, "scrape": scrape,
              "kills": kills}
     return [Load(name, place, round_of, seed) for seed, (name, round_of) in enumerate(kinds.items())]

@@ -2,7 +2,8 @@
 
 Two poolers with two loops each, one on io_uring and one on epoll, one with TLS to its server, in
 front of one PostgreSQL. Passes when every load has come off again and again, nobody has waited for a
-server in vain, no sanitizer has said anything, and both end by themselves when they are told to.
+server in vain, no sanitizer has said anything, no client is known that has left, and both end by
+themselves when they are told to.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 from tests.auth.harness import Authority
+from tests.proxy import wire_client as wire
 from tests.soak.loads import Place, all_loads
 from tools import build, process, proxy, sanitizer
 from tools.pgcluster import BIN, FAST, Cluster
@@ -23,6 +25,7 @@ from tools.shell import BUILD, say
 
 USER, PASSWORD = "app", "app-secret"
 STOP_SECONDS_MAX = 60
+LEFT_SECONDS_MAX = 20
 DONE_MIN = 2  # rounds of each load
 QUERY_WAIT_SECONDS = 30
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC ")
@@ -122,6 +125,7 @@ def soak(minutes: float, preset: str) -> int:
         loads = all_loads(place)
         problems = run_loads(place, loads)
         for one in poolers:
+            problems += still_there(one)
             problems += end(one)
             problems += [sanitizer.text(report) for report in one.reports()]
             if waited := waited_in_vain(one.log.read_text()):
@@ -133,6 +137,22 @@ def soak(minutes: float, preset: str) -> int:
         say(f"soak of {minutes:g} minutes under {preset}: "
             f"{'failed' if problems else 'nothing found'}")
         return 1 if problems else 0
+
+
+def still_there(one: SanitizedProxy) -> list[str]:
+    """Nobody is connected any more, so no client is known of but the one that asks."""
+    if one.process.poll() is not None:
+        return []
+
+    def clients() -> list[str]:
+        with contextlib.closing(wire.Client(one.uri("howdah"), timeout=20)) as client:
+            return [repr(row.body) for row in client.ask(wire.query("show clients"))
+                    if row.type == "D" and b"soak" in row.body]
+    try:
+        process.wait_until(lambda: not clients(), LEFT_SECONDS_MAX, "end of the clients")
+    except process.Failed:
+        return [f"{one.folder.name}: a client is known that has left: {row}" for row in clients()]
+    return []
 
 
 def waited_in_vain(log: str) -> int:
