@@ -335,7 +335,7 @@ bool Session::on_query(wire::Frame frame) {
     lease_->connection->unnamed_stamp = 0;
     const sql::Statement* facts = request.facts.get();  // kept by the request
     forward_client(frame);
-    if (facts != nullptr && may_reset(*facts)) {
+    if (facts != nullptr) {
         restore_behind_query(*facts);
     }
     return true;

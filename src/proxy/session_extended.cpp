@@ -449,7 +449,7 @@ bool Session::on_execute(wire::Frame frame) {
     const sql::Statement* facts = request.facts.get();  // kept by the request
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
-    if (facts != nullptr && may_reset(*facts)) {
+    if (facts != nullptr) {
         restore_behind_execute(*facts);
     }
     return true;

@@ -134,9 +134,10 @@ void Session::pin_for_parameters() {
 
 // Whether the text may set a parameter back to its default. The server's default is not what the
 // client gave in its connection string, which was set like any other value: where one was, that
-// comes back behind the text. (Under a pgbouncer.ini it is lost, as with PgBouncer.)
+// comes back behind the text. (Under a pgbouncer.ini it is lost, as with PgBouncer.) Not behind a
+// COPY that the client has yet to feed: there it would be in the way.
 bool Session::may_reset(const sql::Statement& facts) const {
-    if (base_vars_->values.empty() || facts.has(sql::kMultiple) || worker_.config().pgbouncer ||
+    if (base_vars_->values.empty() || facts.has(sql::kCopyIn) || worker_.config().pgbouncer ||
         !facts.has(sql::kSetSession | sql::kSetLocal | sql::kDiscardAll)) {
         return false;
     }
@@ -171,6 +172,9 @@ std::string Session::restore_sql(bool local) const {
 
 // The client hears of the end when both are done, and of parameters that are others than before.
 void Session::restore_behind_query(const sql::Statement& facts) {
+    if (!may_reset(facts)) {
+        return;
+    }
     requests_.back().keeps_ready = true;
     wire::Encoder query;
     const bool local = !facts.has(sql::kSetSession | sql::kDiscardAll);
@@ -179,6 +183,9 @@ void Session::restore_behind_query(const sql::Statement& facts) {
 }
 
 void Session::restore_behind_execute(const sql::Statement& facts) {
+    if (!may_reset(facts)) {
+        return;
+    }
     std::string body = restore_sql(!facts.has(sql::kSetSession | sql::kDiscardAll));
     body.append(3, '\0');
     batch_usable_ = false;

@@ -240,6 +240,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     if (outcome == Rewrite::kNothing) {
         note_effects(effects);
         forward_client(frame);
+        restore_behind_query(*facts);
         return true;
     }
     request.sql_names = std::move(names);
@@ -249,6 +250,7 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
     wire::Encoder query;
     lease_->connection->stream->write(query.query(rewritten).view());
     client_->drop(frame.total_bytes());
+    restore_behind_query(*facts);
     return true;
 }
 

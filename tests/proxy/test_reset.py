@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import PASSWORD, USER
 from tests.proxy.test_isolation import rows
-from tests.proxy.wire_client import SYNC, bind, execute, parse, query
+from tests.proxy.wire_client import SYNC, bind, execute, message, parse, query
 
 
 @pytest.fixture(scope="module", params=["io_uring", "epoll", "session"])
@@ -72,6 +72,47 @@ def test_rows_go_where_they_go_directly(open_client, uris, away, where, how):
         client.ask(query("truncate tenant.orders, public.orders"))
     assert answers[0] == answers[1]
     assert schemas[0] == schemas[1]
+
+
+# What asyncpg says when a connection goes back to its pool, and the like.
+POOLS_SAY = ["select pg_advisory_unlock_all();\nclose all;\nunlisten *;\nreset all;",
+             "close all; set search_path to default; select 1", "reset all; select 1/0",
+             "set search_path = public; commit; reset search_path; begin",
+             "begin; reset search_path; reset app.tenant; commit",
+             "prepare q as select 1; reset all; execute q; deallocate q"]
+
+
+@pytest.mark.parametrize("away", POOLS_SAY)
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_the_reset_stands_among_other_statements(open_client, uris, away, pipelined):
+    answers = []
+    for server in ("direct", "howdah"):
+        client = open_client(server, options="-c search_path=tenant -c app.tenant=seven")
+        texts = ["set search_path = public", "set app.tenant = 'eight'", away, INSERT, "commit",
+                 "show search_path", "select current_setting('app.tenant')",
+                 "select 't', count(*) from tenant.orders", "select 'p', count(*) from public.orders",
+                 "truncate tenant.orders, public.orders"]
+        if pipelined:
+            seen = said(client, [query(one) for one in texts])
+        else:
+            seen = [one for text in texts for one in said(client, [query(text)])]
+        answers.append(seen)
+    assert answers[0] == answers[1]
+
+
+def test_a_reset_does_not_stand_in_the_way_of_a_copy(open_client, uris):
+    answers = []
+    for server in ("direct", "howdah"):
+        client = open_client(server, options="-c search_path=tenant -c app.tenant=seven")
+        client.send(query("set app.tenant = 'eight'; set app.tenant to default; "
+                          "copy tenant.orders from stdin"))
+        seen = client.until("G")
+        client.send(message("d", b"5\n6\n"), message("c", b""))
+        seen += client.until("Z")
+        seen += client.ask(query("select count(*) from orders"))
+        seen += client.ask(query("truncate tenant.orders"))
+        answers.append([(m.type, m.body) for m in seen])
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("away", ["reset client_encoding", "reset all", "discard all",
