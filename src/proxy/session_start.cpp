@@ -415,6 +415,7 @@ Result<> Session::take_parameters(const wire::StartupRequest& request) {
     }
     name_application();
     if (!application_name_.empty() || request.find("application_name") != nullptr) {
+        // In front: so they are sorted where a driver sends what libpq does, and need not be.
         values.emplace(values.begin(), "application_name", application_name_);
     }
     if (options != nullptr) {

@@ -92,7 +92,6 @@ class Worker {
     void give_back(PoolEntry& entry, pool::Pooled* server);
     // Brings a server whose client is gone to rest and back to its pool.
     void recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
-    // How the server of a session with these reported parameters reads a text.
     // Parameter values that some server has taken: a client with these need not wait for one.
     bool parameters_known_good(const server::ParameterSetPtr& parameters) const {
         return good_parameters_.contains(parameters);

@@ -16,7 +16,7 @@ std::string lower(std::string text) {
     return text;
 }
 
-// The order of std::string, of names in lower case. `b` may be in any.
+// In the order of a ParameterSet's names.
 bool precedes(std::string_view a, std::string_view b) {
     return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
         return static_cast<unsigned char>(lower(x)) < static_cast<unsigned char>(lower(y));
@@ -46,10 +46,7 @@ const std::string* ParameterSet::find(std::string_view name) const {
     const auto found = std::lower_bound(
         values.begin(), values.end(), name,
         [](const auto& entry, std::string_view wanted) { return precedes(entry.first, wanted); });
-    const auto is_lower = [](char x, char y) { return x == lower(y); };
-    return found != values.end() && std::ranges::equal(found->first, name, is_lower)
-               ? &found->second
-               : nullptr;
+    return found != values.end() && same_name(found->first, name) ? &found->second : nullptr;
 }
 
 ParameterInterner::ParameterInterner() {
