@@ -8,11 +8,13 @@ then happens is printed in the words of the pooler or the server. The README's t
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import sys
 from pathlib import Path
 
+import asyncpg
 import psycopg
 from psycopg import pq
 
@@ -171,6 +173,26 @@ def changed_result(place: Place) -> str:
     check(client.exec_prepared(b"rows", []))
     place.direct("alter table grown add column j int")
     return words(lambda: check(client.exec_prepared(b"rows", [])) or "")
+
+
+@probe("bigint made double precision, read by a driver that keeps the type")
+def changed_type(place: Place) -> str:
+    """asyncpg, as others, asks once for the columns of a statement, and reads them in binary."""
+    place.direct("drop table if exists typed; create table typed(v bigint);"
+                 "insert into typed values (42)")
+
+    async def read() -> str:
+        client = await asyncpg.connect(host="127.0.0.1", port=place.peer.port, user=_peers.USER,
+                                       database=_peers.DATABASE, ssl=False)
+        try:
+            await client.fetchval("select v from typed")
+            place.direct("alter table typed alter v type double precision")
+            with place.elsewhere():
+                value = await client.fetchval("select v from typed")
+            return "works" if value == 42 else f"42 is read as {value}"
+        finally:
+            await client.close()
+    return asyncio.run(read())
 
 
 def measure(world, name: str) -> dict:

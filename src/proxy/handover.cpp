@@ -8,7 +8,7 @@ namespace howdah::proxy {
 namespace {
 
 // Processes of different formats do not take clients from each other.
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
 
 // Numbers and strings with their length, one after the other.
 class Writer {
@@ -34,6 +34,7 @@ class Writer {
         number(statements.size());
         for (const ClientState::Statement& statement : statements) {
             text(statement.name).text(statement.body).number(statement.from_sql ? 1 : 0);
+            text(statement.told_parameters).number(statement.told_columns);
         }
         return *this;
     }
@@ -72,6 +73,8 @@ class Parser {
             text(statement.name);
             text(statement.body);
             statement.from_sql = number() == 1;
+            text(statement.told_parameters);
+            number(statement.told_columns);
         }
     }
     bool ok() const { return ok_ && reader_.ok(); }

@@ -27,6 +27,9 @@ struct ClientState {
         std::string name;
         std::string body;  // as Prepared::body
         bool from_sql = false;
+        // What the client was told of it, as Description has it.
+        std::string told_parameters;
+        std::uint64_t told_columns = 0;
     };
 
     std::string user;

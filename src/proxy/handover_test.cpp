@@ -15,8 +15,9 @@ ClientState sample() {
     state.connected_wall_us = 1'800'000'000'000'000;
     state.vars = {{"application_name", "it's"}, {"search_path", "\"x y\", public"}};
     state.view = {{"TimeZone", "UTC"}};
-    state.statements = {{"s1", std::string("select $1\0\0\1\0\0\0\x17", 16), false}};
-    state.sql_statements = {{"p", "(int) AS SELECT $1", true}};
+    state.statements = {{"s1", std::string("select $1\0\0\1\0\0\0\x17", 16), false,
+                         std::string("\0\1\0\0\0\x17", 6), 0xfedcba9876543210}};
+    state.sql_statements = {{"p", "(int) AS SELECT $1", true, "", 0}};
     state.unnamed = "";
     state.input = std::string("Q\0\0\0", 4);
     wire::ScramKeys keys;
@@ -40,6 +41,8 @@ TEST(Handover, WhatIsWrittenIsRead) {
     EXPECT_EQ(read->view, state.view);
     ASSERT_EQ(read->statements.size(), 1U);
     EXPECT_EQ(read->statements[0].body, state.statements[0].body);
+    EXPECT_EQ(read->statements[0].told_parameters, state.statements[0].told_parameters);
+    EXPECT_EQ(read->statements[0].told_columns, state.statements[0].told_columns);
     ASSERT_EQ(read->sql_statements.size(), 1U);
     EXPECT_TRUE(read->sql_statements[0].from_sql);
     EXPECT_EQ(read->unnamed, state.unnamed);

@@ -6,7 +6,7 @@ namespace howdah::proxy {
 
 Prepared::~Prepared() {
     if (registry != nullptr) {
-        registry->forget(*this);
+        registry->retire(*this);
     }
 }
 
@@ -15,7 +15,7 @@ PreparedRegistry::PreparedRegistry(std::string prefix, std::uint64_t first_id,
     : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {
     auto nobodys = std::make_shared<Prepared>();
     nobodys->server_name = prefix_ + "0";
-    nobodys_ = std::move(nobodys);
+    nobodys_.prepared = std::move(nobodys);
 }
 
 PreparedRegistry::~PreparedRegistry() {
@@ -42,11 +42,8 @@ PreparedRegistry::Key PreparedRegistry::key_of(std::string_view body, const Read
     return {body, reading.parameters.get(), reading.changes, reading.own, reading.schema};
 }
 
-PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known,
-                                     const Reading& reading) {
-    if (const auto found = shared_.find(key_of(body, reading)); found != shared_.end()) {
-        return found->second.lock();
-    }
+PreparedPtr PreparedRegistry::make(std::string_view body, const KnownText& known,
+                                   const Reading& reading) {
     auto prepared = std::make_shared<Prepared>();
     prepared->id = std::exchange(next_id_, next_id_ + id_step_);
     prepared->server_name = prefix_ + std::to_string(prepared->id);
@@ -56,12 +53,34 @@ PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& kno
     prepared->text_id = known.text_id;
     prepared->tags.tags_id = known.tags.tags_id;  // a trace is of one call only
     prepared->registry = this;
+    return prepared;
+}
+
+PreparedPtr PreparedRegistry::intern(std::string_view body, const KnownText& known,
+                                     const Reading& reading) {
+    if (const auto found = shared_.find(key_of(body, reading)); found != shared_.end()) {
+        return found->second.lock();
+    }
+    PreparedPtr prepared = make(body, known, reading);
     shared_.emplace(key_of(prepared->body, prepared->reading), prepared);
     return prepared;
 }
 
-void PreparedRegistry::forget(const Prepared& prepared) {
-    shared_.erase(key_of(prepared.body, prepared.reading));
+PreparedPtr PreparedRegistry::intern_told(std::string_view body, const KnownText& known,
+                                          const Reading& reading, const Description& told) {
+    PreparedPtr prepared = intern(body, known, reading);
+    if (told.known() && prepared->told.known() && !prepared->told.agrees_with(told)) {
+        prepared = make(body, known, reading);
+        prepared->retired = true;
+    }
+    prepared->told.add(told);
+    return prepared;
+}
+
+void PreparedRegistry::retire(const Prepared& prepared) {
+    if (prepared.registry == this && !std::exchange(prepared.retired, true)) {
+        shared_.erase(key_of(prepared.body, prepared.reading));
+    }
 }
 
 }  // namespace howdah::proxy

@@ -3,6 +3,7 @@
 // and how they are read), for as long as some client or request refers to it.
 //
 // 1. Two clients with equal text, types and reading share one Prepared; its id never comes back.
+//    Not where they were told different columns of it: see Prepared::told.
 // 2. The server's name is "HOWDAH_<id>", or "PGBOUNCER_<id>" under a pgbouncer.ini, where tools
 //    look for it.
 #pragma once
@@ -35,6 +36,26 @@ struct Reading {
     }
 };
 
+// What clients were told of a statement's parameters and columns.
+struct Description {
+    std::string parameters;     // the body of ParameterDescription; empty: not told
+    std::uint64_t columns = 0;  // a hash of their names and types; 0: not told
+
+    bool known() const { return columns != 0; }
+    // As a Parse says them too: their number, and an object id for each.
+    bool lists_parameters() const { return parameters.size() % 4 == 2; }
+    // What is not known yet becomes known.
+    void add(const Description& more) {
+        columns = known() ? columns : more.columns;
+        parameters = parameters.empty() ? more.parameters : parameters;
+    }
+    // What is not known on both sides is not compared.
+    bool agrees_with(const Description& other) const {
+        return columns == other.columns &&
+               (parameters.empty() || other.parameters.empty() || parameters == other.parameters);
+    }
+};
+
 struct Prepared {
     std::uint64_t id = 0;
     std::string server_name;
@@ -46,12 +67,26 @@ struct Prepared {
     sql::StatementRef facts;
     std::uint64_t text_id = 0;
     TagTable::Seen tags;
+    // What the first who asked was told; it does not change from then on. Whoever is told otherwise
+    // has another Prepared, and whoever runs this where it is otherwise gets an error.
+    mutable Description told;
+    // Once it was otherwise somewhere, nobody new shares it.
+    mutable bool retired = false;
 
     std::string_view text() const { return from_sql ? std::string_view(body) : body.c_str(); }
     ~Prepared();
     PreparedRegistry* registry = nullptr;
 };
 using PreparedPtr = std::shared_ptr<const Prepared>;
+
+// What a client's name stands for.
+struct NamedStatement {
+    PreparedPtr prepared;
+    bool told_parameters = false;  // this client was, and makes its values by them
+
+    bool operator==(const NamedStatement&) const = default;
+};
+using NamedStatements = std::unordered_map<std::string, NamedStatement>;
 
 // A client's unnamed statement: kept so that it can be parsed again on another server.
 struct Unnamed {
@@ -81,23 +116,26 @@ class PreparedRegistry {
 
     // The shared statement for this body, read like this; made if nobody has it.
     PreparedPtr intern(std::string_view body, const KnownText& known, const Reading& reading);
+    // The same for a client that was told this of it.
+    PreparedPtr intern_told(std::string_view body, const KnownText& known, const Reading& reading,
+                            const Description& told);
+    // It is not what it was any more: whoever prepares its text from now on gets another.
+    void retire(const Prepared& prepared);
     // A statement that SQL's PREPARE makes: never shared, for its name must be free.
     PreparedPtr make_sql(std::string_view body, const sql::Statement* facts);
     // What a name of ours means that a client says without having it from us: nothing, on any
     // server.
     bool owns(std::string_view name) const { return name.starts_with(prefix_); }
-    PreparedPtr& nobodys() { return nobodys_; }
+    NamedStatement& nobodys() { return nobodys_; }
     std::size_t size() const { return shared_.size(); }
     const std::string& prefix() const { return prefix_; }
 
   private:
-    friend struct Prepared;
-    void forget(const Prepared& prepared);
-
     std::string prefix_;
     std::uint64_t next_id_;
     const std::uint64_t id_step_;
-    PreparedPtr nobodys_;
+    PreparedPtr make(std::string_view body, const KnownText& known, const Reading& reading);
+    NamedStatement nobodys_;
     // Views of what the Prepared holds.
     struct Key {
         std::string_view body;

@@ -46,7 +46,8 @@ enum class Purpose : std::uint8_t {
     kReplay,
     kRetry,
     kSequences,
-    kTrial  // a Parse of what the server has: to hear whether it takes one
+    kTrial,  // a Parse of what the server has: to hear whether it takes one
+    kStale   // a Bind that fails, in place of an Execute: see session_described.cpp
 };
 
 // What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of
@@ -80,7 +81,8 @@ struct Request {
     bool error = false;                 // an ErrorResponse came for it
     bool keeps_ready = false;           // its ReadyForQuery is not passed on,
     bool gives_ready = false;           // but that of this one, which stands behind it
-    PreparedPtr prepared;               // Parse, Close: the statement
+    bool told_parameters = false;       // as NamedStatement's
+    PreparedPtr prepared;               // Parse, Bind, Close: the statement
     sql::StatementRef facts;            // Query, Execute: what runs
     std::string name;                   // Parse, Close: the client's name
     std::unique_ptr<Unnamed> replaced;  // Parse of the unnamed statement, Query: the one before
@@ -101,7 +103,7 @@ struct Request {
         kind = RequestKind::kQuery;
         action = RequestAction::kForward;
         purpose = Purpose::kNone;
-        ends_copy = error = keeps_ready = gives_ready = false;
+        ends_copy = error = keeps_ready = gives_ready = told_parameters = false;
         prepared.reset();
         facts = {};
         forget(name);

@@ -41,6 +41,7 @@
 
 namespace howdah::proxy {
 
+using server::Judged;
 using server::ServerConnection;
 
 class Worker;
@@ -281,13 +282,17 @@ class Session {
         TagTable::Seen tags;
         TapSlotPtr tap;
         std::uint64_t params_hash = 0;
+        PreparedPtr unjudged;  // null: it is as clients were told, as far as they were
+        bool told_parameters = false;
+        bool described = false;  // the client asked for the portal's columns
+        bool asked = false;
     };
     Bound& begin_bind(std::string_view portal);
     Bound* bound_to(std::string_view portal);
     void bind_to(Bound& bound, const KnownText& known, std::string_view text,
                  std::string_view values);
     void bind_as_is(wire::Frame frame, Bound& bound, bool unnamed, std::string_view values,
-                    const PreparedPtr* known);
+                    const NamedStatement* known);
     bool pgbouncer_refuses(std::string_view name);
     bool on_describe(wire::Frame frame);
     bool on_execute(wire::Frame frame);
@@ -309,19 +314,19 @@ class Session {
     bool need_server();
     void forward_bind(wire::Frame frame, std::string_view portal, std::size_t name_bytes,
                       std::string_view ours, bool recorded);
-    PreparedPtr* find_statement(std::string_view name);
+    NamedStatement* find_statement(std::string_view name);
     void begin_request();
 
     // --- session_names.cpp: which statements a server has, what names will mean ---
     bool settled(std::string_view name);
     bool sql_names_pending();
-    bool ensure_prepared(const PreparedPtr& prepared);
+    std::optional<Judged> ensure_prepared(const PreparedPtr& prepared);
     void remove_from_server(std::uint64_t id);
     bool transaction_may_have_failed();
     void ensure_unnamed();
-    void share_as_read_now(PreparedPtr& prepared);
+    void share_as_read_now(NamedStatement& statement);
     void make_room_for_names();
-    void bring(PreparedPtr& prepared);
+    Judged bring(NamedStatement& statement);
     bool has_stand_in(std::string_view name) const;
     void close_stand_in(std::string_view name);
 
@@ -361,7 +366,7 @@ class Session {
         KnownText known;
         PreparedPtr held;  // what `body` is of, for it may be naming itself
     };
-    std::optional<Named> says_names(std::string_view name, const PreparedPtr* prepared) const;
+    std::optional<Named> says_names(std::string_view name, const NamedStatement* statement) const;
     Rewrite parse_with_names(const Named& named, std::unique_ptr<SqlNames>& names);
     Rewrite bind_with_names(wire::Frame frame, std::string_view portal, std::string_view name,
                             std::string_view values, const Named& named);
@@ -370,20 +375,35 @@ class Session {
     bool replay(const PreparedPtr& prepared);
     void repeat_prepare(const PreparedPtr& prepared);
     void run_behind(const std::string& body, const PreparedPtr& prepared);
-    PreparedPtr* find_sql_statement(const std::string& name);
+    NamedStatement* find_sql_statement(const std::string& name);
     void sql_name_done(Request& request, bool prepare);
     bool on_query_with_names(wire::Frame frame, const sql::StatementCache::Lookup& found);
     bool forward_renamed_error(wire::Frame frame, const SqlNames& names);
     SqlNames client_names(const Request& request) const;
 
+    // --- session_described.cpp: rows are those that the client was told of ---
+    void note_bound(Bound& bound, const NamedStatement& statement, Judged judged) const;
+    bool as_told(Bound& bound);
+    void judge(const Description& heard);
+    bool is_being_asked(const Prepared& statement);
+    void told_otherwise(const Request& request, const Description& heard);
+    void refuse_stale(wire::Frame frame, const Prepared& statement);
+    static bool refused_as_stale(const Request& request, const wire::ErrorFields& fields);
+    void say_stale();
+    static constexpr std::string_view kChangedPlan = "0A000";
+
     // --- session_retry.cpp: a plan that went stale ---
-    void record(std::string_view message);
+    void record(std::string_view message, std::string_view rest = {});
+    bool batch_can_be_sent_again();
+    bool client_will_be_told();
     bool retry_changed_plan(const wire::ErrorFields& fields);
     void send_again();
 
     // --- session_server.cpp: what the server says ---
     void pump_server();
     enum class Fate : std::uint8_t { kForward, kDrop, kNeedMore };
+    Fate take_description(wire::Frame frame);
+    void pass_parameters();
     bool relay_server_front();
     bool relay_rows(wire::Frame frame);
     Fate take_server_frame(wire::Frame frame);
@@ -464,8 +484,8 @@ class Session {
     server::ParameterSetPtr base_vars_;    // from the start-up packet
     server::ParameterSetPtr vars_;         // what the client's session is to have
     server::ParameterSetPtr client_view_;  // ParameterStatus values the client has been told
-    std::unique_ptr<std::unordered_map<std::string, PreparedPtr>> statements_;
-    std::unique_ptr<std::unordered_map<std::string, PreparedPtr>> sql_statements_;
+    std::unique_ptr<NamedStatements> statements_;
+    std::unique_ptr<NamedStatements> sql_statements_;
     std::unique_ptr<Unnamed> unnamed_;  // the client's unnamed statement, while it has one
     std::unique_ptr<Unnamed> spare_;    // an object to reuse for the next one
     Bound bound_;                       // to the unnamed portal; others: rare_
@@ -481,13 +501,15 @@ class Session {
     server::ParameterSetPtr reading_of_;
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
+    std::size_t batch_messages_ = 0;
     bool batch_usable_ = false;
-    bool batch_described_ = false;
     bool batch_answered_ = false;
     std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
     // What few transactions need; gone with them.
     struct Rare {
         std::vector<Request> retried;
+        bool retried_without_sync = false;  // the client's is still to come
+        std::string told_parameters;        // by the server, whose word about the columns follows
         // Names of a failed batch that requests on the way to the server still use: ours, the
         // client's.
         std::vector<std::pair<std::string, std::string>> undone;

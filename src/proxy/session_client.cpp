@@ -236,8 +236,8 @@ void Session::begin_request() {
     if (!query_active_) {
         query_active_ = true;
         batch_.clear();
+        batch_messages_ = 0;
         batch_usable_ = worker_.settings().retry_changed_plan && lease_->connection->status == 'I';
-        batch_described_ = false;
         batch_answered_ = false;
         query_started_ = worker_.loop().now();
         if (transaction_id_ == 0) {
@@ -430,6 +430,7 @@ bool Session::copy_is_ahead() {
 }
 
 bool Session::on_copy_message(wire::Frame frame) {
+    batch_usable_ = false;
     if (lease_ != nullptr && (in_copy_ || copy_may_run())) {
         if (frame.type != 'd') {
             copy_end_sent_ = !in_copy_;

@@ -20,7 +20,7 @@ void Session::send_parse(std::string_view name, std::string_view body_text) {
     pool_->stats.server_parses += name.empty() ? 0U : 1U;
 }
 
-PreparedPtr* Session::find_statement(std::string_view name) {
+NamedStatement* Session::find_statement(std::string_view name) {
     // With tracking switched off, PgBouncer's clients are on their own from then on.
     const bool untracked =
         worker_.settings().max_prepared_statements == 0 && worker_.config().pgbouncer;
@@ -80,6 +80,7 @@ void Session::duplicate_parse(std::string_view name, wire::Frame frame) {
         return;
     }
     static constexpr std::string_view kEmptyBody("\0\0\0", 3);
+    batch_usable_ = false;
     if (has_stand_in(name)) {
         close_stand_in(name);
     } else {
@@ -100,10 +101,11 @@ void Session::parse_as_is(wire::Frame frame, std::string_view name, const Prepar
     request.bytes_in = frame.total_bytes();
     request.prepared = prepared;
     request.name = name;
+    batch_usable_ = false;
     if (statements_ == nullptr) {
-        statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+        statements_ = std::make_unique<NamedStatements>();
     }
-    statements_->insert_or_assign(std::string(name), prepared);
+    statements_->insert_or_assign(std::string(name), NamedStatement{prepared});
     lease_->connection->dirty = true;
     forward_client(frame);
 }
@@ -152,10 +154,10 @@ bool Session::on_parse(wire::Frame frame) {
     const TagTable::Seen tags =
         found.has_comments ? worker_.tags().intern(text, found.text_id) : TagTable::Seen();
     begin_request();
-    batch_usable_ = false;
     (name.empty() ? unnamed_changed_in_ : named_changed_in_) = segment_;
     const KnownText text_known{facts.get(), found.text_id, tags};
     if (name.empty()) {
+        batch_usable_ = false;
         parse_unnamed(frame, rest, text_known);
         return true;
     }
@@ -165,11 +167,12 @@ bool Session::on_parse(wire::Frame frame) {
         request.name = name;
         note_effects(facts->effects);
         lease_->connection->dirty = true;
+        batch_usable_ = false;
         forward_client(frame);
         return true;
     }
     ++pool_->stats.client_parses;
-    const PreparedPtr* taken = find_statement(name);
+    const NamedStatement* taken = find_statement(name);
     if (renames_ && taken != nullptr && *taken != worker_.prepared().nobodys()) {
         duplicate_parse(name, frame);
         return true;
@@ -183,25 +186,30 @@ bool Session::on_parse(wire::Frame frame) {
     return true;
 }
 
-// Goes to the server under our name, unless it is there; then the answer is ours.
+// Goes to the server under our name, unless it is there; then the answer is ours. Not in an open
+// transaction: were it stale there, which is not this client's affair, nothing could be sent again.
 void Session::parse_shared(wire::Frame frame, std::string_view name, PreparedPtr prepared) {
-    const bool known = ensure_prepared(prepared);
+    if (lease_->connection->status == 'T' && !transaction_may_have_failed()) {
+        remove_from_server(prepared->id);
+    }
+    const bool known = ensure_prepared(prepared).has_value();
     const bool trial = known && transaction_may_have_failed();
     const RequestAction action = known && !trial ? RequestAction::kFake : RequestAction::kForward;
     Request& request = requests_.push(RequestKind::kParse, action);
     request.purpose = trial ? Purpose::kTrial : Purpose::kNone;
+    batch_usable_ = batch_usable_ && action == RequestAction::kFake;
     request.prepared = prepared;
     request.name = name;
     request.bytes_in = frame.total_bytes();
     if (statements_ == nullptr) {
-        statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+        statements_ = std::make_unique<NamedStatements>();
     }
-    const auto& made = *statements_->emplace(name, std::move(prepared)).first;
+    const auto& made = *statements_->emplace(name, NamedStatement{std::move(prepared)}).first;
     if (trial) {  // the server says whether it takes a Parse now
-        send_parse(worker_.prepared().nobodys()->server_name, made.second->body);
+        const std::string& nobodys = worker_.prepared().nobodys().prepared->server_name;
+        send_parse(nobodys, made.second.prepared->body);
         wire::Encoder close;
-        lease_->connection->stream->write(
-            close.close_statement(worker_.prepared().nobodys()->server_name).view());
+        lease_->connection->stream->write(close.close_statement(nobodys).view());
         requests_.push(RequestKind::kClose, RequestAction::kSwallow);
     }
     client_->drop(frame.total_bytes());
@@ -262,12 +270,12 @@ void Session::bind_to(Bound& bound, const KnownText& known, std::string_view tex
 
 // A Bind of the unnamed statement, or of a name that only the server can judge.
 void Session::bind_as_is(wire::Frame frame, Bound& bound, bool unnamed, std::string_view values,
-                         const PreparedPtr* known) {
+                         const NamedStatement* known) {
     if (unnamed) {
         ensure_unnamed();
     }
     if (known != nullptr) {
-        const Prepared& as_is = **known;
+        const Prepared& as_is = *known->prepared;
         bind_to(bound, {as_is.facts.get(), as_is.text_id, as_is.tags, as_is.from_sql}, as_is.text(),
                 values);
         requests_.push(RequestKind::kBind).bytes_in = frame.total_bytes();
@@ -302,8 +310,9 @@ bool Session::on_bind(wire::Frame frame) {
     if (!settled(name)) {
         return false;
     }
-    PreparedPtr* known = name.empty() ? nullptr : find_statement(name);
-    const bool sequences = known != nullptr && (*known)->facts && asks_sequences(*(*known)->facts);
+    NamedStatement* known = name.empty() ? nullptr : find_statement(name);
+    const bool sequences =
+        known != nullptr && known->prepared->facts && asks_sequences(*known->prepared->facts);
     const bool nobodys = known != nullptr && *known == worker_.prepared().nobodys();
     if (!need_server() || (sequences && forget_sequences())) {
         return false;
@@ -325,16 +334,18 @@ bool Session::on_bind(wire::Frame frame) {
         bind_as_is(frame, bound, name.empty(), values, known);
         return true;
     }
-    bring(*known);
+    const Judged judged = bring(*known);
     ++pool_->stats.binds;
-    const Prepared& statement = **known;
+    const Prepared& statement = *known->prepared;
     if (!nobodys) {
+        note_bound(bound, *known, judged);
         bind_to(bound,
                 {statement.facts.get(), statement.text_id, statement.tags, statement.from_sql},
                 statement.text(), values);
     }
     Request& request = requests_.push(RequestKind::kBind);
-    request.prepared = *known;
+    request.prepared = known->prepared;
+    request.told_parameters = known->told_parameters;
     if (nobodys || name.size() < std::string().capacity()) {
         request.name = name;  // for errors; needs no memory
     }
@@ -356,8 +367,7 @@ void Session::forward_bind(wire::Frame frame, std::string_view portal, std::size
     net::Stream& server = *lease_->connection->stream;
     server.write(head.view());
     if (recorded) {
-        record(head.view());
-        record(as_text(body(frame).subspan(names_bytes)));
+        record(head.view(), as_text(body(frame).subspan(names_bytes)));
     } else {
         batch_usable_ = false;
     }
@@ -384,12 +394,12 @@ bool Session::on_describe(wire::Frame frame) {
         return false;
     }
     begin_request();
-    PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
-    if (prepared == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
+    NamedStatement* statement = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    if (statement == nullptr && kind == 'S' && !name.empty() && pgbouncer_refuses(name)) {
         return false;
     }
     if (kind == 'S') {
-        const auto named = says_names(name, prepared);
+        const auto named = says_names(name, statement);
         const Rewrite outcome = named && (named->effects & sql::kSqlExecute) != 0
                                     ? describe_with_names(frame, *named)
                                     : Rewrite::kNothing;
@@ -397,24 +407,28 @@ bool Session::on_describe(wire::Frame frame) {
             return outcome == Rewrite::kDone;
         }
     }
-    if (prepared == nullptr || !renames_) {
+    if (statement == nullptr || !renames_) {
         if (kind == 'S' && name.empty()) {
             ensure_unnamed();
         }
-        requests_.push(RequestKind::kDescribe).bytes_in = frame.total_bytes();
-        batch_described_ = true;
+        Request& request = requests_.push(RequestKind::kDescribe);
+        request.bytes_in = frame.total_bytes();
+        if (Bound* bound = kind == 'P' ? bound_to(name) : nullptr; bound != nullptr) {
+            bound->described = true;
+            request.prepared = bound->unjudged;
+        }
         record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
         forward_client(frame);
         return true;
     }
-    bring(*prepared);
+    bring(*statement);
     Request& request = requests_.push(RequestKind::kDescribe);
     request.bytes_in = frame.total_bytes();
-    request.prepared = *prepared;
+    request.prepared = statement->prepared;
     request.name = name;
     wire::Encoder describe;
-    describe.begin('D').u8('S').text((*prepared)->server_name).end();
-    batch_usable_ = false;
+    describe.begin('D').u8('S').text(statement->prepared->server_name).end();
+    record(describe.view());
     lease_->connection->stream->write(describe.view());
     client_->drop(frame.total_bytes());
     return true;
@@ -429,11 +443,15 @@ bool Session::on_execute(wire::Frame frame) {
     if (!whole(frame) || !need_server()) {
         return false;
     }
-    begin_request();
-    Request& request = requests_.push(RequestKind::kExecute);
     wire::Reader reader(body(frame));
     const std::string_view portal = reader.text();
-    if (Bound* bound = bound_to(portal); bound != nullptr) {
+    Bound* bound = bound_to(portal);
+    if (bound != nullptr && bound->unjudged != nullptr && !as_told(*bound)) {
+        return false;
+    }
+    begin_request();
+    Request& request = requests_.push(RequestKind::kExecute);
+    if (bound != nullptr) {
         request.facts = bound->facts;
         request.text_id = bound->text_id;
         request.tags = bound->tags;
@@ -446,6 +464,11 @@ bool Session::on_execute(wire::Frame frame) {
         request.sql_names = take_bound_names(portal);
     }
     sql_changes_names_ = sql_changes_names_ || changes_names(request);
+    if (bound != nullptr && bound->unjudged != nullptr) {
+        request.purpose = Purpose::kStale;
+        refuse_stale(frame, *bound->unjudged);
+        return true;
+    }
     const sql::Statement* facts = request.facts.get();  // kept by the request
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
@@ -470,8 +493,8 @@ bool Session::on_close(wire::Frame frame) {
     if (kind == 'S' && !settled(name)) {
         return false;
     }
-    const PreparedPtr* prepared = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
-    if (kind == 'S' && ((prepared != nullptr && renames_) || name.empty())) {
+    const NamedStatement* statement = kind == 'S' && !name.empty() ? find_statement(name) : nullptr;
+    if (kind == 'S' && ((statement != nullptr && renames_) || name.empty())) {
         if (copy_is_ahead()) {
             return false;  // if it begins, this is not ours to answer
         }
@@ -482,12 +505,13 @@ bool Session::on_close(wire::Frame frame) {
             close_stand_in(name);
         }
         Request& request = requests_.push(RequestKind::kClose, RequestAction::kFake);
-        if (prepared != nullptr && *prepared == worker_.prepared().nobodys()) {
+        if (statement != nullptr && *statement == worker_.prepared().nobodys()) {
             request.name = name;
-        } else if (prepared != nullptr) {
-            request.prepared = *prepared;
+        } else if (statement != nullptr) {
+            request.prepared = statement->prepared;
+            request.told_parameters = statement->told_parameters;
             request.name = name;
-            auto& statements = (*prepared)->from_sql ? sql_statements_ : statements_;
+            auto& statements = request.prepared->from_sql ? sql_statements_ : statements_;
             statements->erase(request.name);
         } else {
             request.replaced = std::move(unnamed_);
@@ -507,6 +531,7 @@ bool Session::on_close(wire::Frame frame) {
     }
     begin_request();
     requests_.push(RequestKind::kClose).bytes_in = frame.total_bytes();
+    record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
     return true;
 }

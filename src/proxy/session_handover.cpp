@@ -11,11 +11,14 @@ namespace {
 using Kind = ClientCounts::Kind;
 
 std::vector<ClientState::Statement> list_statements(
-    const std::unique_ptr<std::unordered_map<std::string, PreparedPtr>>& statements) {
+    const std::unique_ptr<NamedStatements>& statements) {
     std::vector<ClientState::Statement> list;
     if (statements != nullptr) {
-        for (const auto& [name, prepared] : *statements) {
-            list.push_back({name, prepared->body, prepared->from_sql});
+        for (const auto& [name, statement] : *statements) {
+            const Prepared& prepared = *statement.prepared;
+            list.push_back({name, prepared.body, prepared.from_sql,
+                            statement.told_parameters ? prepared.told.parameters : "",
+                            prepared.told.columns});
         }
     }
     return list;
@@ -109,21 +112,24 @@ void Session::arrive(ClientState state) {
 void Session::arrive_statements(const ClientState& state) {
     for (const ClientState::Statement& from : state.statements) {
         if (statements_ == nullptr) {
-            statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+            statements_ = std::make_unique<NamedStatements>();
         }
         const auto found = worker_.statements().lookup(from.body.c_str(), rules_);
         KnownText known;
         known.facts = found.statement;
         known.text_id = found.text_id;
-        statements_->emplace(from.name, worker_.prepared().intern(from.body, known, reading()));
+        const Description told{from.told_parameters, from.told_columns};
+        statements_->emplace(from.name, NamedStatement{worker_.prepared().intern_told(
+                                                           from.body, known, reading(), told),
+                                                       !told.parameters.empty()});
     }
     for (const ClientState::Statement& from : state.sql_statements) {
         if (sql_statements_ == nullptr) {
-            sql_statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+            sql_statements_ = std::make_unique<NamedStatements>();
         }
         const auto found = worker_.statements().lookup("PREPARE p" + from.body, rules_);
-        sql_statements_->emplace(from.name,
-                                 worker_.prepared().make_sql(from.body, found.statement));
+        sql_statements_->emplace(
+            from.name, NamedStatement{worker_.prepared().make_sql(from.body, found.statement)});
     }
     if (state.unnamed) {
         unnamed_ = std::make_unique<Unnamed>();

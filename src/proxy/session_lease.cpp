@@ -278,6 +278,7 @@ void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
             return;  // the client's text is looked at again
         case Purpose::kPrepare:
         case Purpose::kTrial:
+        case Purpose::kStale:
         case Purpose::kNone:
             transaction_ended();
             return;

@@ -93,31 +93,40 @@ bool Session::transaction_may_have_failed() {
     return false;
 }
 
-// The statement is on the server, or a Parse for it is on the way before what follows.
-bool Session::ensure_prepared(const PreparedPtr& prepared) {
+// The statement is on the server; or, with nothing, a Parse for it is on the way before what
+// follows.
+std::optional<Judged> Session::ensure_prepared(const PreparedPtr& prepared) {
     server::PreparedNames& names = lease_->connection->prepared;
-    if (names.contains(prepared->id)) {
-        names.touch(prepared->id);
-        return true;
+    if (const auto* known = names.use(prepared->id); known != nullptr) {
+        if (known->judged != Judged::kSpent) {
+            return known->judged;
+        }
+        remove_from_server(prepared->id);
     }
     make_room_for_names();
     send_parse(prepared->server_name, prepared->body);
     names.add(prepared->id);
     named_changed_in_ = segment_;
-    return false;
+    return std::nullopt;
 }
 
-// The statement is there when the server gets to what comes next.
-void Session::bring(PreparedPtr& prepared) {
-    if (prepared == worker_.prepared().nobodys()) {
-        return;
+// The statement is there when the server gets to what comes next. Whether it is there as clients
+// were told of it, where that matters.
+Judged Session::bring(NamedStatement& statement) {
+    if (statement == worker_.prepared().nobodys()) {
+        return Judged::kAll;
     }
-    share_as_read_now(prepared);
+    share_as_read_now(statement);
+    const PreparedPtr& prepared = statement.prepared;
     if (prepared->from_sql) {
         repeat_prepare(prepared);
-    } else if (!ensure_prepared(prepared)) {
+        return Judged::kAll;
+    }
+    const std::optional<Judged> known = ensure_prepared(prepared);
+    if (!known) {
         requests_.push(RequestKind::kParse, RequestAction::kSwallow).prepared = prepared;
     }
+    return known.value_or(Judged::kNot);
 }
 
 // The server's unnamed statement is this client's, or there is none.
@@ -144,15 +153,16 @@ void Session::ensure_unnamed() {
 // A statement that this server lacks would be read there as this client reads now, and not as those
 // with whom it is shared: then it becomes another one. Where it is, PostgreSQL knows how it was
 // read.
-void Session::share_as_read_now(PreparedPtr& prepared) {
-    if (!renames_ || prepared->from_sql || prepared == worker_.prepared().nobodys() ||
+void Session::share_as_read_now(NamedStatement& statement) {
+    PreparedPtr& prepared = statement.prepared;
+    if (!renames_ || prepared->from_sql || statement == worker_.prepared().nobodys() ||
         prepared->reading.same_settings(reading()) ||
-        lease_->connection->prepared.contains(prepared->id)) {
+        lease_->connection->prepared.usable(prepared->id)) {
         return;
     }
     const Prepared& before = *prepared;
-    prepared = worker_.prepared().intern(
-        before.body, {before.facts.get(), before.text_id, before.tags}, reading());
+    prepared = worker_.prepared().intern_told(
+        before.body, {before.facts.get(), before.text_id, before.tags}, reading(), before.told);
 }
 
 bool Session::has_stand_in(std::string_view name) const {

@@ -40,7 +40,7 @@ void put_name(std::string& text, std::string_view ours, std::string_view theirs)
 
 }  // namespace
 
-PreparedPtr* Session::find_sql_statement(const std::string& name) {
+NamedStatement* Session::find_sql_statement(const std::string& name) {
     if (sql_statements_ != nullptr) {
         if (const auto found = sql_statements_->find(name); found != sql_statements_->end()) {
             return &found->second;
@@ -53,8 +53,7 @@ PreparedPtr* Session::find_sql_statement(const std::string& name) {
 // server then says in the client's own request what is wrong.
 bool Session::replay(const PreparedPtr& prepared) {
     ServerConnection& server = *lease_->connection;
-    if (server.prepared.contains(prepared->id)) {
-        server.prepared.touch(prepared->id);
+    if (server.prepared.use(prepared->id) != nullptr) {
         return true;
     }
     if (server.status == 'E' || replay_failed_ == prepared->id) {
@@ -87,8 +86,7 @@ bool Session::replay(const PreparedPtr& prepared) {
 // failed transaction PostgreSQL says that of them, and not that it knows no such statement.
 void Session::repeat_prepare(const PreparedPtr& prepared) {
     ServerConnection& server = *lease_->connection;
-    if (server.prepared.contains(prepared->id)) {
-        server.prepared.touch(prepared->id);
+    if (server.prepared.use(prepared->id) != nullptr) {
         return;
     }
     make_room_for_names();
@@ -149,6 +147,7 @@ Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
     std::unordered_set<std::string> gone;
     bool all_gone = false;
     std::size_t copied = 0;
+    const PreparedPtr& nobodys = worker_.prepared().nobodys().prepared;
     for (const sql::PreparedNameUse& use : uses) {
         PreparedPtr prepared;
         if (use.kind == sql::PreparedNameUse::Kind::kDeallocateAll) {
@@ -161,11 +160,11 @@ Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
             prepared = own->second;
         } else if (prepares && (all_gone || gone.contains(use.name))) {
             // A name like any new one.
-        } else if (PreparedPtr* known = find_sql_statement(use.name); known != nullptr) {
+        } else if (NamedStatement* known = find_sql_statement(use.name); known != nullptr) {
             share_as_read_now(*known);
-            prepared = *known;
+            prepared = known->prepared;
         }
-        const bool unknown = prepared == nullptr || prepared == worker_.prepared().nobodys();
+        const bool unknown = prepared == nullptr || prepared == nobodys;
         if (prepares && unknown) {
             if (use.body_begin == use.body_end) {
                 continue;  // not a PREPARE that PostgreSQL will take
@@ -176,9 +175,10 @@ Session::Rewrite Session::rewrite_names(Within within, std::string_view text,
             names->changes.push_back({true, use.name, prepared});
         } else if (prepared == nullptr) {
             continue;  // nobody knows it: the server says so, with the client's own name
-        } else if (prepared != worker_.prepared().nobodys()) {
+        } else if (prepared != nobodys) {
             if (within == Within::kPipeline) {
-                bring(prepared);
+                NamedStatement here{prepared};
+                bring(here);
             } else if (!made.contains(use.name) && !replay(prepared)) {
                 return Rewrite::kWait;
             }
@@ -256,11 +256,12 @@ bool Session::on_query_with_names(wire::Frame frame, const sql::StatementCache::
 
 // Nothing, for all but a PREPARE, EXECUTE or DEALLOCATE: one look at the effects on every Bind.
 std::optional<Session::Named> Session::says_names(std::string_view name,
-                                                  const PreparedPtr* prepared) const {
+                                                  const NamedStatement* statement) const {
     constexpr std::uint32_t kNames = sql::kSqlPrepare | sql::kSqlExecute | sql::kSqlDeallocate;
-    const bool kept = prepared != nullptr && !(*prepared)->from_sql;
+    const Prepared* prepared = statement != nullptr ? statement->prepared.get() : nullptr;
+    const bool kept = prepared != nullptr && !prepared->from_sql;
     const bool unnamed = !kept && name.empty() && unnamed_ != nullptr;
-    const sql::Statement* facts = kept      ? (*prepared)->facts.get()
+    const sql::Statement* facts = kept      ? prepared->facts.get()
                                   : unnamed ? unnamed_->facts.get()
                                             : nullptr;
     if (facts == nullptr || !facts->has(kNames) || !renames_ ||
@@ -270,9 +271,9 @@ std::optional<Session::Named> Session::says_names(std::string_view name,
     Named named;
     named.effects = facts->effects & kNames;
     if (kept) {
-        named.body = (*prepared)->body;
-        named.known = {facts, (*prepared)->text_id, (*prepared)->tags};
-        named.held = *prepared;
+        named.body = prepared->body;
+        named.known = {facts, prepared->text_id, prepared->tags};
+        named.held = statement->prepared;
     } else {
         named.body = unnamed_->body;
         named.known = {facts, unnamed_->text_id, unnamed_->tags};
@@ -355,9 +356,9 @@ void Session::sql_name_done(Request& request, bool prepare) {
         }
         if (prepare) {
             if (sql_statements_ == nullptr) {
-                sql_statements_ = std::make_unique<std::unordered_map<std::string, PreparedPtr>>();
+                sql_statements_ = std::make_unique<NamedStatements>();
             }
-            sql_statements_->insert_or_assign(it->name, it->prepared);
+            sql_statements_->insert_or_assign(it->name, NamedStatement{it->prepared});
             lease_->connection->prepared.add(it->prepared->id);
         } else {
             if (sql_statements_ != nullptr) {
@@ -385,9 +386,9 @@ SqlNames Session::client_names(const Request& request) const {
     if (!request.name.empty() || statements_ == nullptr) {
         return names;
     }
-    for (const auto& [name, prepared] : *statements_) {
-        if (prepared == request.prepared) {
-            names.renamed.emplace_back(prepared->server_name, name);
+    for (const auto& [name, statement] : *statements_) {
+        if (statement.prepared == request.prepared) {
+            names.renamed.emplace_back(request.prepared->server_name, name);
             return names;
         }
     }

@@ -158,14 +158,15 @@ Request Session::waiting_request() {
         reader.text();  // the portal
     }
     const std::string_view name = frame.type == 'Q' ? std::string_view() : reader.text();
-    const PreparedPtr* named = frame.type == 'B' && !name.empty() ? find_statement(name) : nullptr;
+    const NamedStatement* named =
+        frame.type == 'B' && !name.empty() ? find_statement(name) : nullptr;
     if (frame.type == 'Q' || frame.type == 'P') {
         const auto found = worker_.statements().lookup(reader.text(), rules_);
         request.facts = sql::StatementRef(found.statement);
         request.text_id = found.text_id;
     } else if (named != nullptr) {
-        request.facts = (*named)->facts;
-        request.text_id = (*named)->text_id;
+        request.facts = named->prepared->facts;
+        request.text_id = named->prepared->text_id;
     } else if (frame.type == 'B' && name.empty() && unnamed_ != nullptr) {
         request.facts = unnamed_->facts;
         request.text_id = unnamed_->text_id;

@@ -173,12 +173,13 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
             return complete(RequestKind::kBind);
         case '3':
             return complete(RequestKind::kClose);
+        case 't':
         case 'n':
         case 'T':
-            if (!requests_.empty() && requests_.front().kind == RequestKind::kDescribe) {
-                return complete(RequestKind::kDescribe);
+            if (requests_.empty() || requests_.front().kind != RequestKind::kDescribe) {
+                return usual;
             }
-            return usual;
+            return take_description(frame);
         case 'D':
             if (lease_->connection->stream->buffered() < frame.total_bytes()) {
                 return Fate::kNeedMore;
@@ -338,7 +339,8 @@ void Session::undo(std::vector<Request> skipped) {
                                    ? sql_statements_
                                    : statements_;
             if (request.prepared != nullptr && statements != nullptr) {
-                statements->emplace(request.name, request.prepared);
+                statements->emplace(request.name,
+                                    NamedStatement{request.prepared, request.told_parameters});
             } else if (request.replaced != nullptr) {
                 restore_unnamed(std::move(request.replaced));
             }
@@ -369,8 +371,10 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
     server_fatal_ = server_fatal_ || (last_words && !ours);
     request.rows += std::exchange(rows_relayed_, 0);
     request.error = true;
-    for (std::size_t i = 0; i < fields.sqlstate.size() && i < request.sqlstate.size(); ++i) {
-        request.sqlstate[i] = fields.sqlstate[i];
+    const bool stale = refused_as_stale(request, fields);
+    const std::string_view state = stale ? kChangedPlan : fields.sqlstate;
+    for (std::size_t i = 0; i < state.size() && i < request.sqlstate.size(); ++i) {
+        request.sqlstate[i] = state[i];
     }
     if (request.ends_with_ready()) {
         if (request.action == RequestAction::kSwallow) {
@@ -386,6 +390,7 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
     if (retry_changed_plan(fields)) {
         return Fate::kDrop;
     }
+    pass_parameters();
     if (injected_ != Purpose::kReplay) {
         record_failure(request);
     }
@@ -401,6 +406,10 @@ Session::Fate Session::on_server_error(wire::Frame frame) {
         request.sql_names != nullptr ? std::move(*request.sql_names) : client_names(request);
     undo(requests_.fail_to_sync());
     server_skips_ = requests_.empty();  // its Sync has not come from the client yet
+    if (stale) {
+        say_stale();
+        return Fate::kDrop;
+    }
     const bool renamed =
         looked_into && !names.renamed.empty() && forward_renamed_error(frame, names);
     return renamed ? Fate::kDrop : Fate::kForward;

@@ -4,17 +4,20 @@
 
 namespace howdah::server {
 
-void PreparedNames::touch(std::uint64_t id) {
-    order_.splice(order_.end(), order_, index_.at(id));
+PreparedNames::Entry* PreparedNames::use(std::uint64_t id) {
+    const auto found = index_.find(id);
+    if (found == index_.end()) {
+        return nullptr;
+    }
+    order_.splice(order_.end(), order_, found->second);
+    return &*found->second;
 }
 
 void PreparedNames::add(std::uint64_t id) {
-    if (const auto found = index_.find(id); found != index_.end()) {
-        order_.splice(order_.end(), order_, found->second);
-        return;
+    if (use(id) == nullptr) {
+        order_.push_back({id});
+        index_[id] = std::prev(order_.end());
     }
-    order_.push_back(id);
-    index_[id] = std::prev(order_.end());
 }
 
 void PreparedNames::remove(std::uint64_t id) {

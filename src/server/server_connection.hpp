@@ -53,21 +53,41 @@ struct Target {
     std::optional<wire::ScramKeys> known_keys;
 };
 
+// Whether a statement on a server has the columns and parameters that clients were told of.
+enum class Judged : std::uint8_t {
+    kNot,      // the server has not been asked since it has the statement
+    kColumns,  // the columns are the same
+    kAll,      // so are the parameters' types
+    kOther,    // not the same
+    kSpent     // it is refused there until it is prepared anew
+};
+
 // The statements a server knows under our names, least recently used first to go.
 class PreparedNames {
   public:
+    struct Entry {
+        std::uint64_t id = 0;
+        Judged judged = Judged::kNot;
+    };
+
     bool contains(std::uint64_t id) const { return index_.contains(id); }
-    void touch(std::uint64_t id);
+    bool usable(std::uint64_t id) const {
+        const auto found = index_.find(id);
+        return found != index_.end() && found->second->judged != Judged::kSpent;
+    }
+    // Null where it is not known; else it is the most recently used. Good until it leaves.
+    Entry* use(std::uint64_t id);
+    // Known, and not judged, unless it was known before.
     void add(std::uint64_t id);
     void remove(std::uint64_t id);
     void clear();
     std::size_t size() const { return order_.size(); }
     // The least recently used; only when size() > 0.
-    std::uint64_t oldest() const { return order_.front(); }
+    std::uint64_t oldest() const { return order_.front().id; }
 
   private:
-    std::list<std::uint64_t> order_;  // oldest first
-    std::unordered_map<std::uint64_t, std::list<std::uint64_t>::iterator> index_;
+    std::list<Entry> order_;  // oldest first
+    std::unordered_map<std::uint64_t, std::list<Entry>::iterator> index_;
 };
 
 struct ServerConnection {

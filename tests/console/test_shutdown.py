@@ -11,6 +11,8 @@ import threading
 import psycopg
 import pytest
 
+from tests.conftest import PASSWORD, USER
+from tests.proxy import wire_client as wire
 from tools import process, proxy
 
 
@@ -283,6 +285,32 @@ def test_clients_move_to_the_new_process_with_what_they_have(start_howdah, run_f
             client.close()
         for one in running[1:]:
             process.stop(one, signal.SIGQUIT)
+
+
+def test_what_a_client_was_told_moves_as_well(start_howdah, run_folder, new_database, cluster):
+    """Its statement's columns change while it is on its way: it hears of it, and reads nothing by
+    what it was told."""
+    folder = run_folder / "proxy-told"
+    old = start_howdah("told", pool_mode="transaction", unix_socket_dir=str(folder))
+    database = new_database("told")
+    with psycopg.connect(cluster.primary.uri(USER, PASSWORD, database), autocommit=True) as admin:
+        admin.execute("create table told (v int8)")
+        admin.execute("insert into told values (42)")
+        clients = [wire.Client(old.uri(database)) for _ in range(2)]
+        for client, sql in zip(clients, ("select v from told", "update told set v = $1")):
+            client.ask(wire.parse("s", sql), wire.describe("S", "s"), wire.SYNC)
+        new = process.spawn([*old.command()[:1], "-R", str(old.file)], folder / "new.log",
+                            keep_user=not process.can_reach(old.binary.parent))
+        try:
+            process.wait_until(lambda: old.process.poll() is not None, 20, "the old one's end")
+            admin.execute("alter table told alter v type float8")
+            for client, values in zip(clients, ((), ("7",))):
+                answer = client.ask(wire.bind("", "s", *values), wire.execute(), wire.SYNC)
+                assert [wire.fields(one)["C"] for one in answer if one.type == "E"] == ["0A000"]
+                client.close()
+            assert admin.execute("select v from told").fetchone() == (42.0,)
+        finally:
+            process.stop(new, signal.SIGQUIT)
 
 
 def test_loops_that_cannot_all_be_had_end_the_start(tmp_path):
