@@ -348,7 +348,7 @@ std::size_t Session::heap_bytes() const {
         bytes += sizeof(Unnamed) + unnamed_->body.capacity();
     }
     if (statements_ != nullptr) {
-        bytes += statements_->size() * 96;
+        bytes += statements_->size() * 104;
     }
     return bytes;
 }

@@ -45,12 +45,16 @@ std::uint64_t hash_columns(std::span<const std::uint8_t> body) {
     return hash > kLargeColumns ? hash : kLargeColumns + 1;
 }
 
+// Whether a server has all of it that a client may go by.
+bool is_as_told(const Prepared& statement, Judged judged) {
+    return judged == Judged::kAll ||
+           (judged == Judged::kColumns && statement.told.parameters.empty());
+}
+
 }  // namespace
 
 void Session::note_bound(Bound& bound, const NamedStatement& statement, Judged judged) const {
-    const bool same = judged == Judged::kAll ||
-                      (judged == Judged::kColumns && statement.prepared->told.parameters.empty());
-    if (!same) {
+    if (!is_as_told(*statement.prepared, judged)) {
         bound.unjudged = statement.prepared;
         bound.told_parameters = statement.told_parameters;
     }
@@ -76,9 +80,7 @@ bool Session::as_told(Bound& bound) {
     if (judged == Judged::kOther && goes_by_it) {
         return true;
     }
-    const bool same = judged == Judged::kAll ||
-                      (judged == Judged::kColumns && statement->told.parameters.empty());
-    if (same || !goes_by_it || !statement->told.known()) {
+    if (is_as_told(*statement, judged) || !goes_by_it || !statement->told.known()) {
         bound.unjudged = nullptr;
         return true;
     }
@@ -103,7 +105,8 @@ bool Session::as_told(Bound& bound) {
 Session::Fate Session::take_description(wire::Frame frame) {
     const RequestAction action = requests_.front().action;
     const bool parameters = frame.type == 't';
-    if (requests_.front().prepared == nullptr || !renames_) {
+    if (requests_.front().prepared == nullptr || requests_.front().prepared->from_sql ||
+        !renames_) {
         return parameters ? (action == RequestAction::kSwallow ? Fate::kDrop : Fate::kForward)
                           : complete(RequestKind::kDescribe);
     }
@@ -154,12 +157,9 @@ void Session::judge(const Description& heard) {
     }
     if (asked_by_client) {
         statement.told.add(heard);
-        const auto named = statements_ != nullptr && !heard.parameters.empty()
-                               ? statements_->find(request.name)
-                               : NamedStatements::iterator();
-        if (statements_ != nullptr && !heard.parameters.empty() && named != statements_->end() &&
-            named->second.prepared == request.prepared) {
-            named->second.told_parameters = true;
+        NamedStatement* named = heard.parameters.empty() ? nullptr : find_statement(request.name);
+        if (named != nullptr && named->prepared == request.prepared) {
+            named->told_parameters = true;
         }
     }
     if (entry != nullptr) {

@@ -72,7 +72,7 @@ bool Session::client_will_be_told() {
 bool Session::retry_changed_plan(const wire::ErrorFields& fields) {
     const Request& first = requests_.front();
     if (fields.sqlstate != kChangedPlan || fields.routine != "RevalidateCachedQuery" ||
-        first.prepared == nullptr ||
+        first.prepared == nullptr || first.prepared->from_sql ||
         (first.kind != RequestKind::kBind && first.kind != RequestKind::kDescribe)) {
         return false;
     }
