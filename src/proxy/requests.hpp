@@ -77,11 +77,11 @@ struct Request {
     RequestKind kind = RequestKind::kQuery;
     RequestAction action = RequestAction::kForward;
     Purpose purpose = Purpose::kNone;
-    bool ends_copy = false;             // Sync: it was sent behind a CopyDone or CopyFail
     bool error = false;                 // an ErrorResponse came for it
     bool keeps_ready = false;           // its ReadyForQuery is not passed on,
     bool gives_ready = false;           // but that of this one, which stands behind it
     bool told_parameters = false;       // as NamedStatement's
+    std::uint8_t copy_ends = 0;         // CopyDone, CopyFail: sent behind it, before the next
     PreparedPtr prepared;               // Parse, Bind, Close: the statement
     sql::StatementRef facts;            // Query, Execute: what runs
     std::string name;                   // Parse, Close: the client's name
@@ -103,7 +103,8 @@ struct Request {
         kind = RequestKind::kQuery;
         action = RequestAction::kForward;
         purpose = Purpose::kNone;
-        ends_copy = error = keeps_ready = gives_ready = told_parameters = false;
+        copy_ends = 0;
+        error = keeps_ready = gives_ready = told_parameters = false;
         prepared.reset();
         facts = {};
         forget(name);

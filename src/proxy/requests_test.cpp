@@ -39,7 +39,8 @@ TEST(RequestQueue, ASlotIsUsedAgainAsNew) {
     RequestQueue queue;
     Request& first = queue.push(RequestKind::kParse, RequestAction::kSwallow);
     first.purpose = Purpose::kProbe;
-    first.ends_copy = first.error = true;
+    first.copy_ends = 1;
+    first.error = true;
     first.prepared = std::make_shared<Prepared>();
     first.name = std::string(200, 'n');
     first.failure = "no";
@@ -54,7 +55,7 @@ TEST(RequestQueue, ASlotIsUsedAgainAsNew) {
     EXPECT_EQ(&first, &next);
     EXPECT_EQ(next.action, RequestAction::kForward);
     EXPECT_EQ(next.purpose, Purpose::kNone);
-    EXPECT_FALSE(next.ends_copy || next.error);
+    EXPECT_FALSE(next.copy_ends != 0 || next.error);
     EXPECT_EQ(next.prepared, nullptr);
     EXPECT_TRUE(next.name.empty() && next.failure.empty());
     EXPECT_LE(next.name.capacity(), 64U);

@@ -576,12 +576,11 @@ class Session {
     bool ending_ = false;
     bool said_goodbye_ = false;
     bool end_when_idle_ = false;
-    bool skip_to_sync_ = false;   // an error of ours: ignore everything up to Sync
-    bool server_skips_ = false;   // an error of the server's: it ignores everything up to Sync
-    bool server_fatal_ = false;   // the client has heard from the server why it ends
-    bool renames_ = false;        // statements have our names on the servers
-    bool in_copy_ = false;        // COPY IN under way
-    bool copy_end_sent_ = false;  // CopyDone or CopyFail was sent before the COPY began
+    bool skip_to_sync_ = false;  // an error of ours: ignore everything up to Sync
+    bool server_skips_ = false;  // an error of the server's: it ignores everything up to Sync
+    bool server_fatal_ = false;  // the client has heard from the server why it ends
+    bool renames_ = false;       // statements have our names on the servers
+    bool in_copy_ = false;       // COPY IN under way
     bool copy_both_ = false;
     bool cancelled_ = false;
     bool query_active_ = false;

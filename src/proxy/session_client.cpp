@@ -360,7 +360,6 @@ bool Session::on_sync(wire::Frame frame) {
     begin_request();
     Request& request = requests_.push(RequestKind::kSync);
     request.bytes_in = frame.total_bytes();
-    request.ends_copy = std::exchange(copy_end_sent_, false);
     ++segment_;
     record(as_text({client_->peek(frame.total_bytes()), frame.total_bytes()}));
     forward_client(frame);
@@ -432,9 +431,8 @@ bool Session::copy_is_ahead() {
 bool Session::on_copy_message(wire::Frame frame) {
     batch_usable_ = false;
     if (lease_ != nullptr && (in_copy_ || copy_may_run())) {
-        if (frame.type != 'd') {
-            copy_end_sent_ = !in_copy_;
-            in_copy_ = false;
+        if (frame.type != 'd' && !std::exchange(in_copy_, false)) {
+            requests_.back().copy_ends += requests_.back().copy_ends < 255 ? 1 : 0;
         }
         if (!requests_.empty()) {
             requests_.front().bytes_in += frame.total_bytes();

@@ -141,26 +141,24 @@ bool Session::relay_server_front() {
     return true;
 }
 
-// A Sync that was sent ahead is ignored by a server that copies, and never answered; but not one
-// that stands behind the end of the data, all of which was sent ahead.
+// The end of the data may have been sent ahead: behind what copies, or behind Syncs that followed
+// it. Those are ignored by a server that copies, and never answered. An end that was sent before
+// what copies, where nothing took it, is not meant.
 void Session::copy_in_begins() {
     in_copy_ = true;
     if (requests_.empty()) {
         return;
     }
-    for (auto it = requests_.begin() + 1; it != requests_.end();) {
-        if (it->kind == RequestKind::kSync && it->ends_copy) {
-            in_copy_ = false;
+    while (requests_.front().copy_ends == 0) {
+        const auto next = requests_.begin() + 1;
+        if (next == requests_.end() || next->kind != RequestKind::kSync) {
             return;
         }
-        if (it->kind == RequestKind::kSync) {
-            requests_.erase(it);
-            it = requests_.begin() + 1;
-        } else {
-            ++it;
-        }
+        requests_.front().copy_ends = next->copy_ends;
+        requests_.erase(next);
     }
-    in_copy_ = !std::exchange(copy_end_sent_, false);
+    --requests_.front().copy_ends;
+    in_copy_ = false;
 }
 
 Session::Fate Session::take_server_frame(wire::Frame frame) {
@@ -492,7 +490,6 @@ Session::Fate Session::on_ready(wire::Frame frame) {
     const net::TimePoint now = worker_.loop().now();
     if (requests_.empty() && query_active_) {
         query_active_ = false;
-        copy_end_sent_ = false;
         ++pool_->stats.queries;
         pool_->stats.query_us += static_cast<std::uint64_t>((now - query_started_).count());
     }

@@ -282,6 +282,33 @@ def test_t8_whoever_says_something_else_is_hung_up_on(open_client, said, waits):
     assert [one[0] for one in answers[0]] == ["E", "E"]
 
 
+@pytest.mark.parametrize("then", [close("S", "a"), query("select 1")], ids=["close", "query"])
+def test_t8_an_end_that_came_before_is_not_meant(open_client, then):
+    """Data that nothing took is ignored; the COPY behind it still waits for its own."""
+    answers = []
+    for where in ("direct", "howdah"):
+        client = open_client(where)
+        client.ask(query("create table if not exists t8(i int)"), parse("a", "select 1"), SYNC,
+                   ready=2)
+        stray = (query("prepare b as nonsense"), copy_data(b"1\n"), COPY_DONE)
+        client.send(*stray, query("copy t8 from stdin"), then)
+        answers.append(wire.normal(client.until_end()))
+    assert answers[0] == answers[1]
+    assert [one[0] for one in answers[0]] == ["E", "Z", "G", "E", "E"]
+
+
+def test_t8_data_before_and_behind(same):
+    same([query("create table if not exists t8c(i int)")], [query("truncate t8c")],
+         ([query("selec"), COPY_DONE, query("copy t8c from stdin"), copy_data(b"6\n"), COPY_DONE], 2),
+         ([query("copy t8c from stdin"), copy_data(b"7\n"), COPY_DONE,
+           query("copy t8c from stdin"), copy_data(b"8\n"), COPY_DONE], 2),
+         [query("copy t8c from stdin; copy t8c from stdin"), copy_data(b"9\n"), COPY_DONE,
+          copy_data(b"10\n"), COPY_DONE],
+         [parse("", "copy t8c from stdin"), bind("", ""), execute(), SYNC, SYNC,
+          copy_data(b"11\n"), COPY_DONE, SYNC],
+         [query("select array_agg(i order by i) from t8c")])
+
+
 def test_t8_copy_out(same):
     same([query("copy (select generate_series(1, 3)) to stdout")],
          [parse("", "copy (select 1) to stdout"), bind("", ""), execute(), SYNC])
