@@ -57,7 +57,7 @@ SocketRow client_row(Worker& worker, Session& session) {
                     ? "active"
                     : state_name(session);
     if (session.is_cancel_request()) {
-        row.state = session.cancel_sent() ? "active_cancel_req" : "waiting_cancel_req";
+        row.state = session.cancel_is_sent() ? "active_cancel_req" : "waiting_cancel_req";
     }
     row.connected_wall_us = session.connected_wall_us();
     row.requested_wall_us = std::max(session.requested_wall_us(), session.connected_wall_us());
@@ -191,6 +191,8 @@ std::vector<PoolRow> pool_rows(Worker& worker) {
         row.servers_idle = counts.idle;
         row.servers_tested = counts.checking + counts.resetting;
         row.servers_login = counts.connecting;
+        row.cancel_requests = entry->client_cancels_under_way;
+        row.servers_cancelling = entry->cancels_under_way;
         for (const auto& server : entry->pool().servers()) {
             const std::string state = server_state(entry->pool(), *server);
             if (state == "used") {
@@ -219,9 +221,7 @@ std::vector<PoolRow> pool_rows(Worker& worker) {
             continue;
         }
         PoolRow& row = rows[found->second];
-        if (session->is_cancel_request()) {
-            ++(session->cancel_sent() ? row.cancel_requests : row.cancel_requests_waiting);
-        } else if (session->logged_in() && !session->waiting()) {
+        if (session->logged_in() && !session->waiting()) {
             ++row.clients_active;
         }
         row.clients_pinned += session->pins() != 0 ? 1 : 0;

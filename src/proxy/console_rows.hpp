@@ -50,8 +50,8 @@ struct PoolRow {
     std::string user;
     int clients_active = 0;
     int clients_waiting = 0;
-    int cancel_requests = 0;          // under way to a server
-    int cancel_requests_waiting = 0;  // not yet
+    int cancel_requests = 0;     // of clients, under way to a server; none ever waits to be sent
+    int servers_cancelling = 0;  // connections that bring a cancel request
     int servers_active = 0;
     int servers_being_cancelled = 0;
     int servers_idle = 0;

@@ -95,7 +95,7 @@ void merge(PoolRow& into, const PoolRow& row) {
     into.clients_active += row.clients_active;
     into.clients_waiting += row.clients_waiting;
     into.cancel_requests += row.cancel_requests;
-    into.cancel_requests_waiting += row.cancel_requests_waiting;
+    into.servers_cancelling += row.servers_cancelling;
     into.servers_active += row.servers_active;
     into.servers_being_cancelled += row.servers_being_cancelled;
     into.servers_idle += row.servers_idle;
@@ -153,8 +153,8 @@ net::Task<Table> show_pools(Worker& home) {
         RowBuilder cells;
         cells.text(row.database).text(row.user).number(row.clients_active);
         cells.number(row.clients_waiting).number(row.cancel_requests);
-        cells.number(row.cancel_requests_waiting).number(row.servers_active);
-        cells.number(row.cancel_requests).number(row.servers_being_cancelled);
+        cells.number(0).number(row.servers_active);
+        cells.number(row.servers_cancelling).number(row.servers_being_cancelled);
         cells.number(row.servers_idle).number(row.servers_used).number(row.servers_tested);
         cells.number(row.servers_login).number(row.wait_us_max / 1'000'000);
         cells.number(row.wait_us_max % 1'000'000).text(row.pool_mode);

@@ -75,7 +75,9 @@ class PoolEntry final : public pool::Host {
     WelcomeCache welcomes;
     std::uint32_t database_id = 0;
     std::uint32_t user_id = 0;
-    int clients = 0;  // sessions that use it
+    int clients = 0;                   // sessions that use it
+    int cancels_under_way = 0;         // to its servers
+    int client_cancels_under_way = 0;  // of these: a client waits for it
     net::Duration query_wait_timeout{};
     net::Duration query_timeout{};
     net::Duration transaction_timeout{};

@@ -157,7 +157,12 @@ void Session::end_when_idle(std::string sqlstate, std::string message) {
     wake_.notify();
 }
 
-void Session::cancel() {
+void Session::cancel(Asker asker) {
+    if (lease_ != nullptr && query_active_ && !console_) {
+        worker_.cancel_server(*pool_, lease_, asker);
+        return;
+    }
+    const TellTaken told(asker);
     if (console_) {
         cancelled_ = true;
         wake_.notify();
@@ -168,11 +173,27 @@ void Session::cancel() {
         pool_->pool().cancel(waiter_);
         fail_request(
             Error(ErrorCode::kCancelled, "57014", "canceling statement due to user request"));
-        return;
     }
-    if (lease_ != nullptr && query_active_) {
-        worker_.cancel_server(*pool_, lease_);
+}
+
+// The connection that brought a cancel request stays until it is known what became of it.
+net::Task<void> Session::pass_cancel(wire::CancelRequest request) {
+    cancel_request_ = true;
+    worker_.route_cancel(request.pid, std::move(request.key), id_);
+    while (!cancel_taken_ && !client_->ended() && !ending_) {
+        co_await wake_.wait();
     }
+}
+
+void Session::cancel_sent(std::string database, std::string user) {
+    cancel_sent_ = true;
+    database_ = std::move(database);
+    user_ = std::move(user);
+}
+
+void Session::cancel_taken() {
+    cancel_taken_ = true;
+    wake_.notify();
 }
 
 // The first waiting request is answered with an error of ours. It is still in the input: a simple

@@ -25,9 +25,11 @@
 #include "config/config.hpp"
 #include "net/stream.hpp"
 #include "pool/pool.hpp"
+#include "proxy/asker.hpp"
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
 #include "proxy/handover.hpp"
+#include "proxy/pins.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
@@ -55,22 +57,6 @@ struct Recovery {
     bool half_said = false;      // its last request has no Sync: it must not be carried through
 };
 
-// Why a session keeps its server between transactions. Bits.
-enum Pin : std::uint32_t {
-    kPinNone = 0,
-    kPinTempObject = 1U << 0,
-    kPinAdvisoryLock = 1U << 1,
-    kPinHoldCursor = 1U << 2,
-    kPinListen = 1U << 3,
-    kPinPrepared = 1U << 4,          // prepared by SQL in a way that cannot be followed
-    kPinSequence = 1U << 5,          // currval, lastval
-    kPinUnknown = 1U << 6,           // the probe failed: nothing is known
-    kPinLargeParse = 1U << 7,        // a statement too large to keep a copy of
-    kPinAsked = 1U << 8,             // SET howdah.pin = 'on'
-    kPinDynamicParameter = 1U << 9,  // a function sets parameters whose names it computes
-};
-std::string describe_pins(std::uint32_t pins);
-
 // What the session does, for SHOW CLIENTS.
 enum class SessionState : std::uint8_t { kLogin, kActive, kWaiting, kIdle, kReplication, kClosing };
 
@@ -92,7 +78,10 @@ class Session {
     // Ends it as soon as it holds no transaction.
     void end_when_idle(std::string sqlstate, std::string message);
     // A cancel request for this session was authenticated.
-    void cancel();
+    void cancel(Asker asker);
+    // What this session asked to cancel: on its way to a server of this pool; over.
+    void cancel_sent(std::string database, std::string user);
+    void cancel_taken();
     // Limits may be others: who waits, runs or idles is held to the new ones.
     void reconfigured();
 
@@ -139,7 +128,7 @@ class Session {
     bool logged_in() const { return logged_in_; }
     // A connection that only brought a cancel request, and whether that is on its way.
     bool is_cancel_request() const { return cancel_request_; }
-    bool cancel_sent() const { return cancel_sent_; }
+    bool cancel_is_sent() const { return cancel_sent_; }
     // Adds what came and went since the last call to the pool's counters.
     void settle_bytes();
     // Nothing half done and nothing unsent: SUSPEND may be answered.
@@ -156,6 +145,7 @@ class Session {
 
     // --- session_start.cpp: greeting, TLS, start-up packet ---
     net::Task<bool> greet();
+    net::Task<void> pass_cancel(wire::CancelRequest request);
     // Ends a client whose first bytes are no start-up packet.
     void reject_startup(Error error);
     net::Task<bool> take_proxy_header();
@@ -568,6 +558,7 @@ class Session {
     bool wait_notified_ = false;
     bool cancel_request_ = false;
     bool cancel_sent_ = false;
+    bool cancel_taken_ = false;
     bool out_of_descriptors_ = false;
     bool logged_in_ = false;
     bool proxied_ = false;    // client_'s peer is what a PROXY header said

@@ -247,8 +247,7 @@ net::Task<bool> Session::greet() {
             co_return false;
         }
         if (std::holds_alternative<wire::CancelRequest>(*packet)) {
-            const auto& request = std::get<wire::CancelRequest>(*packet);
-            worker_.route_cancel(request.pid, request.key);
+            co_await pass_cancel(std::get<wire::CancelRequest>(std::move(*packet)));
             co_return false;
         }
         if (std::holds_alternative<wire::GssEncRequest>(*packet)) {

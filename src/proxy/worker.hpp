@@ -82,12 +82,14 @@ class Worker {
     std::uint32_t intern_name(const std::string& name) { return shared_.names.intern(name); }
     void count_client(int change);
 
-    // Finds the session a cancel request names, on whatever loop, and cancels it there.
-    void route_cancel(std::uint32_t pid, std::string key);
+    // Finds the session a cancel request names, on whatever loop, and cancels it there. Whoever
+    // asked is told by Session::cancel_taken() when the server has it, or when nothing is to be
+    // done.
+    void route_cancel(std::uint32_t pid, std::string key, std::uint64_t asking_session);
     // The process id a client is told; may mark its key so that peers know whose it is.
     std::uint32_t cancel_pid_for(std::uint64_t session_id, std::string& key) const;
     // Sends a cancel for what `server` runs; it is not lent again before that is over.
-    void cancel_server(PoolEntry& entry, pool::Pooled* server);
+    void cancel_server(PoolEntry& entry, pool::Pooled* server, Asker asker);
     // Gives a server back to its pool, once no cancel request for it is under way.
     void give_back(PoolEntry& entry, pool::Pooled* server);
     // Brings a server whose client is gone to rest and back to its pool.
@@ -129,11 +131,11 @@ class Worker {
     void tend_pools();
     void keep_minimum_pools();
     void close_outdated();
-    net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key);
+    net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key, Asker asker);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
     net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
     net::TimePoint cancel_deadline() const;
-    net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server);
+    net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server, Asker asker);
 
     net::Loop& loop_;
     Shared& shared_;

@@ -39,13 +39,40 @@ std::uint32_t Worker::cancel_pid_for(std::uint64_t session_id, std::string& key)
            (id & 0xff00) | static_cast<std::uint32_t>((session_id & 0xf) << 4) | index_;
 }
 
-void Worker::route_cancel(std::uint32_t pid, std::string key) {
+void Asker::tell_sent(const PoolEntry& entry) const {
+    if (worker == nullptr) {
+        return;
+    }
+    worker->loop().post([asker = *this, database = entry.database(), user = entry.user()] {
+        if (const auto found = asker.worker->sessions().find(asker.session);
+            found != asker.worker->sessions().end()) {
+            found->second->cancel_sent(database, user);
+        }
+    });
+}
+
+void Asker::tell_taken() const {
+    if (worker == nullptr) {
+        return;
+    }
+    worker->loop().post([asker = *this] {
+        if (const auto found = asker.worker->sessions().find(asker.session);
+            found != asker.worker->sessions().end()) {
+            found->second->cancel_taken();
+        }
+    });
+}
+
+void Worker::route_cancel(std::uint32_t pid, std::string key, std::uint64_t asking_session) {
+    const Asker asker{this, asking_session};
     if (const int own = settings().peer_id; own != 0 && !key.empty()) {
         auto hops = static_cast<std::uint8_t>(key.back());
         if (peer_of(pid) != own) {
             if ((hops & kHopsMask) != 0) {
                 key.back() = static_cast<char>(hops - 1);
-                tasks_.spawn(forward_cancel(peer_of(pid), pid, std::move(key)));
+                tasks_.spawn(forward_cancel(peer_of(pid), pid, std::move(key), asker));
+            } else {
+                asker.tell_taken();
             }
             return;
         }
@@ -53,17 +80,19 @@ void Worker::route_cancel(std::uint32_t pid, std::string key) {
     }
     const std::size_t owner = pid & 0xf;
     if (owner >= shared_.workers.size()) {
+        asker.tell_taken();
         return;
     }
     Worker* worker = shared_.workers[owner];
-    const auto deliver = [worker, pid, key] {
+    const auto deliver = [worker, pid, key, asker] {
         for (const auto& [id, session] : worker->sessions_) {
             if (session->cancel_pid() == pid && !session->cancel_key().empty() &&
                 wire::equal_constant_time(session->cancel_key(), key)) {
-                session->cancel();
+                session->cancel(asker);
                 return;
             }
         }
+        asker.tell_taken();
     };
     if (worker == this) {
         deliver();
@@ -83,7 +112,9 @@ int Worker::peer_cancels(int peer_id) const {
 }
 
 // Passes a cancel request on to the process among [peers] whose client it is.
-net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::string key) {
+net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::string key,
+                                       Asker asker) {
+    const TellTaken told(asker);
     const auto found = config_->peers.find(peer_id);
     if (found == config_->peers.end()) {
         log::warning("could not find peer {} to forward a cancel request to", peer_id);
@@ -120,13 +151,17 @@ net::Task<void> Worker::forward_cancel(int peer_id, std::uint32_t pid, std::stri
     --peer_cancels_[peer_id];
 }
 
-void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server) {
+void Worker::cancel_server(PoolEntry& entry, pool::Pooled* server, Asker asker) {
     ++entry.stats.cancels;
     ++server->connection->cancels_in_flight;
-    tasks_.spawn(cancel_task(entry, server));
+    tasks_.spawn(cancel_task(entry, server, asker));
 }
 
-net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
+net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server, Asker asker) {
+    const TellTaken told(asker);
+    asker.tell_sent(entry);
+    ++entry.cancels_under_way;
+    entry.client_cancels_under_way += asker.worker != nullptr ? 1 : 0;
     ServerConnection& connection = *server->connection;
     server::CancelTarget target;
     target.address = connection.address;
@@ -142,6 +177,8 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server) {
         log::warning("cancel request to {} failed: {}", connection.address.to_string(),
                      sent.error().message);
     }
+    --entry.cancels_under_way;
+    entry.client_cancels_under_way -= asker.worker != nullptr ? 1 : 0;
     --connection.cancels_in_flight;
     if (server->holder != nullptr) {
         ASSERT(server->state == pool::ServerState::kLeased);
@@ -161,7 +198,7 @@ void Worker::recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery) 
 
 net::Task<void> Worker::recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
     if (recovery.cancel) {
-        cancel_server(entry, server);
+        cancel_server(entry, server, {});
     }
     if (co_await drain_server(*server, recovery)) {
         give_back(entry, server);

@@ -76,7 +76,7 @@ def test_killed_while_its_cancel_request_is_under_way(pooler, network, healthy):
     client.until("G")
     try:
         network.stall()
-        client.cancel()
+        canceller = client.ask_to_cancel()
         network.waits_for_bytes()
         reset(client.socket)
         with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True) as console:
@@ -89,4 +89,41 @@ def test_killed_while_its_cancel_request_is_under_way(pooler, network, healthy):
             process.wait_until(lambda: time.monotonic() > kept_until, 5, "the end of its memory")
     finally:
         network.flow()
+    with canceller:
+        assert canceller.recv(1) == b""
+    healthy()
+
+
+def test_a_cancel_request_is_seen_and_ends_when_the_server_has_it(pooler, network, healthy):
+    client = wire.Client(pooler.uri("chaos"), timeout=20)
+    client.send(query("select pg_sleep(30)"))
+    with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True, prepare_threshold=None,
+                         row_factory=psycopg.rows.dict_row) as console:
+        def under_way():
+            [pool] = [row for row in console.execute("SHOW POOLS") if row["database"] == "chaos"]
+            states = [(row["database"], row["user"]) for row in console.execute("SHOW CLIENTS")
+                      if row["state"] == "active_cancel_req"]
+            counts = [pool[name] for name in ("cl_active_cancel_req", "sv_active_cancel")]
+            return counts, states
+        process.wait_until(lambda: [row for row in console.execute("SHOW SERVERS")
+                                    if row["state"] == "active"], 10, "its server")
+        try:
+            network.stall()
+            canceller = client.ask_to_cancel()
+            [user] = {row["user"] for row in console.execute("SHOW CLIENTS")
+                      if row["database"] == "chaos"}
+            process.wait_until(lambda: under_way() == ([1, 1], [("chaos", user)]), 10,
+                               "the cancel request")
+            canceller.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                canceller.recv(1)
+        finally:
+            network.flow()
+        canceller.settimeout(20)
+        with canceller:
+            assert canceller.recv(1) == b""
+        answer = client.until("Z")
+        assert [wire.fields(one)["C"] for one in answer if one.type == "E"] == ["57014"]
+        process.wait_until(lambda: under_way() == ([0, 0], []), 10, "its end")
+    client.close()
     healthy()

@@ -139,10 +139,15 @@ class Client:
         self.send(*messages)
         return self.until("Z", ready)
 
+    def ask_to_cancel(self, key: bytes | None = None) -> socket.socket:
+        """Its end comes when the server has taken the request."""
+        other = socket.create_connection((self.host, self.port), 20)
+        body = struct.pack("!i", 80877102) + (key if key is not None else self.key)
+        other.sendall(struct.pack("!i", len(body) + 4) + body)
+        return other
+
     def cancel(self, key: bytes | None = None) -> None:
-        with socket.create_connection((self.host, self.port), 20) as other:
-            body = struct.pack("!i", 80877102) + (key if key is not None else self.key)
-            other.sendall(struct.pack("!i", len(body) + 4) + body)
+        with self.ask_to_cancel(key) as other:
             other.recv(1)
 
     def close(self) -> None:
