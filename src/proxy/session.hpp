@@ -272,7 +272,8 @@ class Session {
         TagTable::Seen tags;
         TapSlotPtr tap;
         std::uint64_t params_hash = 0;
-        PreparedPtr unjudged;  // null: it is as clients were told, as far as they were
+        std::uint32_t segment = 0;  // of the pipeline; kept only with the next
+        PreparedPtr unjudged;       // null: it is as clients were told, as far as they were
         bool told_parameters = false;
         bool described = false;  // the client asked for the portal's columns
         bool asked = false;
@@ -309,6 +310,7 @@ class Session {
 
     // --- session_names.cpp: which statements a server has, what names will mean ---
     bool settled(std::string_view name);
+    bool sync_is_outstanding();
     bool sql_names_pending();
     std::optional<Judged> ensure_prepared(const PreparedPtr& prepared);
     void remove_from_server(std::uint64_t id);

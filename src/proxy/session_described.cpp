@@ -55,6 +55,7 @@ bool is_as_told(const Prepared& statement, Judged judged) {
 
 void Session::note_bound(Bound& bound, const NamedStatement& statement, Judged judged) const {
     if (!is_as_told(*statement.prepared, judged)) {
+        bound.segment = segment_;
         bound.unjudged = statement.prepared;
         bound.told_parameters = statement.told_parameters;
     }
@@ -73,6 +74,15 @@ bool Session::is_being_asked(const Prepared& statement) {
 // Whether it is known if what runs is what the client goes by. False: the server is being asked.
 // Where it is not, bound.unjudged stays.
 bool Session::as_told(Bound& bound) {
+    if (bound.segment != segment_) {  // bound before a Sync: it may be no more
+        if (sync_is_outstanding()) {
+            return false;
+        }
+        if (lease_->connection->status != 'T') {
+            bound.unjudged = nullptr;  // the server has its own words for that
+            return true;
+        }
+    }
     const PreparedPtr statement = bound.unjudged;
     const bool goes_by_it = !bound.described || bound.told_parameters;
     const auto* entry = lease_->connection->prepared.use(statement->id);

@@ -20,13 +20,16 @@ bool Session::settled(std::string_view name) {
     if (changed_in == 0 || changed_in == segment_) {
         return true;
     }
-    for (const Request& request : requests_) {
-        if (request.kind == RequestKind::kSync) {
-            return false;
-        }
+    if (sync_is_outstanding()) {
+        return false;
     }
     changed_in = 0;
     return true;
+}
+
+bool Session::sync_is_outstanding() {
+    return std::any_of(requests_.begin(), requests_.end(),
+                       [](const Request& request) { return request.kind == RequestKind::kSync; });
 }
 
 // We wait for an answer that the server may hold back until the client's Sync.
