@@ -7,6 +7,7 @@ as without a profile.
 
 import itertools
 import os
+import shutil
 import subprocess
 import types
 from pathlib import Path
@@ -76,6 +77,7 @@ def main() -> None:
     options = types.SimpleNamespace(pool_size=16, howdah_set={}, pgbouncer="")
     with proxy.World(options) as world:
         counts = world.folder / "counts"
+        shutil.rmtree(counts, ignore_errors=True)  # of an earlier training
         counts.mkdir()
         process.give_to_server_user(counts)
         os.environ["LLVM_PROFILE_FILE"] = f"{counts}/%p.profraw"
