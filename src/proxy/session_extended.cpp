@@ -186,11 +186,16 @@ bool Session::on_parse(wire::Frame frame) {
     return true;
 }
 
-// Goes to the server under our name, unless it is there; then the answer is ours. Not in an open
-// transaction: were it stale there, which is not this client's affair, nothing could be sent again.
+// Goes to the server under our name, unless it is there; then the answer is ours. In an open
+// transaction it is parsed anew where nobody has used it lately: were it stale, which is not this
+// client's affair, nothing could be sent again.
 void Session::parse_shared(wire::Frame frame, std::string_view name, PreparedPtr prepared) {
+    constexpr net::Duration kLately = std::chrono::seconds(2);
     if (lease_->connection->status == 'T' && !transaction_may_have_failed()) {
-        remove_from_server(prepared->id);
+        const auto* entry = lease_->connection->prepared.use(prepared->id);
+        if (entry != nullptr && worker_.loop().now() - entry->used_at > kLately) {
+            remove_from_server(prepared->id);
+        }
     }
     const bool known = ensure_prepared(prepared).has_value();
     const bool trial = known && transaction_may_have_failed();

@@ -100,8 +100,9 @@ bool Session::transaction_may_have_failed() {
 // follows.
 std::optional<Judged> Session::ensure_prepared(const PreparedPtr& prepared) {
     server::PreparedNames& names = lease_->connection->prepared;
-    if (const auto* known = names.use(prepared->id); known != nullptr) {
+    if (auto* known = names.use(prepared->id); known != nullptr) {
         if (known->judged != Judged::kSpent) {
+            known->used_at = worker_.loop().now();
             return known->judged;
         }
         remove_from_server(prepared->id);
@@ -109,6 +110,7 @@ std::optional<Judged> Session::ensure_prepared(const PreparedPtr& prepared) {
     make_room_for_names();
     send_parse(prepared->server_name, prepared->body);
     names.add(prepared->id);
+    names.use(prepared->id)->used_at = worker_.loop().now();
     named_changed_in_ = segment_;
     return std::nullopt;
 }

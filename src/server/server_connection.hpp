@@ -68,6 +68,7 @@ class PreparedNames {
     struct Entry {
         std::uint64_t id = 0;
         Judged judged = Judged::kNot;
+        net::TimePoint used_at{};  // bound, described or prepared last
     };
 
     bool contains(std::uint64_t id) const { return index_.contains(id); }

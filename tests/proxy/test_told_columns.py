@@ -4,6 +4,7 @@ PostgreSQL's own error: rows are never read by a description that is not theirs.
 import asyncio
 import contextlib
 import struct
+import time
 
 import asyncpg
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from tests.conftest import PASSWORD, USER
 from tests.proxy import wire_client as wire
 from tests.proxy.wire_client import FLUSH, SYNC, bind, close, describe, execute, parse, query
+from tools import process
 
 STALE = {"S": "ERROR", "V": "ERROR", "C": "0A000",
          "M": "cached plan must not change result type", "R": "RevalidateCachedQuery"}
@@ -300,6 +302,8 @@ def test_nor_in_a_transaction(open_client, admin, elsewhere):
         with elsewhere(others):
             told(before, f"s{others}", SELECT)
     admin.execute("alter table told add extra text")
+    unused_since = time.monotonic()
+    process.wait_until(lambda: time.monotonic() - unused_since > 2.2, 10, "old plans")
     for others in range(3):
         with elsewhere(others):
             client = open_client()
@@ -309,6 +313,25 @@ def test_nor_in_a_transaction(open_client, admin, elsewhere):
             assert values(run(client, "n")) == ["1"]
             client.ask(query("commit"))
             assert values(run(client, "n")) == ["1"]
+
+
+def test_in_a_transaction_what_is_in_use_is_shared(open_client, admin, pooler):
+    """Each client that prepares it in a transaction would else have it parsed again."""
+    def parses():
+        with psycopg.connect(pooler.uri("pgbouncer"), autocommit=True, prepare_threshold=None,
+                             row_factory=psycopg.rows.dict_row) as console:
+            return sum(row["total_server_parse_count"] for row in console.execute("SHOW STATS")
+                       if row["database"] == "told")
+    keeper = open_client()
+    told(keeper, "n", "select 4711")
+    before = parses()
+    for _ in range(20):
+        client = open_client()
+        client.ask(query("begin"))
+        told(client, "n", "select 4711")
+        client.ask(query("commit"))
+        client.close()
+    assert parses() <= before + 2  # a machine may stand still for longer than counts as lately
 
 
 def test_who_asks_with_a_flush(open_client, admin):
