@@ -395,7 +395,7 @@ class Session {
     void pump_server();
     enum class Fate : std::uint8_t { kForward, kDrop, kNeedMore };
     Fate take_description(wire::Frame frame);
-    void pass_parameters();
+    std::string pass_parameters();
     bool relay_server_front();
     bool relay_rows(wire::Frame frame);
     Fate take_server_frame(wire::Frame frame);

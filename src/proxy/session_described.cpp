@@ -128,26 +128,28 @@ Session::Fate Session::take_description(wire::Frame frame) {
         rare().told_parameters = large ? std::string_view("large") : as_text(server_body(frame));
         return large && action == RequestAction::kForward ? Fate::kForward : Fate::kDrop;
     }
-    pass_parameters();
     Description heard;
     heard.columns = frame.type == 'n' ? kNoColumns
                     : large           ? kLargeColumns
                                       : hash_columns(server_body(frame));
-    if (rare_ != nullptr) {
-        heard.parameters = std::exchange(rare_->told_parameters, {});
-    }
+    heard.parameters = pass_parameters();
     judge(heard);
     return complete(RequestKind::kDescribe);
 }
 
-// What was kept goes to the client before what follows.
-void Session::pass_parameters() {
-    const bool kept = rare_ != nullptr && rare_->told_parameters.size() % 4 == 2;
-    if (kept && requests_.front().action == RequestAction::kForward) {
+// What was kept goes to the client before what follows; what it was.
+std::string Session::pass_parameters() {
+    if (rare_ == nullptr) {
+        return {};
+    }
+    std::string kept = std::exchange(rare_->told_parameters, {});
+    const bool whole = kept.size() % 4 == 2;  // else it was too large to keep, and has gone out
+    if (whole && requests_.front().action == RequestAction::kForward) {
         wire::Encoder parameters;
-        parameters.begin('t').bytes(rare_->told_parameters).end();
+        parameters.begin('t').bytes(kept).end();
         client_->write(parameters.view());
     }
+    return kept;
 }
 
 void Session::judge(const Description& heard) {

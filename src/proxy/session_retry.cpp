@@ -85,6 +85,7 @@ bool Session::retry_changed_plan(const wire::ErrorFields& fields) {
         return false;
     }
     ++pool_->stats.plan_retries;
+    rare().told_parameters.clear();  // they are told again
     const bool has_sync = requests_.back().kind == RequestKind::kSync;
     rare().retried = requests_.fail_to_sync();
     if (!has_sync) {
