@@ -208,7 +208,7 @@ def test_nobody_else_is_refused(open_client, admin, elsewhere):
 def test_an_error_in_place_of_the_columns(open_client, admin):
     """PostgreSQL tells the parameters first; they are nobody else's description."""
     client = open_client()
-    told(client, sql="select v from told where v = $1")
+    told(client, sql="select v from told where id = $1")
     admin.execute("alter table told alter v type text")
     client.ask(query("begin"))
     answer = client.ask(describe("S", "s"), SYNC)
@@ -216,8 +216,8 @@ def test_an_error_in_place_of_the_columns(open_client, admin):
     client.ask(query("rollback"))
     client.ask(parse("n", "select name from told where id = $1"), bind("", "n", "1"),
                describe("P", ""), execute(), SYNC)
-    told(client, "again", sql="select v from told where v = $1")
-    assert values(run(client, "again", "42")) == ["42"]
+    told(client, "again", sql="select v from told where id = $1")
+    assert values(run(client, "again", "1")) == ["42"]
 
 
 def test_in_a_transaction_it_fails(open_client, admin, elsewhere):
