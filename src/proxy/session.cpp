@@ -318,7 +318,7 @@ SessionState Session::state() const {
     if (!logged_in_) {
         return SessionState::kLogin;
     }
-    if (!replication_.empty()) {
+    if (replication()) {
         return SessionState::kReplication;
     }
     if (waiter_.queued) {
@@ -328,10 +328,10 @@ SessionState Session::state() const {
 }
 
 std::string Session::replication_kind() const {
-    if (replication_.empty()) {
+    if (!replication()) {
         return "none";
     }
-    return replication_ == "database" ? "logical" : "physical";
+    return replication_ == Replication::kLogical ? "logical" : "physical";
 }
 
 void Session::settle_bytes() {

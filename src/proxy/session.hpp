@@ -57,6 +57,9 @@ struct Recovery {
     bool half_said = false;      // its last request has no Sync: it must not be carried through
 };
 
+// What the start-up packet asks for: "true" and its like, or "database".
+enum class Replication : std::uint8_t { kNone, kPhysical, kLogical };
+
 // What the session does, for SHOW CLIENTS.
 enum class SessionState : std::uint8_t { kLogin, kActive, kWaiting, kIdle, kReplication, kClosing };
 
@@ -122,7 +125,7 @@ class Session {
     net::Stream& client() { return *client_; }
     std::int64_t connected_wall_us() const { return connected_wall_us_; }
     std::int64_t requested_wall_us() const { return requested_wall_us_; }
-    bool replication() const { return !replication_.empty(); }
+    bool replication() const { return replication_ != Replication::kNone; }
     // "none", "logical" or "physical".
     std::string replication_kind() const;
     bool logged_in() const { return logged_in_; }
@@ -272,8 +275,8 @@ class Session {
         TagTable::Seen tags;
         TapSlotPtr tap;
         std::uint64_t params_hash = 0;
-        std::uint32_t segment = 0;  // of the pipeline; kept only with the next
         PreparedPtr unjudged;       // null: it is as clients were told, as far as they were
+        std::uint32_t segment = 0;  // of the pipeline; kept only with `unjudged`
         bool told_parameters = false;
         bool described = false;  // the client asked for the portal's columns
         bool asked = false;
@@ -461,7 +464,6 @@ class Session {
     std::string user_;
     std::string database_;
     std::string application_name_;
-    std::string replication_;
     std::string cancel_key_;
     std::uint32_t cancel_pid_ = 0;
     std::uint32_t protocol_minor_ = 0;
@@ -493,9 +495,10 @@ class Session {
     server::ParameterSetPtr reading_of_;
     // The batch under way, to send it again after a stale plan: see session_retry.cpp.
     std::string batch_;
-    std::size_t batch_messages_ = 0;
+    std::uint32_t batch_messages_ = 0;
     bool batch_usable_ = false;
     bool batch_answered_ = false;
+    Replication replication_ = Replication::kNone;
     std::uint64_t replay_failed_ = 0;  // a PREPARE that could not be repeated on this server
     // What few transactions need; gone with them.
     struct Rare {

@@ -211,9 +211,9 @@ void Session::log_login_attempt() const {
     log::info(log_fields(), "{} login attempt: db={} user={} tls={} replication={}", label(),
               database_, user_,
               tls != nullptr ? fmt::format("{}/{}", tls->version(), tls->cipher()) : "no",
-              replication_.empty()         ? "no"
-              : replication_ == "database" ? "database"
-                                           : "yes");
+              !replication()                          ? "no"
+              : replication_ == Replication::kLogical ? "database"
+                                                      : "yes");
 }
 
 // The first that matches; none: null.
@@ -225,7 +225,7 @@ const config::HbaRule* Session::hba_rule() const {
         facts.address = config::parse_ip(peer.address.host());
     }
     facts.tls = client_->tls() != nullptr;
-    facts.physical_replication = !replication_.empty() && replication_ != "database";
+    facts.physical_replication = replication_ == Replication::kPhysical;
     facts.database = database_;
     facts.user = user_;
     return config.hba != nullptr ? config.hba->evaluate(facts) : nullptr;

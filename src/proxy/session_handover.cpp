@@ -29,7 +29,7 @@ std::vector<ClientState::Statement> list_statements(
 bool Session::may_travel() const {
     return worker_.handing_over() && !ending_ && lease_ == nullptr && !waiter_.queued &&
            waiter_.granted == nullptr && injected_ == Purpose::kNone && requests_.empty() &&
-           client_body_left_ == 0 && !skip_to_sync_ && replication_.empty() &&
+           client_body_left_ == 0 && !skip_to_sync_ && !replication() &&
            client_->tls() == nullptr && !client_->ended();
 }
 

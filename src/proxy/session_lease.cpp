@@ -41,16 +41,17 @@ std::string describe_pins(std::uint32_t pins) {
 }
 
 config::PoolMode Session::mode() const {
-    return replication_.empty() ? pool_->mode() : PoolMode::kSession;
+    return !replication() ? pool_->mode() : PoolMode::kSession;
 }
 
 // A server now, or null: waiter_ knows when.
 pool::Pooled* Session::ask_for_server() {
-    if (replication_.empty()) {
+    if (!replication()) {
         return pool_->pool().acquire(waiter_, this);
     }
     auto startup = vars_->values;
-    startup.emplace_back("replication", replication_);
+    startup.emplace_back("replication",
+                         replication_ == Replication::kLogical ? "database" : "true");
     pool_->pool().acquire_dedicated(waiter_, std::move(startup));
     return nullptr;
 }
@@ -128,7 +129,7 @@ std::uint32_t Session::lasting_effects() const {
 // PgBouncer's clients are let in before a server has seen their parameters: a wrong one is an error
 // of the first query.
 bool Session::greets_unchecked() const {
-    return worker_.config().pgbouncer && replication_.empty();
+    return worker_.config().pgbouncer && !replication();
 }
 
 namespace {
@@ -182,7 +183,7 @@ void Session::follow_parameters() {
     ServerConnection& connection = *lease_->connection;
     if (connection.applied == nullptr) {
         // A server for replication was logged in with them.
-        connection.applied = replication_.empty() ? worker_.parameters().empty() : vars_;
+        connection.applied = !replication() ? worker_.parameters().empty() : vars_;
     }
     if (connection.tainted_by != 0 && connection.tainted_by != id_) {
         connection.tainted_by = 0;
@@ -383,8 +384,7 @@ bool Session::may_release() const {
     const ServerConnection& connection = *lease_->connection;
     return connection.status == 'I' && requests_.empty() && !in_copy_ && !copy_both_ &&
            server_body_left_ == 0 && client_body_left_ == 0 && pins_ == 0 &&
-           connection.stream->buffered() == 0 && mode() != PoolMode::kSession &&
-           replication_.empty();
+           connection.stream->buffered() == 0 && mode() != PoolMode::kSession && !replication();
 }
 
 void Session::release() {
@@ -414,7 +414,7 @@ void Session::abandon_server() {
     if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }
-    if (client_body_left_ > 0 || in_copy_ || copy_both_ || !replication_.empty()) {
+    if (client_body_left_ > 0 || in_copy_ || copy_both_ || replication()) {
         // Half a message cannot be taken back.
         pool_->pool().close(server, "client disconnect while server was not ready");
         requests_.clear();

@@ -191,7 +191,7 @@ void Session::record_unfinished() {
     const std::string_view sqlstate = ending_error_ != nullptr && !ending_error_->sqlstate.empty()
                                           ? std::string_view(ending_error_->sqlstate)
                                           : kQueryCanceled;
-    if (!logged_in_ || !replication_.empty()) {
+    if (!logged_in_ || replication()) {
         return;
     }
     if (waiter_.queued) {

@@ -44,18 +44,17 @@ std::vector<std::string> split_options(std::string_view options) {
     return words;
 }
 
-// What is asked for: "" (nothing), "database" (logical) or something true (physical).
-Result<std::string> replication_of(const std::string& value, bool pgbouncer) {
+Result<Replication> replication_of(const std::string& value, bool pgbouncer) {
     const std::optional<bool> physical = wire::parse_boolean(value);
     if (value == "database" || physical == true) {
-        return value;
+        return value == "database" ? Replication::kLogical : Replication::kPhysical;
     }
     if (!physical && !pgbouncer) {  // PgBouncer takes it for a no
         return fail(Error(ErrorCode::kInvalidInput, "22023",
                           fmt::format("invalid value for parameter \"replication\": \"{}\"", value),
                           "Valid values are: \"false\", 0, \"true\", 1, \"database\"."));
     }
-    return "";
+    return Replication::kNone;
 }
 
 // A browser, or a probe set up for the wrong port: it is told so in its own language.
@@ -340,7 +339,7 @@ Result<bool> Session::wants_parameter(const std::string& name, std::string_view 
     if (!tracked && settings.ignore_startup_parameters.contains(name)) {
         return false;
     }
-    if (!worker_.config().pgbouncer || tracked || !replication_.empty()) {
+    if (!worker_.config().pgbouncer || tracked || replication()) {
         return true;
     }
     if (!where.empty() && settings.ignore_startup_parameters.contains("options")) {
@@ -496,7 +495,7 @@ net::Task<bool> Session::welcome() {
     const bool validate =
         !vars_->values.empty() && !worker_.parameters_known_good(vars_) && !greets_unchecked();
     std::shared_ptr<const pool::Greeting> greeting = pool_->pool().greeting();
-    if (greeting == nullptr || validate || !replication_.empty()) {
+    if (greeting == nullptr || validate || replication()) {
         wait_started_ = worker_.loop().now();
         waiter_.patient = true;
         while (!ending_) {
@@ -504,7 +503,7 @@ net::Task<bool> Session::welcome() {
                 await_greeting_server();
             }
             if (waiter_.refused) {
-                const bool hidden = !replication_.empty() && worker_.config().pgbouncer;
+                const bool hidden = replication() && worker_.config().pgbouncer;
                 fatal(hidden ? Error(ErrorCode::kRefused, "08P01", "login failed")
                              : std::move(*waiter_.refused));
                 break;

@@ -290,9 +290,9 @@ def test_clients_move_to_the_new_process_with_what_they_have(start_howdah, run_f
 def test_what_a_client_was_told_moves_as_well(start_howdah, run_folder, new_database, cluster):
     """Its statement's columns change while it is on its way: it hears of it, and reads nothing by
     what it was told."""
-    folder = run_folder / "proxy-told"
-    old = start_howdah("told", pool_mode="transaction", unix_socket_dir=str(folder))
-    database = new_database("told")
+    folder = run_folder / "proxy-told-moves"
+    old = start_howdah("told-moves", pool_mode="transaction", unix_socket_dir=str(folder))
+    database = new_database("told_moves")
     with psycopg.connect(cluster.primary.uri(USER, PASSWORD, database), autocommit=True) as admin:
         admin.execute("create table told (v int8)")
         admin.execute("insert into told values (42)")
