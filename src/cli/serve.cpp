@@ -367,8 +367,8 @@ int serve_config(const config::ConfigPtr& config, const ServeOptions& options) {
     if (auto started = proxy.start(std::move(inherited.proxy)); !started) {
         return give_up(started.error());
     }
-    const auto adopt = [&proxy](proxy::ClientState state, int fd) {
-        proxy.adopt(std::move(state), fd);
+    const auto adopt = [&proxy](proxy::ClientState state, int fd, int server_fd) {
+        proxy.adopt(std::move(state), fd, server_fd);
     };
     std::vector<int> http;
     if (!config->settings.http_listen.names.empty()) {

@@ -171,14 +171,20 @@ Result<bool> Takeover::take_frame(wire::Frame frame, const OnRow& on_row) {
         refusal_ = wire::read_error(body).message;
     }
     if (frame.type == 'D' && on_row) {
-        if (received_.empty()) {
-            return failed("a row came without its descriptor");
-        }
-        const int fd = received_.front();
-        received_.pop_front();
+        TRY(const int fd, take_descriptor());
         TRY_VOID(on_row(body, fd));
     }
     return frame.type == 'Z';
+}
+
+// Descriptors come with the first byte of their row.
+Result<int> Takeover::take_descriptor() {
+    if (received_.empty()) {
+        return failed("a row came without its descriptor");
+    }
+    const int fd = received_.front();
+    received_.pop_front();
+    return fd;
 }
 
 // Some bytes more, and the descriptors that came with them.
@@ -227,13 +233,15 @@ std::vector<int> Takeover::take_http() {
 
 void Takeover::take_clients(const Adopt& adopt) {
     std::size_t count = 0;
-    const auto taken = command("TAKE_CLIENTS;", [&](auto row, int fd) -> Result<> {
+    const std::string ask = fmt::format("TAKE_CLIENTS {};", proxy::kHandoverFormat);
+    const auto taken = command(ask, [&](auto row, int fd) -> Result<> {
         auto state = proxy::decode_client(column(row, 0));
-        if (!state) {
+        Result<int> server = state && state->server ? take_descriptor() : Result<int>(-1);
+        if (!state || !server) {
             ::close(fd);
-            return std::unexpected(std::move(state).error());
+            return std::unexpected(!state ? std::move(state).error() : std::move(server).error());
         }
-        adopt(std::move(*state), fd);
+        adopt(std::move(*state), fd, *server);
         ++count;
         return {};
     });

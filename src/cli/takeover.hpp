@@ -1,8 +1,7 @@
 // Taking over from a running process (-R): its listening sockets come over the unix socket, with
-// SHOW FDS on its console, and then its clients with TAKE_CLIENTS, each as soon as it holds no
-// server. The other process ends when none is left: one with TLS, or whose server is its own, stays
-// there until it leaves. No client is dropped, and none is refused meanwhile: connections wait in
-// the sockets' queue.
+// SHOW FDS on its console, and then its clients with TAKE_CLIENTS, each between two transactions.
+// The other process ends when none is left: one with TLS stays there until it leaves. No client is
+// dropped, and none is refused meanwhile: connections wait in the sockets' queue.
 #pragma once
 
 #include <deque>
@@ -38,18 +37,19 @@ class Takeover {
     [[nodiscard]] std::vector<int> take_http();
     // We are up: the other stops listening, and hands its clients to `adopt`, on a thread of its
     // own, until it has none or stop().
-    using Adopt = std::function<void(proxy::ClientState, int fd)>;
+    using Adopt = std::function<void(proxy::ClientState, int fd, int server_fd)>;
     [[nodiscard]] Result<> finish(Adopt adopt);
     // No client is adopted any more once this returns; the rest stays where it is.
     void stop();
 
   private:
-    // Called for each row, with what came beside it.
+    // Called for each row, with the first descriptor that came beside it.
     using OnRow = std::function<Result<>(std::span<const std::uint8_t> row, int fd)>;
     Result<> command(std::string_view sql, const OnRow& on_row = {});
     Result<> read_until_ready(const OnRow& on_row);
     Result<bool> take_frame(wire::Frame frame, const OnRow& on_row);
     Result<> receive();
+    Result<int> take_descriptor();
     void take_clients(const Adopt& adopt);
 
     int fd_ = -1;

@@ -79,6 +79,8 @@ struct Commons {
         }
         return false;
     }
+    // Takes one, limit or not.
+    void take() { connections.fetch_add(1); }
     void give_up() { connections.fetch_sub(1); }
 
     // The other seat whose client has waited longest, if longer than since `mine`; -1: none.
@@ -126,6 +128,7 @@ struct Quota {
         }
         return false;
     }
+    void take() { used.fetch_add(1, std::memory_order_relaxed); }
     void give_up() { used.fetch_sub(1, std::memory_order_relaxed); }
 };
 

@@ -11,7 +11,8 @@
 //
 // 1. A connection is in exactly one state; a leased one has exactly one holder.
 // 2. Waiters are served in the order in which they came. While somebody waits, nothing is idle.
-// 3. connections() never exceeds the pool's size plus its reserve, nor the quotas it counts in.
+// 3. connections() never exceeds the pool's size plus its reserve, nor the quotas it counts in, but
+//    by those that came with their holders from another process (adopt_lent()).
 // 4. A connection that is not provably at rest (status I, no unread bytes) is closed, never lent.
 #pragma once
 
@@ -111,6 +112,11 @@ class Pool {
     std::shared_ptr<const Greeting> greeting() const { return commons_->greeting(); }
     const std::optional<Error>& last_failure() const { return last_failure_; }
     bool close_one_idle(const std::string& reason);
+    // --- From and to other processes ---
+    // A connection whose holder comes with it. It takes a place, and there need not be one free.
+    Pooled* adopt_lent(std::unique_ptr<ServerConnection> connection, void* holder);
+    // Its holder goes, and takes it along: what its stream was is somebody else's.
+    void part_with(Pooled* server);
     // --- From other loops, on this one ---
     void adopt(std::unique_ptr<ServerConnection> connection);
     void heed(Plea plea);

@@ -1,4 +1,5 @@
-// One pool on several loops: connections move to where clients wait.
+// One pool on several loops: connections move to where clients wait. One client in two processes:
+// its connection goes with it.
 
 #include "pool/pool.hpp"
 
@@ -93,6 +94,31 @@ void Pool::adopt(std::unique_ptr<ServerConnection> connection) {
         return;
     }
     became_idle(raw);
+}
+
+Pooled* Pool::adopt_lent(std::unique_ptr<ServerConnection> connection, void* holder) {
+    commons_->take();
+    for (Quota* quota : quotas_) {
+        quota->take();
+    }
+    auto server = std::make_unique<Pooled>();
+    server->id = host_.next_id();
+    connection->id = server->id;
+    server->connection = std::move(connection);
+    server->started_at = loop_.now();
+    server->state = ServerState::kLeased;
+    server->holder = holder;
+    server->served = true;
+    ++leased_;
+    servers_.push_back(std::move(server));
+    return servers_.back().get();
+}
+
+void Pool::part_with(Pooled* server) {
+    ASSERT(server->state == ServerState::kLeased);
+    server->connection->stream->set_listener(nullptr);
+    forget(server);
+    launch_wanted();
 }
 
 void Pool::heed(Plea plea) {

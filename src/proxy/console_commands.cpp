@@ -372,7 +372,7 @@ const CommandEntry* find_command(std::string_view name) {
                                                  {"shutdown", true, shut_down},
                                                  {"show_fds", false, show_fds},
                                                  {"take_http", false, take_http},
-                                                 {"take_clients", false, take_clients}};
+                                                 {"take_clients", true, take_clients}};
     const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
                                      [&](const auto& entry) { return entry.name == name; });
     return found == std::end(kCommands) ? nullptr : found;

@@ -4,9 +4,9 @@
 // TAKE_HTTP: the listening sockets of the HTTP server, one row and descriptor each; after that only
 // the other process accepts on them.
 //
-// TAKE_CLIENTS: the clients, one row and descriptor each, as soon as each holds no server; it ends
-// when none is left. Those with TLS and those whose server is theirs (session mode, a pin) stay
-// here until they leave.
+// TAKE_CLIENTS 3: the clients, one row each, between two transactions, with its descriptor and that
+// of its server, where that is its own (session mode, a pin); it ends when none is left. Those with
+// TLS stay here until they leave. The number is the format of what the rows hold.
 #include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -14,6 +14,7 @@
 
 #include <cstring>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
 #include "proxy/console_commands.hpp"
 #include "proxy/console_table.hpp"
@@ -42,27 +43,30 @@ std::vector<Cell> listener_row(const ListeningSocket& listener) {
     return cells.take();
 }
 
-// One piece with at most one descriptor. The socket does not block: waits for room.
-Result<> send_piece(int socket, std::string_view bytes, const int* fd) {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+constexpr std::size_t kDescriptorsMax = 2;
+
+// One piece, its descriptors with the first byte. The socket does not block: waits for room.
+Result<> send_piece(int socket, std::string_view bytes, std::span<const int> fds) {
+    ASSERT(fds.size() <= kDescriptorsMax);
+    alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))] = {};
     while (!bytes.empty()) {
         iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
         msghdr message{};
         message.msg_iov = &piece;
         message.msg_iovlen = 1;
-        if (fd != nullptr) {
+        if (!fds.empty()) {
             message.msg_control = control;
-            message.msg_controllen = sizeof control;
+            message.msg_controllen = CMSG_SPACE(fds.size_bytes());
             cmsghdr* header = CMSG_FIRSTHDR(&message);
             header->cmsg_level = SOL_SOCKET;
             header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(sizeof(int));
-            std::memcpy(CMSG_DATA(header), fd, sizeof(int));
+            header->cmsg_len = CMSG_LEN(fds.size_bytes());
+            std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
         }
         const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             bytes.remove_prefix(static_cast<std::size_t>(sent));
-            fd = nullptr;
+            fds = {};
             continue;
         }
         pollfd room{socket, POLLOUT, 0};
@@ -93,7 +97,7 @@ net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand&)
         co_return "SHOW";
     }
     // Nothing of ours is waiting to be sent on a console that was just asked something.
-    CO_TRY_VOID(send_piece(client.fd(), head.view(), nullptr));
+    CO_TRY_VOID(send_piece(client.fd(), head.view(), {}));
     for (const ListeningSocket& listener : listeners) {
         const std::vector<Cell> cells = listener_row(listener);
         std::vector<std::string_view> values;
@@ -103,7 +107,7 @@ net::Task<Result<std::string>> show_fds(Console& console, const ConsoleCommand&)
         }
         wire::Encoder row;
         row.data_row(values);
-        CO_TRY_VOID(send_piece(client.fd(), row.view(), &listener.fd));
+        CO_TRY_VOID(send_piece(client.fd(), row.view(), {&listener.fd, 1}));
     }
     home.shared().control().hand_over();
     log::info("listening sockets were handed to process {}", client.peer().pid);
@@ -139,7 +143,7 @@ net::Task<Result<std::string>> take_http(Console& console, const ConsoleCommand&
         wire::Encoder row;
         row.data_row(value);
         if (sent) {
-            sent = send_piece(console.session().client().fd(), row.view(), &fd);
+            sent = send_piece(console.session().client().fd(), row.view(), {&fd, 1});
         }
         ::close(fd);
     }
@@ -178,18 +182,28 @@ net::Task<void> set_handing_over(Worker& home, bool on) {
     });
 }
 
+void keep_client(Worker& home, HandoverQueue::Client& client) {
+    if (auto state = decode_client(client.state)) {
+        home.adopt(std::move(*state), client.fd, client.server_fd);
+    }
+}
+
 // Sends one; a client that cannot be sent stays ours.
 Result<> send_client(Worker& home, int socket, HandoverQueue::Client client) {
     const std::string_view value[] = {client.state};
     wire::Encoder row;
     row.data_row(value);
     std::string bytes = row.take();
-    auto sent = send_piece(socket, bytes, &client.fd);
+    const int fds[] = {client.fd, client.server_fd};
+    auto sent = send_piece(socket, bytes, std::span(fds).first(client.server_fd < 0 ? 1 : 2));
     explicit_bzero(bytes.data(), bytes.size());
     if (sent) {
         ::close(client.fd);
-    } else if (auto state = decode_client(client.state)) {
-        home.adopt(std::move(*state), client.fd);
+        if (client.server_fd >= 0) {
+            ::close(client.server_fd);
+        }
+    } else {
+        keep_client(home, client);
     }
     explicit_bzero(client.state.data(), client.state.size());
     return sent;
@@ -197,12 +211,17 @@ Result<> send_client(Worker& home, int socket, HandoverQueue::Client client) {
 
 }  // namespace
 
-net::Task<Result<std::string>> take_clients(Console& console, const ConsoleCommand&) {
+net::Task<Result<std::string>> take_clients(Console& console, const ConsoleCommand& command) {
     Worker& home = console.worker();
     net::Stream& client = console.session().client();
     HandoverQueue& queue = home.shared().handover();
     if (!may_take(console)) {
         co_return fail(not_for_you());
+    }
+    if (command.argument != std::to_string(kHandoverFormat)) {
+        co_return fail(Error(ErrorCode::kRefused, "08P01",
+                             fmt::format("clients are handed over in format {}, not {}: they stay",
+                                         kHandoverFormat, command.argument)));
     }
     co_await set_handing_over(home, true);
     Result<> sent;
@@ -225,9 +244,7 @@ net::Task<Result<std::string>> take_clients(Console& console, const ConsoleComma
     }
     co_await set_handing_over(home, false);
     while (auto back = queue.take()) {
-        if (auto state = decode_client(back->state)) {
-            home.adopt(std::move(*state), back->fd);
-        }
+        keep_client(home, *back);
     }
     CO_TRY_VOID(std::move(sent));
     log::info("{} clients were handed to process {}", count, client.peer().pid);

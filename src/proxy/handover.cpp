@@ -7,9 +7,6 @@
 namespace howdah::proxy {
 namespace {
 
-// Processes of different formats do not take clients from each other.
-constexpr std::uint32_t kFormat = 2;
-
 // Numbers and strings with their length, one after the other.
 class Writer {
   public:
@@ -122,11 +119,48 @@ server::Credentials read_credentials(Parser& from) {
     return std::monostate();
 }
 
+void write_server(const std::optional<ServerState>& server, Writer& into) {
+    into.number(server ? 1 : 0);
+    if (!server) {
+        return;
+    }
+    into.text(server->host).text(server->address).number(server->port).text(server->connect_query);
+    into.number(server->pid).text(server->cancel_key).number(server->protocol_minor);
+    into.number(server->connected_us_ago).list(server->reported).list(server->applied);
+    into.number(server->has_unnamed ? 1 : 0).number(server->renames ? 1 : 0);
+    into.number(server->pins).number(server->probed_effects).text(server->input);
+}
+
+void read_server(Parser& from, std::optional<ServerState>& into) {
+    if (from.number() != 1) {
+        return;
+    }
+    ServerState& server = into.emplace();
+    from.text(server.host);
+    from.text(server.address);
+    from.number(server.port);
+    from.text(server.connect_query);
+    from.number(server.pid);
+    from.text(server.cancel_key);
+    from.number(server.protocol_minor);
+    from.number(server.connected_us_ago);
+    from.list(server.reported);
+    from.list(server.applied);
+    server.has_unnamed = from.number() == 1;
+    server.renames = from.number() == 1;
+    from.number(server.pins);
+    from.number(server.probed_effects);
+    from.text(server.input);
+}
+
 }  // namespace
 
 std::string encode_client(const ClientState& state) {
     Writer bytes;
-    bytes.number(kFormat).text(state.user).text(state.database).text(state.application_name);
+    bytes.number(kHandoverFormat)
+        .text(state.user)
+        .text(state.database)
+        .text(state.application_name);
     bytes.text(state.proxied_host).number(state.proxied_port).number(state.protocol_minor);
     bytes.number(state.cancel_pid).text(state.cancel_key).number(state.connected_wall_us);
     bytes.list(state.base_vars).list(state.vars).list(state.view);
@@ -134,13 +168,14 @@ std::string encode_client(const ClientState& state) {
     bytes.number(state.unnamed ? 1 : 0).text(state.unnamed.value_or(""));
     bytes.text(state.input);
     write_credentials(state.credentials, bytes);
+    write_server(state.server, bytes);
     return bytes.take();
 }
 
 Result<ClientState> decode_client(std::string_view bytes) {
     ClientState state;
     Parser from(bytes);
-    if (from.number() != kFormat) {
+    if (from.number() != kHandoverFormat) {
         return fail(ErrorCode::kInvalidInput, "a client of another version's process");
     }
     from.text(state.user);
@@ -165,6 +200,7 @@ Result<ClientState> decode_client(std::string_view bytes) {
     }
     from.text(state.input);
     state.credentials = read_credentials(from);
+    read_server(from, state.server);
     if (!from.ok() || !from.at_end()) {
         return fail(ErrorCode::kInvalidInput, "a client's state that ends early");
     }

@@ -1,8 +1,10 @@
 // Clients on their way to another process (-R). ClientState is all that a session knows of its
-// client while it holds no server; it travels as bytes beside the client's descriptor, over the
-// unix socket of the console, to a process of our own uid.
+// client between two transactions, and of the server that it holds, if it holds one; it travels as
+// bytes beside the descriptors of both, over the unix socket of the console, to a process of our
+// own uid.
 //
-// 1. Only a client without TLS, without a server and without anything unanswered travels.
+// 1. Only a client without anything unanswered travels, without TLS on either side, and with a
+//    server only between transactions.
 // 2. The bytes hold what the client proved itself with: whoever has them wipes them.
 #pragma once
 
@@ -21,6 +23,29 @@
 namespace howdah::proxy {
 
 using ParameterList = std::vector<std::pair<std::string, std::string>>;
+
+// Processes of different formats do not take clients from each other.
+inline constexpr std::uint32_t kHandoverFormat = 3;
+
+// A server that is the client's own: session mode, a pin. No statement has a name of ours on
+// it.
+struct ServerState {
+    std::string host;  // as configured
+    std::string address;
+    std::uint16_t port = 0;  // 0: the address is a unix socket's path
+    std::string connect_query;
+    std::uint32_t pid = 0;
+    std::string cancel_key;
+    std::uint32_t protocol_minor = 0;
+    std::uint64_t connected_us_ago = 0;
+    ParameterList reported;
+    ParameterList applied;
+    bool has_unnamed = false;  // the client's unnamed statement is on it
+    bool renames = false;      // the client's statements have names of ours on servers
+    std::uint32_t pins = 0;
+    std::uint32_t probed_effects = 0;
+    std::string input;  // received and not looked at yet
+};
 
 struct ClientState {
     struct Statement {
@@ -49,6 +74,7 @@ struct ClientState {
     std::optional<std::string> unnamed;     // body
     std::string input;                      // received and not looked at yet
     server::Credentials credentials;        // for logging in to the server in its name
+    std::optional<ServerState> server;
 };
 
 std::string encode_client(const ClientState& state);
@@ -60,6 +86,7 @@ class HandoverQueue {
     struct Client {
         int fd = -1;
         std::string state;
+        int server_fd = -1;  // -1: it holds none
     };
     void put(Client client);
     std::optional<Client> take();

@@ -26,6 +26,21 @@ ClientState sample() {
     keys.client_key = wire::Secret{std::string_view("client")};
     keys.server_key = wire::Secret{std::string_view("server")};
     state.credentials = keys;
+    ServerState& server = state.server.emplace();
+    server.host = "db.example";
+    server.address = "::1";
+    server.port = 5432;
+    server.connect_query = "select 1";
+    server.pid = 4711;
+    server.cancel_key = std::string("\0key", 4);
+    server.protocol_minor = 2;
+    server.connected_us_ago = 5'000'000'000;
+    server.reported = {{"TimeZone", "UTC"}};
+    server.applied = {{"work_mem", "1MB"}};
+    server.has_unnamed = true;
+    server.pins = 5;
+    server.probed_effects = 0x80000001;
+    server.input = "N";
     return state;
 }
 
@@ -49,7 +64,25 @@ TEST(Handover, WhatIsWrittenIsRead) {
     EXPECT_EQ(read->input, state.input);
     ASSERT_TRUE(std::holds_alternative<wire::ScramKeys>(read->credentials));
     EXPECT_EQ(std::get<wire::ScramKeys>(read->credentials).client_key.reveal(), "client");
+    ASSERT_TRUE(read->server.has_value());
+    EXPECT_EQ(read->server->address, "::1");
+    EXPECT_EQ(read->server->port, 5432);
+    EXPECT_EQ(read->server->cancel_key, state.server->cancel_key);
+    EXPECT_EQ(read->server->connected_us_ago, 5'000'000'000U);
+    EXPECT_EQ(read->server->applied, state.server->applied);
+    EXPECT_TRUE(read->server->has_unnamed);
+    EXPECT_FALSE(read->server->renames);
+    EXPECT_EQ(read->server->pins, 5U);
+    EXPECT_EQ(read->server->probed_effects, 0x80000001U);
     EXPECT_EQ(encode_client(*read), encode_client(state));
+}
+
+TEST(Handover, AClientWithoutAServerHasNone) {
+    ClientState state = sample();
+    state.server.reset();
+    const auto read = decode_client(encode_client(state));
+    ASSERT_TRUE(read.has_value());
+    EXPECT_FALSE(read->server.has_value());
 }
 
 TEST(Handover, NothingShorterOrLongerIsTaken) {

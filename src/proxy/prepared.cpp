@@ -14,7 +14,7 @@ PreparedRegistry::PreparedRegistry(std::string prefix, std::uint64_t first_id,
                                    std::uint64_t id_step)
     : prefix_(std::move(prefix)), next_id_(first_id), id_step_(id_step) {
     auto nobodys = std::make_shared<Prepared>();
-    nobodys->server_name = prefix_ + "0";
+    nobodys->server_name = name_of(0);
     nobodys_.prepared = std::move(nobodys);
 }
 
@@ -25,7 +25,7 @@ PreparedRegistry::~PreparedRegistry() {
 PreparedPtr PreparedRegistry::make_sql(std::string_view body, const sql::Statement* facts) {
     auto prepared = std::make_shared<Prepared>();
     prepared->id = std::exchange(next_id_, next_id_ + id_step_);
-    prepared->server_name = prefix_ + std::to_string(prepared->id);
+    prepared->server_name = name_of(prepared->id);
     prepared->body = body;
     prepared->from_sql = true;
     prepared->facts = sql::StatementRef(facts);
@@ -46,7 +46,7 @@ PreparedPtr PreparedRegistry::make(std::string_view body, const KnownText& known
                                    const Reading& reading) {
     auto prepared = std::make_shared<Prepared>();
     prepared->id = std::exchange(next_id_, next_id_ + id_step_);
-    prepared->server_name = prefix_ + std::to_string(prepared->id);
+    prepared->server_name = name_of(prepared->id);
     prepared->body = body;
     prepared->reading = reading;
     prepared->facts = sql::StatementRef(known.facts);

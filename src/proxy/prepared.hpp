@@ -129,6 +129,8 @@ class PreparedRegistry {
     NamedStatement& nobodys() { return nobodys_; }
     std::size_t size() const { return shared_.size(); }
     const std::string& prefix() const { return prefix_; }
+    // On the servers.
+    std::string name_of(std::uint64_t id) const { return prefix_ + std::to_string(id); }
 
   private:
     std::string prefix_;

@@ -25,7 +25,7 @@ class Proxy {
     // cannot be used of the TLS files is reported, the rest of the configuration taken.
     Result<> reconfigure(config::ConfigPtr config, bool keep_old_tls = false);
     // A client of the process before us; takes the descriptor. Any thread.
-    void adopt(ClientState state, int fd);
+    void adopt(ClientState state, int fd, int server_fd);
     // Accepts no more; with `keep_unix` the unix socket stays, for the console.
     void stop_listening(bool keep_unix);
     // Every client leaves as soon as it holds no transaction.

@@ -44,7 +44,8 @@ net::Task<void> Session::run() {
             co_await serve_console();
         } else {
             pool_->stats.client_logins += arrived_ ? 0U : 1U;
-            renames_ = mode() != PoolMode::kSession;
+            // Who has brought its server goes on as it did.
+            renames_ = lease_ != nullptr ? renames_ : mode() != PoolMode::kSession;
             co_await serve();
         }
     }
@@ -63,8 +64,11 @@ net::Task<void> Session::serve() {
             waiter_.refused.reset();
             fatal(std::move(error));
         }
-        pump_server();
+        if (!leaves()) {
+            pump_server();
+        }
         if (!may_travel()) {
+            stay();
             pump_client();
         } else if (travel()) {
             break;
@@ -100,6 +104,7 @@ bool Session::cut_short() const {
 }
 
 net::Task<void> Session::part() {
+    stay();
     // Behind half a message of the server's, a word of ours would be taken for the rest of it.
     const bool cut_short = server_body_left_ > 0 && !server_body_dropped_;
     if (ending_error_ != nullptr && !client_->ended() && !cut_short) {

@@ -73,7 +73,7 @@ class Session {
     net::Task<void> run();
 
     // Before run(), for a client that comes from the process before us: it is logged in.
-    void arrive(ClientState state);
+    void arrive(ClientState state, net::Detached server);
 
     // --- Told by others on this loop ---
     // Ends the session with a FATAL error as soon as it looks. `message` may be empty: just close.
@@ -248,7 +248,13 @@ class Session {
 
     // --- session_handover.cpp: to the process that takes over ---
     bool may_travel() const;
+    bool server_may_travel() const;
     bool travel();
+    bool detach_server();
+    void stay();  // after all, as if nothing had been
+    bool leaves() const { return rare_ != nullptr && rare_->leaving; }
+    ServerState describe_server() const;
+    void arrive_with_server(ServerState state, net::Detached detached);
     ClientState describe() const;
     void arrive_statements(const ClientState& state);
 
@@ -512,6 +518,7 @@ class Session {
         // By portal: what the text bound to it does to names, for its Execute.
         std::unordered_map<std::string, std::unique_ptr<SqlNames>> bound_names;
         std::unordered_map<std::string, Bound> bound;  // by name of the portal
+        std::optional<net::Detached> leaving;  // its server; empty while something is under way
     };
     std::unique_ptr<Rare> rare_;
     Rare& rare() {

@@ -9,6 +9,7 @@ namespace howdah::proxy {
 namespace {
 
 using Kind = ClientCounts::Kind;
+using config::PoolMode;
 
 std::vector<ClientState::Statement> list_statements(
     const std::unique_ptr<NamedStatements>& statements) {
@@ -27,10 +28,84 @@ std::vector<ClientState::Statement> list_statements(
 }  // namespace
 
 bool Session::may_travel() const {
-    return worker_.handing_over() && !ending_ && lease_ == nullptr && !waiter_.queued &&
-           waiter_.granted == nullptr && injected_ == Purpose::kNone && requests_.empty() &&
-           client_body_left_ == 0 && !skip_to_sync_ && !replication() &&
-           client_->tls() == nullptr && !client_->ended();
+    return worker_.handing_over() && !ending_ && !waiter_.queued && waiter_.granted == nullptr &&
+           injected_ == Purpose::kNone && requests_.empty() && client_body_left_ == 0 &&
+           !skip_to_sync_ && !replication() && client_->tls() == nullptr && !client_->ended() &&
+           (lease_ == nullptr || server_may_travel());
+}
+
+// Between two transactions, and nothing is on its way from or to it.
+bool Session::server_may_travel() const {
+    const ServerConnection& server = *lease_->connection;
+    if (leaves()) {
+        return rare_->leaving->fd >= 0 || !server.stream->ended();
+    }
+    return server.status == 'I' && !query_active_ && !in_copy_ && !copy_both_ && !server_skips_ &&
+           server_body_left_ == 0 && effects_ == 0 && transaction_id_ == 0 &&
+           server.cancels_in_flight == 0 && !server.release_pending && !server.out_of_step &&
+           !lease_->dedicated && server.stream->tls() == nullptr && !server.stream->ended() &&
+           server.stream->buffered() == 0;
+}
+
+// True once nothing of this loop's is under way on it. What comes from it until then goes along.
+bool Session::detach_server() {
+    ServerConnection& server = *lease_->connection;
+    if (server.prepared.size() > 0) {
+        // Names of ours mean something else in the other process, which prepares them anew.
+        for (const std::uint64_t id : server.prepared.ids()) {
+            rare().leftover_names.push_back(worker_.prepared().name_of(id));
+        }
+        server.prepared.clear();
+        close_leftovers();
+        return false;
+    }
+    if (!leaves()) {
+        rare().leaving.emplace();
+    }
+    if (rare_->leaving->fd < 0) {
+        if (auto detached = server.stream->detach()) {
+            rare_->leaving = std::move(detached);
+        }
+    }
+    return rare_->leaving->fd >= 0;
+}
+
+void Session::stay() {
+    if (!leaves()) {
+        return;
+    }
+    net::Detached detached = std::move(*rare_->leaving);
+    rare_->leaving.reset();
+    ServerConnection& server = *lease_->connection;
+    if (detached.fd >= 0) {
+        server.stream = net::attach(worker_.loop(), std::move(detached));
+        server.stream->set_listener(&wake_);
+    }
+    server.stream->resume();
+    wake_.notify();
+}
+
+ServerState Session::describe_server() const {
+    const ServerConnection& server = *lease_->connection;
+    ServerState state;
+    state.host = server.host;
+    state.address = server.address.host();
+    state.port = server.address.is_unix() ? std::uint16_t{0} : server.address.port();
+    state.connect_query = server.connect_query;
+    state.pid = server.pid;
+    state.cancel_key = server.cancel_key;
+    state.protocol_minor = server.protocol_minor;
+    state.connected_us_ago =
+        static_cast<std::uint64_t>((worker_.loop().now() - server.connected_at).count());
+    state.reported = server.reported;
+    if (server.applied != nullptr) {
+        state.applied = server.applied->values;
+    }
+    state.has_unnamed = unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp;
+    state.renames = renames_;
+    state.pins = pins_;
+    state.probed_effects = probed_effects_;
+    return state;
 }
 
 ClientState Session::describe() const {
@@ -61,19 +136,32 @@ ClientState Session::describe() const {
 // True when the client has gone over. False: what was written to it is still being sent, the
 // session is told when to ask again.
 bool Session::travel() {
+    if (lease_ != nullptr && !detach_server()) {
+        return false;
+    }
     auto detached = client_->detach();
     if (!detached) {
         return false;
     }
     ClientState state = describe();
     state.input = std::move(detached->input);
+    HandoverQueue::Client client;
+    if (lease_ != nullptr) {
+        state.server = describe_server();
+        state.server->input = std::move(rare_->leaving->input);
+        client.server_fd = std::exchange(rare_->leaving->fd, -1);
+        rare_->leaving.reset();
+        pool_->pool().part_with(std::exchange(lease_, nullptr));
+    }
     log::info(log_fields(), "{} goes to the process that takes over", label());
-    worker_.shared().handover().put({std::exchange(detached->fd, -1), encode_client(state)});
+    client.fd = std::exchange(detached->fd, -1);
+    client.state = encode_client(state);
+    worker_.shared().handover().put(std::move(client));
     travelled_ = true;
     return true;
 }
 
-void Session::arrive(ClientState state) {
+void Session::arrive(ClientState state, net::Detached server) {
     arrived_ = true;
     user_ = std::move(state.user);
     database_ = std::move(state.database);
@@ -107,6 +195,52 @@ void Session::arrive(ClientState state) {
     if (!std::holds_alternative<std::monostate>(state.credentials)) {
         pool_->offer_credentials(std::move(state.credentials));
     }
+    if (state.server) {
+        arrive_with_server(std::move(*state.server), std::move(server));
+    }
+}
+
+void Session::arrive_with_server(ServerState state, net::Detached detached) {
+    auto connection = std::make_unique<ServerConnection>();
+    if (state.port == 0) {
+        connection->address = net::Address::unix_path(state.address);
+    } else if (auto address = net::Address::numeric(state.address, state.port); address) {
+        connection->address = *address;
+    }
+    detached.peer = net::describe_peer(detached.fd);
+    detached.peer.address = connection->address;
+    detached.input = std::move(state.input);
+    connection->stream = net::attach(worker_.loop(), std::move(detached));
+    connection->stream->set_listener(&wake_);
+    connection->host = std::move(state.host);
+    connection->connect_query = std::move(state.connect_query);
+    connection->pid = state.pid;
+    connection->cancel_key = std::move(state.cancel_key);
+    connection->protocol_minor = state.protocol_minor;
+    connection->reported = std::move(state.reported);
+    connection->applied = worker_.parameters().intern(std::move(state.applied));
+    connection->sequences_of = id_;
+    const auto age = std::chrono::microseconds(state.connected_us_ago);
+    connection->connected_at = worker_.loop().now() - age;
+    connection->connected_wall_us = worker_.loop().wall_us() - age.count();
+    connection->requested_at = worker_.loop().now();
+    connection->requested_wall_us = worker_.loop().wall_us();
+    requested_wall_us_ = connection->requested_wall_us;
+    if (unnamed_ != nullptr && state.has_unnamed) {
+        connection->unnamed_stamp = unnamed_->stamp;
+    }
+    // This process may know another server by the pool's name: nobody else is lent this one.
+    connection->doomed = true;
+    lease_ = pool_->pool().adopt_lent(std::move(connection), this);
+    renames_ = state.renames;
+    pins_ = state.pins;
+    probed_effects_ = state.probed_effects;
+    if (!renames_ && mode() != PoolMode::kSession) {
+        pins_ |= kPinAsked;  // what it has there was not looked at: it keeps what it was promised
+    }
+    if ((pins_ & kPinTempObject) != 0) {
+        reading_.own = worker_.next_stamp();
+    }
 }
 
 void Session::arrive_statements(const ClientState& state) {
@@ -134,6 +268,7 @@ void Session::arrive_statements(const ClientState& state) {
     if (state.unnamed) {
         unnamed_ = std::make_unique<Unnamed>();
         unnamed_->body = *state.unnamed;
+        unnamed_->stamp = worker_.next_stamp();
         const auto found = worker_.statements().lookup(unnamed_->body.c_str(), rules_);
         unnamed_->facts = sql::StatementRef(found.statement);
         unnamed_->text_id = found.text_id;

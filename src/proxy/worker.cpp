@@ -78,7 +78,7 @@ void Worker::accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors
     tasks_.spawn(run_session(raw));
 }
 
-void Worker::adopt(ClientState state, int fd) {
+void Worker::adopt(ClientState state, int fd, int server_fd) {
     net::Detached client;
     client.fd = fd;
     client.peer = net::describe_peer(fd);
@@ -89,7 +89,9 @@ void Worker::adopt(ClientState state, int fd) {
     auto session = std::make_unique<Session>(*this, net::attach(loop_, std::move(client)), id);
     Session* raw = session.get();
     sessions_.emplace(id, std::move(session));
-    raw->arrive(std::move(state));
+    net::Detached server;
+    server.fd = server_fd;
+    raw->arrive(std::move(state), std::move(server));
     tasks_.spawn(run_session(raw));
 }
 

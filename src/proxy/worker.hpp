@@ -40,8 +40,8 @@ class Worker {
     void accept(net::Accepted accepted);
     void accept(std::unique_ptr<net::Stream> stream, bool out_of_descriptors = false);
     // A client of the process before us.
-    void adopt(ClientState state, int fd);
-    // From now on clients go to the process that takes over, as soon as they hold no server.
+    void adopt(ClientState state, int fd, int server_fd);
+    // From now on clients go to the process that takes over, each between two transactions.
     void set_handing_over(bool on);
     bool handing_over() const { return handing_over_; }
     // Takes over the configuration that Shared holds now.

@@ -32,6 +32,14 @@ void PreparedNames::clear() {
     index_.clear();
 }
 
+std::vector<std::uint64_t> PreparedNames::ids() const {
+    std::vector<std::uint64_t> all;
+    for (const Entry& entry : order_) {
+        all.push_back(entry.id);
+    }
+    return all;
+}
+
 const std::string* ServerConnection::reported_value(std::string_view name) const {
     for (const auto& [key, value] : reported) {
         if (key == name) {

@@ -85,6 +85,7 @@ class PreparedNames {
     std::size_t size() const { return order_.size(); }
     // The least recently used; only when size() > 0.
     std::uint64_t oldest() const { return order_.front().id; }
+    std::vector<std::uint64_t> ids() const;
 
   private:
     std::list<Entry> order_;  // oldest first
