@@ -167,6 +167,10 @@ void Pool::release(Pooled* server) {
         close(server, "replication client was closed");
         return;
     }
+    if (server->came_along) {
+        close(server, "came from another process with a client that needs it no more");
+        return;
+    }
     if (connection.status != 'I' || connection.stream->ended() ||
         connection.stream->buffered() > 0 || connection.out_of_step) {
         close(server, "client left it in the middle of work");

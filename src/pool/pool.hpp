@@ -113,7 +113,8 @@ class Pool {
     const std::optional<Error>& last_failure() const { return last_failure_; }
     bool close_one_idle(const std::string& reason);
     // --- From and to other processes ---
-    // A connection whose holder comes with it. It takes a place, and there need not be one free.
+    // A connection whose holder comes with it. It takes a place, and there need not be one free. It
+    // is closed when it is given back: this pool's name may stand for another server.
     Pooled* adopt_lent(std::unique_ptr<ServerConnection> connection, void* holder);
     // Its holder goes, and takes it along: what its stream was is somebody else's.
     void part_with(Pooled* server);

@@ -109,6 +109,7 @@ Pooled* Pool::adopt_lent(std::unique_ptr<ServerConnection> connection, void* hol
     server->state = ServerState::kLeased;
     server->holder = holder;
     server->served = true;
+    server->came_along = true;
     ++leased_;
     servers_.push_back(std::move(server));
     return servers_.back().get();

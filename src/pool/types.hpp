@@ -51,6 +51,7 @@ struct Pooled {
     bool in_reserve = false;
     bool served = false;             // somebody has had it, and gave it back
     bool dedicated = false;          // to one client: replication
+    bool came_along = false;         // with its client, from another process: nobody else gets it
     Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more
     net::TimePoint started_at{};
     std::uint64_t id = 0;

@@ -229,8 +229,6 @@ void Session::arrive_with_server(ServerState state, net::Detached detached) {
     if (unnamed_ != nullptr && state.has_unnamed) {
         connection->unnamed_stamp = unnamed_->stamp;
     }
-    // This process may know another server by the pool's name: nobody else is lent this one.
-    connection->doomed = true;
     lease_ = pool_->pool().adopt_lent(std::move(connection), this);
     renames_ = state.renames;
     pins_ = state.pins;

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import socket
 import struct
+import subprocess
 import threading
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 from tests.conftest import PASSWORD, USER
 from tests.proxy import wire_client as wire
 from tools import process
+from tools.pgcluster import BIN
 
 BACKENDS = ["io_uring", "epoll"]
 
@@ -75,7 +78,8 @@ def pins_of(takeover, database) -> list[str]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_session_mode(takeovers, new_database, cluster, backend):
-    takeover = takeovers(f"takeover-session-{backend}", pool_mode="session", backend=backend)
+    takeover = takeovers(f"takeover-session-{backend}", pool_mode="session", backend=backend,
+                         server_fast_close="1")
     database = new_database(f"takeover_session_{backend}")
     uri = takeover.first.uri(database)
     with psycopg.connect(cluster.primary.uri(USER, PASSWORD, database), autocommit=True) as admin:
@@ -197,6 +201,34 @@ def test_a_session_keeps_its_server_under_another_pool_mode(takeovers, new_datab
         with psycopg.connect(takeover.first.uri(database), autocommit=True) as other:
             assert pid_of(other) != pid
             assert other.execute("show work_mem").fetchone() != ("3MB",)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_under_load(takeovers, new_database, tmp_path, mode, backend):
+    """Temporary tables and prepared statements all along; nobody loses anything on the way."""
+    takeover = takeovers(f"takeover-load-{mode}-{backend}", pool_mode=mode, backend=backend)
+    database = new_database(f"takeover_load_{mode}_{backend}")
+    script = tmp_path / "script.sql"
+    script.write_text("set client_min_messages = warning;\n"
+                      "create temp table if not exists mine (v int);\n"
+                      "begin;\nselect 1;\nselect :client_id;\nend;\n"
+                      "insert into mine values (:client_id);\n"
+                      "select 1 / (count(v) - count(v) filter (where v <> :client_id)) from mine;\n")
+    out = tmp_path / "pgbench"
+    with out.open("w") as log:
+        bench = subprocess.Popen(
+            [BIN / "pgbench", "-n", "-M", "prepared", "-c", "8", "-T", "4", "-f", script,
+             takeover.first.uri(database)], stdout=log, stderr=log, env=process.clean_environment())
+    try:
+        with psycopg.connect(takeover.first.uri("howdah"), autocommit=True,
+                             prepare_threshold=None) as console:
+            process.wait_until(lambda: console.execute("SHOW CLIENTS").rowcount > 8, 20, "clients")
+        while bench.poll() is None:
+            takeover.run()
+        assert bench.returncode == 0 and takeover.count > 1, out.read_text()
+    finally:
+        process.stop(bench)
 
 
 class Taker:
