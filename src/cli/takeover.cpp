@@ -251,6 +251,11 @@ void Takeover::take_clients(const Adopt& adopt) {
         log::warning("took over {} clients; {}", count, taken.error().message);
     }
     ::shutdown(fd_, SHUT_RDWR);  // the other process has nobody left to wait for
+    // Of a row that did not come whole: these are the other's, and must not look open to their
+    // peers.
+    for (const int fd : std::exchange(received_, {})) {
+        ::close(fd);
+    }
 }
 
 Result<> Takeover::finish(Adopt adopt) {

@@ -87,12 +87,12 @@ net::Task<void> Pool::check(Pooled* server) {
 net::Task<void> Pool::reset(Pooled* server) {
     ServerConnection& connection = *server->connection;
     if (connection.dirty) {
-        connection.tainted_by = ServerConnection::kTaintedBySomebody;
+        connection.tainted_by = ServerConnection::kSomebodys;
     }
     if (co_await run_query(*server, options_.server_reset_query, kMaintenanceMax)) {
         connection.dirty = false;
         if (!connection.connect_query.empty() && connection.applied == nullptr) {
-            connection.tainted_by = ServerConnection::kTaintedBySomebody;  // runs it again
+            connection.tainted_by = ServerConnection::kSomebodys;  // runs it again
         }
         became_idle(server);
     } else {

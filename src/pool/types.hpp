@@ -49,7 +49,7 @@ struct Pooled {
     ServerState state = ServerState::kConnecting;
     void* holder = nullptr;  // the session that has it, for SHOW SERVERS
     bool in_reserve = false;
-    bool served = false;             // somebody has had it, and gave it back
+    bool served = false;             // somebody gave it back, or came with it
     bool dedicated = false;          // to one client: replication
     bool came_along = false;         // with its client, from another process: nobody else gets it
     Waiter* dedicated_to = nullptr;  // while it connects; null: he waits no more

@@ -222,7 +222,7 @@ net::Task<Result<AuthAnswer>> AuthLookups::ask(AuthRequest request, net::Event& 
     server::ServerConnection& connection = *server->connection;
     connection.unnamed_stamp = 0;
     if (!answer) {  // what failed may have been the parameters: nobody knows what is set
-        connection.tainted_by = server::ServerConnection::kTaintedBySomebody;
+        connection.tainted_by = server::ServerConnection::kSomebodys;
     }
     if (connection.status != 'I' || connection.stream->ended() || deadline.expired() ||
         worker_.stopping) {

@@ -182,10 +182,17 @@ net::Task<void> set_handing_over(Worker& home, bool on) {
     });
 }
 
+// It stays, on the loop that its cancel requests are sent to.
 void keep_client(Worker& home, HandoverQueue::Client& client) {
     if (auto state = decode_client(client.state)) {
-        home.adopt(std::move(*state), client.fd, client.server_fd);
+        const std::vector<Worker*>& workers = home.shared().workers;
+        Worker* worker = workers[(state->cancel_pid & 0xf) % workers.size()];
+        worker->loop().post([worker, fd = client.fd, server_fd = client.server_fd,
+                             state = std::move(*state)]() mutable {
+            worker->adopt(std::move(state), fd, server_fd);
+        });
     }
+    explicit_bzero(client.state.data(), client.state.size());
 }
 
 // Sends one; a client that cannot be sent stays ours.
@@ -246,7 +253,10 @@ net::Task<Result<std::string>> take_clients(Console& console, const ConsoleComma
     while (auto back = queue.take()) {
         keep_client(home, *back);
     }
-    CO_TRY_VOID(std::move(sent));
+    if (!sent) {
+        ::shutdown(client.fd(), SHUT_RDWR);  // behind part of a row nothing can be said
+        co_return std::unexpected(std::move(sent).error());
+    }
     log::info("{} clients were handed to process {}", count, client.peer().pid);
     co_return "TAKE_CLIENTS";
 }

@@ -128,6 +128,8 @@ void write_server(const std::optional<ServerState>& server, Writer& into) {
     into.number(server->pid).text(server->cancel_key).number(server->protocol_minor);
     into.number(server->connected_us_ago).list(server->reported).list(server->applied);
     into.number(server->has_unnamed ? 1 : 0).number(server->renames ? 1 : 0);
+    into.number(server->session_mode ? 1 : 0).number(server->doomed ? 1 : 0);
+    into.number(server->own_sequences ? 1 : 0);
     into.number(server->pins).number(server->probed_effects).text(server->input);
 }
 
@@ -148,6 +150,9 @@ void read_server(Parser& from, std::optional<ServerState>& into) {
     from.list(server.applied);
     server.has_unnamed = from.number() == 1;
     server.renames = from.number() == 1;
+    server.session_mode = from.number() == 1;
+    server.doomed = from.number() == 1;
+    server.own_sequences = from.number() == 1;
     from.number(server.pins);
     from.number(server.probed_effects);
     from.text(server.input);

@@ -42,6 +42,9 @@ struct ServerState {
     ParameterList applied;
     bool has_unnamed = false;  // the client's unnamed statement is on it
     bool renames = false;      // the client's statements have names of ours on servers
+    bool session_mode = false;
+    bool doomed = false;
+    bool own_sequences = false;  // the client's nextval() ran there
     std::uint32_t pins = 0;
     std::uint32_t probed_effects = 0;
     std::string input;  // received and not looked at yet

@@ -38,6 +38,7 @@ ClientState sample() {
     server.reported = {{"TimeZone", "UTC"}};
     server.applied = {{"work_mem", "1MB"}};
     server.has_unnamed = true;
+    server.doomed = true;
     server.pins = 5;
     server.probed_effects = 0x80000001;
     server.input = "N";
@@ -72,6 +73,9 @@ TEST(Handover, WhatIsWrittenIsRead) {
     EXPECT_EQ(read->server->applied, state.server->applied);
     EXPECT_TRUE(read->server->has_unnamed);
     EXPECT_FALSE(read->server->renames);
+    EXPECT_FALSE(read->server->session_mode);
+    EXPECT_TRUE(read->server->doomed);
+    EXPECT_FALSE(read->server->own_sequences);
     EXPECT_EQ(read->server->pins, 5U);
     EXPECT_EQ(read->server->probed_effects, 0x80000001U);
     EXPECT_EQ(encode_client(*read), encode_client(state));

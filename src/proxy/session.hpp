@@ -4,7 +4,8 @@
 //     serve(): look at the client's bytes, look at the server's bytes, sleep until either changed
 //
 // 1. A session has at most one lease. It gives it back only when the server is at rest: status I,
-//    nothing outstanding, no COPY, no unread bytes, no pin (see may_release()).
+//    nothing outstanding, no COPY, no unread bytes, no pin (may_release()), or takes it with it
+//    (-R).
 // 2. Every byte for the client is either the server's answer to its own request, in order, or made
 //    here at the place in that order where PostgreSQL would have said it.
 // 3. What the client set (vars_) is on the server before anything of the client's runs there.
@@ -87,7 +88,6 @@ class Session {
     void cancel_taken();
     // Limits may be others: who waits, runs or idles is held to the new ones.
     void reconfigured();
-
     // Accepted on one of the last descriptors: will hear that there are no more.
     void set_out_of_descriptors() { out_of_descriptors_ = true; }
 
@@ -422,7 +422,7 @@ class Session {
     void on_server_end();
 
     // --- session_lease.cpp: getting, following and giving back a server ---
-    // The pool's; replication has a server to itself.
+    // The pool's; replication has a server to itself, and who came with one from session mode.
     config::PoolMode mode() const;
     pool::Pooled* ask_for_server();
     void link(pool::Pooled* server);
@@ -573,9 +573,10 @@ class Session {
     bool cancel_taken_ = false;
     bool out_of_descriptors_ = false;
     bool logged_in_ = false;
-    bool proxied_ = false;    // client_'s peer is what a PROXY header said
-    bool arrived_ = false;    // from the process before us
-    bool travelled_ = false;  // to the one after us
+    bool proxied_ = false;             // client_'s peer is what a PROXY header said
+    bool arrived_ = false;             // from the process before us
+    bool keeps_session_mode_ = false;  // came from it, with its server
+    bool travelled_ = false;           // to the one after us
     bool ending_ = false;
     bool said_goodbye_ = false;
     bool end_when_idle_ = false;

@@ -28,23 +28,23 @@ std::vector<ClientState::Statement> list_statements(
 }  // namespace
 
 bool Session::may_travel() const {
-    return worker_.handing_over() && !ending_ && !waiter_.queued && waiter_.granted == nullptr &&
+    return worker_.handing_over() && !ending_ && waiter_.granted == nullptr &&
            injected_ == Purpose::kNone && requests_.empty() && client_body_left_ == 0 &&
            !skip_to_sync_ && !replication() && client_->tls() == nullptr && !client_->ended() &&
            (lease_ == nullptr || server_may_travel());
 }
 
-// Between two transactions, and nothing is on its way from or to it.
+// It is the client's own; it is between two transactions, and nothing is on its way from or to it.
 bool Session::server_may_travel() const {
     const ServerConnection& server = *lease_->connection;
     if (leaves()) {
         return rare_->leaving->fd >= 0 || !server.stream->ended();
     }
-    return server.status == 'I' && !query_active_ && !in_copy_ && !copy_both_ && !server_skips_ &&
-           server_body_left_ == 0 && effects_ == 0 && transaction_id_ == 0 &&
-           server.cancels_in_flight == 0 && !server.release_pending && !server.out_of_step &&
-           !lease_->dedicated && server.stream->tls() == nullptr && !server.stream->ended() &&
-           server.stream->buffered() == 0;
+    return (mode() == PoolMode::kSession || pins_ != 0) && server.status == 'I' && !query_active_ &&
+           !in_copy_ && !copy_both_ && !server_skips_ && server_body_left_ == 0 && effects_ == 0 &&
+           transaction_id_ == 0 && server.cancels_in_flight == 0 && !server.release_pending &&
+           !server.out_of_step && !lease_->dedicated && server.stream->tls() == nullptr &&
+           !server.stream->ended() && server.stream->buffered() == 0;
 }
 
 // True once nothing of this loop's is under way on it. What comes from it until then goes along.
@@ -103,6 +103,9 @@ ServerState Session::describe_server() const {
     }
     state.has_unnamed = unnamed_ != nullptr && server.unnamed_stamp == unnamed_->stamp;
     state.renames = renames_;
+    state.session_mode = mode() == PoolMode::kSession;
+    state.doomed = server.doomed;
+    state.own_sequences = server.sequences_of == id_;
     state.pins = pins_;
     state.probed_effects = probed_effects_;
     return state;
@@ -133,8 +136,8 @@ ClientState Session::describe() const {
     return state;
 }
 
-// True when the client has gone over. False: what was written to it is still being sent, the
-// session is told when to ask again.
+// True when the client has gone over. False: something is under way still, the session is told when
+// to ask again. Who waits for a server waits there, with what it has asked.
 bool Session::travel() {
     if (lease_ != nullptr && !detach_server()) {
         return false;
@@ -142,6 +145,9 @@ bool Session::travel() {
     auto detached = client_->detach();
     if (!detached) {
         return false;
+    }
+    if (waiter_.queued) {
+        pool_->pool().cancel(waiter_);
     }
     ClientState state = describe();
     state.input = std::move(detached->input);
@@ -219,7 +225,8 @@ void Session::arrive_with_server(ServerState state, net::Detached detached) {
     connection->protocol_minor = state.protocol_minor;
     connection->reported = std::move(state.reported);
     connection->applied = worker_.parameters().intern(std::move(state.applied));
-    connection->sequences_of = id_;
+    connection->doomed = state.doomed;
+    connection->sequences_of = state.own_sequences ? id_ : ServerConnection::kSomebodys;
     const auto age = std::chrono::microseconds(state.connected_us_ago);
     connection->connected_at = worker_.loop().now() - age;
     connection->connected_wall_us = worker_.loop().wall_us() - age.count();
@@ -233,9 +240,8 @@ void Session::arrive_with_server(ServerState state, net::Detached detached) {
     renames_ = state.renames;
     pins_ = state.pins;
     probed_effects_ = state.probed_effects;
-    if (!renames_ && mode() != PoolMode::kSession) {
-        pins_ |= kPinAsked;  // what it has there was not looked at: it keeps what it was promised
-    }
+    // What a client of session mode has there was not looked at: it keeps what it was promised.
+    keeps_session_mode_ = state.session_mode;
     if ((pins_ & kPinTempObject) != 0) {
         reading_.own = worker_.next_stamp();
     }
@@ -267,9 +273,11 @@ void Session::arrive_statements(const ClientState& state) {
         unnamed_ = std::make_unique<Unnamed>();
         unnamed_->body = *state.unnamed;
         unnamed_->stamp = worker_.next_stamp();
-        const auto found = worker_.statements().lookup(unnamed_->body.c_str(), rules_);
-        unnamed_->facts = sql::StatementRef(found.statement);
-        unnamed_->text_id = found.text_id;
+        if (!unnamed_->body.empty()) {  // else it was too large to keep
+            const auto found = worker_.statements().lookup(unnamed_->body.c_str(), rules_);
+            unnamed_->facts = sql::StatementRef(found.statement);
+            unnamed_->text_id = found.text_id;
+        }
     }
 }
 

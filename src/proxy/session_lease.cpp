@@ -41,7 +41,7 @@ std::string describe_pins(std::uint32_t pins) {
 }
 
 config::PoolMode Session::mode() const {
-    return !replication() ? pool_->mode() : PoolMode::kSession;
+    return !replication() && !keeps_session_mode_ ? pool_->mode() : PoolMode::kSession;
 }
 
 // A server now, or null: waiter_ knows when.
@@ -293,7 +293,7 @@ void Session::give_back_refused() {
         pool_->pool().close(std::exchange(lease_, nullptr), "parameters were refused");
         return;
     }
-    connection.tainted_by = ServerConnection::kTaintedBySomebody;
+    connection.tainted_by = ServerConnection::kSomebodys;
     release();
 }
 

@@ -279,7 +279,7 @@ void Session::on_command_complete(std::string_view tag) {
         if (tag == "DISCARD ALL") {
             server.applied = nullptr;
             if (!server.connect_query.empty()) {
-                server.tainted_by = ServerConnection::kTaintedBySomebody;
+                server.tainted_by = ServerConnection::kSomebodys;
             }
         }
     }

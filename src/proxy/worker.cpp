@@ -92,6 +92,9 @@ void Worker::adopt(ClientState state, int fd, int server_fd) {
     net::Detached server;
     server.fd = server_fd;
     raw->arrive(std::move(state), std::move(server));
+    if (stopping) {
+        raw->end("57P01", "the proxy is shutting down");
+    }
     tasks_.spawn(run_session(raw));
 }
 

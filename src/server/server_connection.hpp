@@ -112,10 +112,10 @@ struct ServerConnection {
     // Somebody's function may have set parameters that no server lists; 0 = nobody's. Before
     // another session has it everything is reset.
     std::uint64_t tainted_by = 0;
-    static constexpr std::uint64_t kTaintedBySomebody = ~std::uint64_t{0};
+    static constexpr std::uint64_t kSomebodys = ~std::uint64_t{0};
     PreparedNames prepared;
     std::uint64_t unnamed_stamp = 0;  // which unnamed statement is on it; 0: none known
-    // The session that may have used sequences here last; 0 = none since DISCARD.
+    // The session that may have used sequences here last; 0 = nobody since DISCARD.
     std::uint64_t sequences_of = 0;
     bool dirty = false;        // a reset is needed before another client's session
     bool doomed = false;       // close instead of giving it back (RECONNECT, lifetime)

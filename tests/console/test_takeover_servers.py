@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+from concurrent import futures
 
 import psycopg
 import pytest
@@ -190,17 +191,61 @@ def test_a_session_keeps_its_server_under_another_pool_mode(takeovers, new_datab
     database = new_database("takeover_mode")
     with psycopg.connect(takeover.first.uri(database), autocommit=True) as client:
         pid = pid_of(client)
-        client.execute("set work_mem = '3MB'")
-        client.execute("prepare mine as select 'mine'")
+        client.execute("set app.tenant = '7'")
         text = takeover.first.file.read_text()
         takeover.first.file.write_text(text.replace('"session"', '"transaction"'))
         takeover.run()
-        assert client.execute("show work_mem").fetchone() == ("3MB",)
-        assert client.execute("execute mine").fetchone() == ("mine",)
+        client.execute("set work_mem = '3MB'")
+        client.execute("select pg_advisory_lock(1), pg_advisory_unlock(1)")
+        assert client.execute("show app.tenant").fetchone() == ("7",)
         assert pid_of(client) == pid
         with psycopg.connect(takeover.first.uri(database), autocommit=True) as other:
             assert pid_of(other) != pid
             assert other.execute("show work_mem").fetchone() != ("3MB",)
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_who_waits_moves_and_waits_there(takeovers, new_database, cluster, mode, backend):
+    """The new process's pool has no more servers than the old one's, however many wait."""
+    takeover = takeovers(f"takeover-queue-{mode}-{backend}", pool_mode=mode, backend=backend,
+                         default_pool_size="2")
+    database = new_database(f"takeover_queue_{mode}_{backend}")
+    uri = takeover.first.uri(database)
+    held = [psycopg.connect(uri, autocommit=True) for _ in range(2)]
+    for client in held:
+        client.execute("begin")
+    waiting = [wire.Client(uri) for _ in range(10)]
+    for client in waiting:
+        client.send(wire.query("select 'answered'"))
+    with psycopg.connect(cluster.primary.uri(USER, PASSWORD, database), autocommit=True) as admin:
+        seen = []
+
+        def servers() -> int:
+            seen.append(admin.execute("select count(*) from pg_stat_activity where datname = %s "
+                                      "and pid <> pg_backend_pid()", (database,)).fetchone()[0])
+            return seen[-1]
+        assert servers() == 2
+        takeover.begin()
+        for client in held:
+            client.execute("commit")
+        takeover.end()
+        if mode == "session":
+            for client in held:
+                client.close()
+
+        def answer_of(client) -> list[bytes]:
+            with contextlib.closing(client):
+                return [one.body[6:] for one in client.until("Z") if one.type == "D"]
+        with futures.ThreadPoolExecutor(len(waiting)) as threads:
+            answers = [threads.submit(answer_of, client) for client in waiting]
+            process.wait_until(lambda: servers() and all(one.done() for one in answers), 20,
+                               "answers")
+        assert [one.result() for one in answers] == [[b"answered"]] * len(waiting)
+        # In transaction mode the old process's two may be there beside the new one's.
+        assert max(seen) <= (2 if mode == "session" else 4), seen
+    for client in held:
+        client.close()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
