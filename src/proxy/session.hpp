@@ -4,8 +4,7 @@
 //     serve(): look at the client's bytes, look at the server's bytes, sleep until either changed
 //
 // 1. A session has at most one lease. It gives it back only when the server is at rest: status I,
-//    nothing outstanding, no COPY, no unread bytes, no pin (may_release()), or takes it with it
-//    (-R).
+//    nothing outstanding, no COPY, no unread bytes, no pin (may_release()); -R moves both.
 // 2. Every byte for the client is either the server's answer to its own request, in order, or made
 //    here at the place in that order where PostgreSQL would have said it.
 // 3. What the client set (vars_) is on the server before anything of the client's runs there.
