@@ -251,8 +251,7 @@ void Takeover::take_clients(const Adopt& adopt) {
         log::warning("took over {} clients; {}", count, taken.error().message);
     }
     ::shutdown(fd_, SHUT_RDWR);  // the other process has nobody left to wait for
-    // Of a row that did not come whole: these are the other's, and must not look open to their
-    // peers.
+    // Of a row that did not come whole: the client is the other's, and must see when it hangs up.
     for (const int fd : std::exchange(received_, {})) {
         ::close(fd);
     }

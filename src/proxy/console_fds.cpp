@@ -182,15 +182,9 @@ net::Task<void> set_handing_over(Worker& home, bool on) {
     });
 }
 
-// It stays, on the loop that its cancel requests are sent to.
 void keep_client(Worker& home, HandoverQueue::Client& client) {
     if (auto state = decode_client(client.state)) {
-        const std::vector<Worker*>& workers = home.shared().workers;
-        Worker* worker = workers[(state->cancel_pid & 0xf) % workers.size()];
-        worker->loop().post([worker, fd = client.fd, server_fd = client.server_fd,
-                             state = std::move(*state)]() mutable {
-            worker->adopt(std::move(state), fd, server_fd);
-        });
+        adopt_client(home.shared().workers, std::move(*state), client.fd, client.server_fd);
     }
     explicit_bzero(client.state.data(), client.state.size());
 }
@@ -209,10 +203,10 @@ Result<> send_client(Worker& home, int socket, HandoverQueue::Client client) {
         if (client.server_fd >= 0) {
             ::close(client.server_fd);
         }
+        explicit_bzero(client.state.data(), client.state.size());
     } else {
         keep_client(home, client);
     }
-    explicit_bzero(client.state.data(), client.state.size());
     return sent;
 }
 

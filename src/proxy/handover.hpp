@@ -27,8 +27,7 @@ using ParameterList = std::vector<std::pair<std::string, std::string>>;
 // Processes of different formats do not take clients from each other.
 inline constexpr std::uint32_t kHandoverFormat = 3;
 
-// A server that is the client's own: session mode, a pin. No statement has a name of ours on
-// it.
+// A server that is the client's own: session mode, a pin. No statement on it has a name of ours.
 struct ServerState {
     std::string host;  // as configured
     std::string address;

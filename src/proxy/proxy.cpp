@@ -300,12 +300,8 @@ void Proxy::place(net::Accepted accepted) {
     }
 }
 
-// To the loop that its cancel requests will be sent to, if there is one of that number.
 void Proxy::adopt(ClientState state, int fd, int server_fd) {
-    Worker* worker = shared_.workers[(state.cancel_pid & 0xf) % shared_.workers.size()];
-    worker->loop().post([worker, fd, server_fd, state = std::move(state)]() mutable {
-        worker->adopt(std::move(state), fd, server_fd);
-    });
+    adopt_client(shared_.workers, std::move(state), fd, server_fd);
 }
 
 void Proxy::on_every_worker(const std::function<void(Worker&)>& work) {

@@ -98,6 +98,13 @@ void Worker::adopt(ClientState state, int fd, int server_fd) {
     tasks_.spawn(run_session(raw));
 }
 
+void adopt_client(const std::vector<Worker*>& workers, ClientState state, int fd, int server_fd) {
+    Worker* worker = workers[(state.cancel_pid & 0xf) % workers.size()];
+    worker->loop().post([worker, fd, server_fd, state = std::move(state)]() mutable {
+        worker->adopt(std::move(state), fd, server_fd);
+    });
+}
+
 void Worker::set_handing_over(bool on) {
     handing_over_ = on;
     for (const auto& [id, session] : sessions_) {

@@ -166,4 +166,8 @@ class Worker {
     net::TaskGroup tasks_;
 };
 
+// A client of another process, with its server or -1: to the loop that its cancel requests will be
+// sent to, if there is one of that number. Takes the descriptors. Any thread.
+void adopt_client(const std::vector<Worker*>& workers, ClientState state, int fd, int server_fd);
+
 }  // namespace howdah::proxy
