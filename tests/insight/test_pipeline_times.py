@@ -67,8 +67,10 @@ class Caller:
         """All of the time is that of the statement with this word."""
         assert "E" not in [message.type for message in answer], answer
         spent = self.spent(statements)
-        assert sum(ms for text, ms in spent if slow in text) >= SLOW, spent
-        assert sum(ms for text, ms in spent if slow not in text) < LITTLE, spent
+        others = sum(ms for text, ms in spent if slow not in text)
+        assert others < LITTLE, spent
+        # It has run already when a late loop hears of the end of the one before.
+        assert sum(ms for text, ms in spent if slow in text) >= SLOW - others, spent
 
 
 def extended(text: str, *values: str, name: str = "") -> bytes:
