@@ -146,6 +146,7 @@ net::Task<Outcome> reconnect(Console& console, const ConsoleCommand& command) {
     co_await gather<int>(home, [&database](Worker& worker) {
         for (const auto& [key, entry] : worker.pools()) {
             if (concerns(*entry, database)) {
+                entry->hidden_code.schema_changed();  // perhaps, by others than clients
                 entry->pool().reconnect("database configuration changed");
             }
         }

@@ -51,7 +51,7 @@ net::TcpOptions tcp_options(const config::Settings& settings) {
 }
 
 PoolEntry::PoolEntry(Worker& worker, std::string database, std::string user)
-    : schema_changes(worker.shared().schema_changes(database)),
+    : hidden_code(worker.shared().hidden_code(database)),
       worker_(worker),
       database_(std::move(database)),
       user_(std::move(user)) {

@@ -12,6 +12,7 @@
 #include "config/config.hpp"
 #include "net/loop.hpp"
 #include "pool/pool.hpp"
+#include "proxy/hidden_code.hpp"
 #include "proxy/stats.hpp"
 #include "proxy/welcome_cache.hpp"
 #include "server/server_connection.hpp"
@@ -85,7 +86,7 @@ class PoolEntry final : public pool::Host {
     net::Duration client_idle_timeout{};
     bool any_timeout = false;
     bool database_disabled = false;
-    std::atomic<std::uint64_t>& schema_changes;  // of the database, on all loops
+    HiddenCode& hidden_code;  // of the database, on all loops
 
   private:
     pool::Options pool_options() const;

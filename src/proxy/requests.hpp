@@ -46,8 +46,9 @@ enum class Purpose : std::uint8_t {
     kReplay,
     kRetry,
     kSequences,
-    kTrial,  // a Parse of what the server has: to hear whether it takes one
-    kStale   // a Bind that fails, in place of an Execute: see session_described.cpp
+    kCatalog,  // see hidden_code.hpp
+    kTrial,    // a Parse of what the server has: to hear whether it takes one
+    kStale     // a Bind that fails, in place of an Execute: see session_described.cpp
 };
 
 // What a text does to the names that SQL's own PREPARE makes. Carried out tag by tag, for a text of

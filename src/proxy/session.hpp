@@ -29,8 +29,10 @@
 #include "proxy/auth_lookup.hpp"
 #include "proxy/client_counts.hpp"
 #include "proxy/handover.hpp"
+#include "proxy/hidden_code.hpp"
 #include "proxy/pins.hpp"
 #include "proxy/prepared.hpp"
+#include "proxy/probe.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
 #include "sql/prepared_names.hpp"
@@ -441,6 +443,9 @@ class Session {
     void start_probe();
     void take_probe_row(std::span<const std::uint8_t> body);
     void finish_probe(bool failed);
+    bool watches_hidden_code() const;
+    std::uint32_t with_hidden(std::uint32_t effects) const;
+    bool look_for_hidden_code();
     bool may_release() const;
     void release();
     void abandon_server();
@@ -518,6 +523,7 @@ class Session {
         std::unordered_map<std::string, std::unique_ptr<SqlNames>> bound_names;
         std::unordered_map<std::string, Bound> bound;  // by name of the portal
         std::optional<net::Detached> leaving;  // its server; empty while something is under way
+        std::optional<HiddenCode::Question> hidden;
     };
     std::unique_ptr<Rare> rare_;
     Rare& rare() {
@@ -528,12 +534,6 @@ class Session {
     }
     sql::TextRules rules_;
 
-    // What a probe has found so far.
-    struct Probe {
-        std::vector<std::pair<std::string, std::string>> parameters;
-        std::uint32_t pins = 0;
-        std::optional<std::size_t> names;  // how many statements have names of ours
-    };
     std::unique_ptr<Probe> probe_;
     std::uint32_t probed_effects_ = 0;  // of the transaction that the probe follows
     int probe_failures_ = 0;

@@ -238,12 +238,29 @@ void Session::inject_query(Purpose purpose, std::string_view sql) {
     injected_ = purpose;
 }
 
+namespace {
+
+// Whether a fresh server might take what this one did not: the statement_timeout of the client
+// before may have ended our query, and temp_buffers cannot be set where anybody has touched a
+// temporary table.
+bool refused_by_its_past(const Error& error, const pool::Pooled& server,
+                         const server::ParameterSet& wanted) {
+    return server.served && (error.sqlstate == "57014" || wanted.find("temp_buffers") != nullptr);
+}
+
+}  // namespace
+
 void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
     const bool failed = error != nullptr;
     injected_ = Purpose::kNone;
     ServerConnection& connection = *lease_->connection;
     switch (purpose) {
         case Purpose::kParameters:
+            if (failed && pins_ == 0 && refused_by_its_past(*error, *lease_, *vars_)) {
+                pool_->pool().close(std::exchange(lease_, nullptr), "its past is in the way");
+                wake_.notify();  // for another
+                return;
+            }
             if (failed) {
                 give_back_refused();
                 fatal(Error(ErrorCode::kServer, "22023", std::move(error->message),
@@ -263,6 +280,14 @@ void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
             return;
         case Purpose::kProbe:
             finish_probe(failed);
+            return;
+        case Purpose::kCatalog:
+            if (failed) {
+                pool_->hidden_code.not_answered(*rare().hidden, error->message, database_);
+            } else {
+                pool_->hidden_code.answered(*rare().hidden, worker_.loop().now(), database_);
+            }
+            transaction_ended();
             return;
         case Purpose::kReplay:
             if (failed) {
@@ -334,15 +359,18 @@ void Session::transaction_ended() {
         close_leftovers();
         return;
     }
+    if (look_for_hidden_code()) {
+        return;
+    }
     rare_.reset();
-    const std::uint32_t effects = std::exchange(effects_, 0) | lasting_effects();
-    note_sequences(effects);
-    note_schema_change(effects);
+    const std::uint32_t said = std::exchange(effects_, 0) | lasting_effects();
+    const std::uint32_t effects = with_hidden(said);
+    note_sequences(said);
     reading_.changes = 0;
     if ((pins_ & kPinTempObject) == 0) {
         reading_.own = 0;
     }
-    probed_effects_ = effects | ((pins_ & kPinUnknown) != 0 ? probed_effects_ : 0U);
+    probed_effects_ = said | ((pins_ & kPinUnknown) != 0 ? probed_effects_ : 0U);
     probe_failures_ = 0;
     if (std::exchange(taints_, false) || (effects & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
         connection.tainted_by = id_;
@@ -366,6 +394,31 @@ void Session::transaction_ended() {
     if (may_release()) {
         release();
     }
+}
+
+bool Session::watches_hidden_code() const {
+    return mode() != PoolMode::kSession &&
+           (worker_.settings().track_session_parameters || worker_.settings().pin_sessions);
+}
+
+std::uint32_t Session::with_hidden(std::uint32_t effects) const {
+    return watches_hidden_code() ? pool_->hidden_code.with_hidden(effects) : effects;
+}
+
+// True when the server is being asked; transaction_ended() comes again then, with the answer.
+bool Session::look_for_hidden_code() {
+    if (rare_ != nullptr && rare_->hidden) {
+        return false;
+    }
+    note_schema_change(effects_ | lasting_effects());
+    auto question = watches_hidden_code() ? pool_->hidden_code.wants_to_know(worker_.loop().now())
+                                          : std::nullopt;
+    if (!question) {
+        return false;
+    }
+    rare().hidden = std::move(question);
+    inject_query(Purpose::kCatalog, HiddenCode::sql());
+    return true;
 }
 
 // Closing cannot fail, whether the names came to be or not.
@@ -425,7 +478,7 @@ void Session::abandon_server() {
         query_active_ && (requests_.empty() || !requests_.back().ends_with_ready());
     if (requests_.empty() && !half_said && connection.status == 'I' &&
         connection.stream->buffered() == 0 && server_body_left_ == 0) {
-        if ((effects_ & (kTouchesParameters | kMayPin)) != 0) {
+        if ((with_hidden(effects_) & (kTouchesParameters | kMayPin)) != 0) {
             connection.dirty = true;
         }
         worker_.give_back(*pool_, server);

@@ -35,7 +35,7 @@ void Session::note_effects(std::uint32_t effects) {
 void Session::note_schema_change(std::uint32_t effects) {
     if ((effects & sql::kDdl) != 0 &&
         (effects & (sql::kTempObject | sql::kCreateOnCommitDrop)) == 0) {
-        pool_->schema_changes.fetch_add(1, std::memory_order_relaxed);
+        pool_->hidden_code.schema_changed();
     }
 }
 
@@ -205,7 +205,7 @@ const Reading& Session::reading() {
         reading_.parameters = worker_.parameters().intern(std::move(deciding));
     }
     if (pool_ != nullptr) {
-        reading_.schema = pool_->schema_changes.load(std::memory_order_relaxed);
+        reading_.schema = pool_->hidden_code.schema();
     }
     return reading_;
 }

@@ -41,6 +41,11 @@ constexpr std::string_view kProbeSql =
     "WHERE name OPERATOR(pg_catalog.!~~) 'HOWDAH%' AND name OPERATOR(pg_catalog.!~~) "
     "'PGBOUNCER%')";
 
+// In front of the same, where the client's statement_timeout may have ended the first try.
+constexpr std::string_view kPatientSql =
+    "SELECT 'v', 'statement_timeout', pg_catalog.current_setting('statement_timeout');"
+    "SET LOCAL statement_timeout = 0;";
+
 // Parameters with a dot stand in no list of the server's. Which ones functions of the user's set is
 // read in their sources; where a name is computed, nobody can follow it.
 constexpr std::string_view kFunctionsSql =
@@ -51,8 +56,9 @@ constexpr std::string_view kFunctionsSql =
     "[[:<:]]set[[:space:]]+(?:session[[:space:]]+)?([a-z_][a-z0-9_$]*[.][a-z0-9_$.]+)"
     "[[:space:]]*(?:=|to[[:>:]])', 'gi') AS m(names) "
     "WHERE p.oid OPERATOR(pg_catalog.>=) 16384) AS f(name) "
-    "WHERE pg_catalog.current_setting(f.name, true) IS NOT NULL "
-    "UNION ALL SELECT 'p', 'd', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_proc AS p "
+    "WHERE pg_catalog.current_setting(f.name, true) IS NOT NULL";
+constexpr std::string_view kComputedNamesSql =
+    " UNION ALL SELECT 'p', 'd', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_proc AS p "
     "WHERE p.oid OPERATOR(pg_catalog.>=) 16384 AND p.prosrc OPERATOR(pg_catalog.~*) "
     "'set_config[[:space:]]*[(][[:space:]]*[^[:space:]''][^()]*,[^()]*,[[:space:]]*"
     "(false|''f|[^tf[:space:]])')";
@@ -62,7 +68,8 @@ constexpr std::string_view kFunctionsSql =
 void Session::start_probe() {
     ++pool_->stats.probes;
     probe_ = std::make_unique<Probe>();
-    std::string sql(kProbeSql);
+    std::string sql(probe_failures_ == 0 ? "" : kPatientSql);
+    sql += kProbeSql;
     std::vector<std::string> names;
     if (custom_names_ != nullptr) {
         names = *custom_names_;
@@ -79,10 +86,15 @@ void Session::start_probe() {
         sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
                ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
     }
-    if ((probed_effects_ & (sql::kUnknownCode | sql::kUnparsed)) != 0) {
+    const std::uint32_t effects = with_hidden(probed_effects_);
+    constexpr std::uint32_t kAnyCode = sql::kUnknownCode | sql::kUnparsed;
+    if ((effects & kAnyCode) != 0) {
         sql += kFunctionsSql;
+        if ((probed_effects_ & kAnyCode) != 0 || pool_->hidden_code.computes_names()) {
+            sql += kComputedNamesSql;
+        }
     }
-    if ((probed_effects_ & kMayTouchNames) != 0) {
+    if ((effects & kMayTouchNames) != 0) {
         sql +=
             " UNION ALL SELECT 'n', pg_catalog.count(*)::pg_catalog.text, NULL FROM "
             "pg_catalog.pg_prepared_statements WHERE pg_catalog.starts_with(name, '" +
@@ -110,7 +122,10 @@ void Session::take_probe_row(std::span<const std::uint8_t> row) {
         if (fields[1] == "howdah.pin" && fields[2] == "on") {
             probe_->pins |= kPinAsked;
         }
-        probe_->parameters.emplace_back(fields[1], fields[2]);
+        const auto of_name = [&](const auto& one) { return one.first == fields[1]; };
+        if (std::ranges::none_of(probe_->parameters, of_name)) {  // kPatientSql's goes before
+            probe_->parameters.emplace_back(fields[1], fields[2]);
+        }
     } else if (fields[0] == "n") {
         std::size_t count = 0;
         std::from_chars(fields[1].data(), fields[1].data() + fields[1].size(), count);

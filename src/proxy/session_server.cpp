@@ -184,6 +184,8 @@ Session::Fate Session::take_server_frame(wire::Frame frame) {
             }
             if (requests_.front().purpose == Purpose::kProbe) {
                 take_probe_row(server_body(frame));
+            } else if (requests_.front().purpose == Purpose::kCatalog) {
+                HiddenCode::take_row(server_body(frame), *rare().hidden);
             }
             return usual;
         case 'C':

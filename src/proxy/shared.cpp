@@ -91,9 +91,9 @@ pool::Quota& Shared::user_quota(const std::string& user) {
     return quota_in(user_quotas_, user);
 }
 
-std::atomic<std::uint64_t>& Shared::schema_changes(const std::string& database) {
+HiddenCode& Shared::hidden_code(const std::string& database) {
     const std::scoped_lock lock(mutex_);
-    return schema_changes_[database];
+    return hidden_code_[database];
 }
 
 }  // namespace howdah::proxy

@@ -17,6 +17,7 @@
 #include "proxy/client_counts.hpp"
 #include "proxy/control.hpp"
 #include "proxy/handover.hpp"
+#include "proxy/hidden_code.hpp"
 #include "proxy/name_table.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/tls_contexts.hpp"
@@ -59,8 +60,7 @@ class Shared {
     std::shared_ptr<pool::Commons> commons(const std::string& database, const std::string& user);
     pool::Quota& database_quota(const std::string& database);
     pool::Quota& user_quota(const std::string& user);
-    // How often clients have changed a database's schema.
-    std::atomic<std::uint64_t>& schema_changes(const std::string& database);
+    HiddenCode& hidden_code(const std::string& database);
 
     // Never null; replaced whole on reload.
     std::shared_ptr<const TlsContexts> tls() const;
@@ -71,7 +71,7 @@ class Shared {
     std::map<std::pair<std::string, std::string>, std::shared_ptr<pool::Commons>> commons_;
     std::map<std::string, std::unique_ptr<pool::Quota>> database_quotas_;
     std::map<std::string, std::unique_ptr<pool::Quota>> user_quotas_;
-    std::map<std::string, std::atomic<std::uint64_t>> schema_changes_;
+    std::map<std::string, HiddenCode> hidden_code_;
     config::ConfigPtr config_;
     Control control_;
     HandoverQueue handover_;

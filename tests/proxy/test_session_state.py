@@ -99,6 +99,35 @@ def test_a_wrong_parameter_of_the_connection_string_is_refused(uri):
         psycopg.connect(uri, options="-c no_such_parameter=1")
 
 
+def test_a_server_that_cannot_take_a_setting_is_replaced(connect):
+    """temp_buffers cannot be changed where a temporary table was ever touched."""
+    client, others = connect(), [connect() for _ in range(4)]
+    client.execute("set temp_buffers = '2MB'")
+    for other in others:
+        other.execute("begin")
+        other.execute("create temp table scratch (x int)")
+    for other in others:
+        other.execute("rollback")
+    for _ in range(6):
+        with elsewhere(connect, client, 4):
+            assert value(client, "show temp_buffers") == "2MB"
+
+
+def test_an_impatient_client_pins_nothing_and_is_nobodys_trouble(connect):
+    """Its statement_timeout is in force for what the proxy asks its server, too."""
+    client = connect()
+    client.execute("set statement_timeout = '1ms'")
+    for _ in range(5):
+        client.execute("set work_mem = '5MB'")
+    servers = set()
+    for others in (1, 2, 3):
+        with elsewhere(connect, client, others) as held:
+            servers.add(server_of(client))
+            assert value(client, "show statement_timeout") == "1ms"
+            assert value(held[0], "show statement_timeout") == "0"
+    assert len(servers) > 1, "the client never changed its server: it was pinned"
+
+
 def test_role_follows(connect):
     client = connect()
     client.execute("do $$ begin if not exists (select from pg_roles where rolname = 'app') then "
@@ -193,9 +222,11 @@ def test_stale_plan_is_prepared_anew(connect):
     for _ in range(3):
         assert client.execute(query, (1,)).fetchall() == [(1,)]
     ddl.execute("alter table plan_test add j text default 'new'")
+    ddl.execute("select 1")  # answered when its server is free again, for the client to get it
     for _ in range(3):
         assert client.execute(query, (1,)).fetchall() == [(1, "new")]
     ddl.execute("alter table plan_test drop j")
+    ddl.execute("select 1")
     client.execute("begin")
     with pytest.raises(psycopg.errors.FeatureNotSupported):
         client.execute(query, (1,))

@@ -12,9 +12,11 @@
 //                            parameter that was set   PREPARE n AS ..., EXECUTE n, DEALLOCATE n|ALL
 //   SELECT rows N            N rows                   DISCARD ALL
 //   SELECT sleep N           after N ms; cancellable  COPY t FROM STDIN, COPY t TO STDOUT
-//   SELECT fail              ERROR 22012              anything else: ERROR 42601
+//   SELECT view 'value'      sets statement_timeout   anything else: ERROR 42601
+//   SELECT fail              ERROR 22012
 //
-// It also knows what howdah asks for itself: pg_settings and its kin in one SELECT, set_config().
+// It also knows what howdah asks for itself: pg_settings and its kin in one SELECT, set_config(),
+// and what code the catalog hides.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,7 @@ enum class Sabotage : std::uint8_t {
     kTwoBackends,    // a row now and then comes from another backend's transaction
     kLoseAnswer,     // a CommandComplete is never sent
     kSwapStatement,  // a Bind now and then binds another prepared statement
+    kHideView,       // the catalog does not tell of the view that sets a parameter
     kKeepOpen,       // a ROLLBACK now and then does not end the transaction, and says that it did
 };
 
@@ -49,6 +52,7 @@ struct ModelOptions {
     // Drawn before each statement is carried out; null: at once.
     std::function<net::Duration()> think;
     Sabotage sabotage = Sabotage::kNone;
+    bool view = true;  // there is one that sets a parameter
 };
 
 // What happened, for the checker.

@@ -119,6 +119,7 @@ class ModelSession {
     // In a failed transaction: says so, unless this would end it.
     bool refuses(const std::string& sql);
     Answer probe(const std::string& sql) const;
+    Answer hidden_code();
     std::optional<Answer> set_configs(std::string calls);
     void send_table_row(const Rows& row);
     void send_row(const std::string& value, bool is_show);

@@ -190,6 +190,9 @@ std::optional<ModelSession::Answer> ModelSession::decide(const std::string& sql,
     if (verb == "SELECT") {
         return select(rest, portal);
     }
+    if (verb == "WITH") {
+        return hidden_code();
+    }
     if (verb == "SHOW") {
         return Answer{"SHOW", true, true, {value_of(rest)}};
     }
@@ -228,6 +231,9 @@ std::optional<ModelSession::Answer> ModelSession::select(const std::string& rest
             answer.rows.push_back("row " + std::to_string(i));
         }
         answer.tag = "SELECT " + std::to_string(count);
+    } else if (first == "VIEW") {
+        set("statement_timeout", unquoted(trimmed(words)), false);
+        answer.rows.push_back(unquoted(trimmed(words)));
     } else if (first == "STATE") {
         answer.rows.push_back(state());
     } else if (first.starts_with("$1")) {
@@ -348,6 +354,16 @@ ModelSession::Answer ModelSession::probe(const std::string& sql) const {
         }
     }
     answer.tag = "SELECT " + std::to_string(answer.table.size());
+    return answer;
+}
+
+// howdah's question about the catalog: there is a view that sets a parameter.
+ModelSession::Answer ModelSession::hidden_code() {
+    Answer answer{"SELECT 0", true, false, {}};
+    if (server_.options_.view && !server_.sabotaged(Sabotage::kHideView, 1)) {
+        answer.table.push_back({"r", "1", "the view", "f"});
+        answer.tag = "SELECT 1";
+    }
     return answer;
 }
 

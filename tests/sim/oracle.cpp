@@ -14,6 +14,8 @@ std::string Statement::sql() const {
             return "SELECT rows " + std::to_string(count);
         case Kind::kSleep:
             return "SELECT sleep " + std::to_string(count);
+        case Kind::kView:
+            return "SELECT view '" + value + "'";
         case Kind::kFail:
             return "SELECT fail";
         case Kind::kSet:
@@ -90,6 +92,10 @@ bool Oracle::run(const Statement& statement, const std::string& parameter, Answe
             break;
         case Kind::kParameter:
             answers.push_back("D " + parameter);
+            break;
+        case Kind::kView:
+            parameters_["statement_timeout"] = statement.value;
+            answers.push_back("D " + statement.value);
             break;
         case Kind::kSleep:
             answers.push_back("D sleep " + std::to_string(statement.count));

@@ -14,6 +14,7 @@ struct Statement {
         kParameter,  // SELECT $1
         kRows,       // SELECT rows N
         kSleep,      // SELECT sleep N
+        kView,       // SELECT view 'value': it sets statement_timeout
         kFail,       // SELECT fail
         kSet,        // SET name = 'value'
         kReset,      // RESET name

@@ -38,6 +38,7 @@ struct Plan {
         rough = prng.chance(0.6);
         departures = rough || prng.chance(0.3);
         thinks = prng.chance(0.7);
+        view = (seed & 1) != 0;
         if (prng.chance(0.5)) {
             faults.piece_max = prng.between(1, 40);
         }
@@ -64,6 +65,7 @@ struct Plan {
     bool rough = false;
     bool departures = false;
     bool thinks = false;
+    bool view = false;  // that sets a parameter
     bool crashes = false;
     net::SimFaults faults;
     net::SimFaults calm;
@@ -116,6 +118,7 @@ class World {
         scene_.batches = plan_.batches;
         scene_.rough = plan_.rough;
         scene_.departures = plan_.departures;
+        scene_.view = model_.options().view;
         loop_.on_turn = [this] { check_limits(); };
         listen_server();
         proxy_fd_ = loop_.listen(proxy_address());
@@ -162,6 +165,7 @@ class World {
     ModelOptions model_options(Sabotage sabotage) {
         ModelOptions options;
         options.sabotage = sabotage;
+        options.view = plan_.view || sabotage == Sabotage::kHideView;
         if (plan_.thinks) {
             options.think = [this] {
                 return net::Duration(static_cast<std::int64_t>(prng_.below(3000)));

@@ -55,7 +55,7 @@ class Canary : public testing::TestWithParam<Sabotage> {};
 
 TEST_P(Canary, IsCaught) {
     int caught = 0;
-    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const RunResult result = run_simulation(seed, GetParam());
         caught += result.failures.empty() ? 0 : 1;
     }
@@ -65,7 +65,8 @@ TEST_P(Canary, IsCaught) {
 INSTANTIATE_TEST_SUITE_P(ProxySim, Canary,
                          testing::Values(Sabotage::kLeakParameter, Sabotage::kSwapRow,
                                          Sabotage::kTwoBackends, Sabotage::kLoseAnswer,
-                                         Sabotage::kSwapStatement, Sabotage::kKeepOpen));
+                                         Sabotage::kSwapStatement, Sabotage::kHideView,
+                                         Sabotage::kKeepOpen));
 
 }  // namespace
 }  // namespace howdah::sim

@@ -38,7 +38,7 @@ std::string readable(std::string_view bytes) {
 
 SimClient::SimClient(Scene& scene, std::uint64_t seed, int number)
     : scene_(scene),
-      workload_(seed, number),
+      workload_(seed, number, scene.view),
       number_(number),
       event_(scene.loop),
       user_(number % 3 == 0 ? "bob" : "alice"),

@@ -19,6 +19,7 @@ struct Scene {
     int batches = 20;         // for each client
     bool rough = false;       // connections break and servers fail, for now
     bool departures = false;  // clients leave in the middle
+    bool view = false;        // SELECT view '..' is said
     std::vector<std::string> failures = {};
     std::map<std::string, std::string> transactions = {};  // of a backend -> session that had it
     std::uint64_t answers = 0;

@@ -97,9 +97,9 @@ int main(int count, char** words) {
         return run_all(*arguments, Sabotage::kNone, false) == 0 ? 0 : 1;
     }
     bool all = true;
-    for (const Sabotage bug :
-         {Sabotage::kLeakParameter, Sabotage::kSwapRow, Sabotage::kTwoBackends,
-          Sabotage::kLoseAnswer, Sabotage::kSwapStatement, Sabotage::kKeepOpen}) {
+    for (const Sabotage bug : {Sabotage::kLeakParameter, Sabotage::kSwapRow, Sabotage::kTwoBackends,
+                               Sabotage::kLoseAnswer, Sabotage::kSwapStatement, Sabotage::kHideView,
+                               Sabotage::kKeepOpen}) {
         Arguments few = *arguments;
         few.runs = std::min<std::uint64_t>(few.runs, 20);
         all = run_all(few, bug, true) > 0 && all;

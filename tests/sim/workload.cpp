@@ -21,7 +21,9 @@ std::string Workload::draw_parameter() {
 }
 
 Statement Workload::draw_query() {
-    switch (prng_.below(8)) {
+    switch (prng_.below(view_ ? 9 : 8)) {
+        case 8:
+            return {.kind = Kind::kView, .value = token()};
         case 0:
             return {.kind = Kind::kRows, .count = static_cast<int>(prng_.below(60))};
         case 1:

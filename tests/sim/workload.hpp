@@ -20,7 +20,8 @@ struct Batch {
 
 class Workload {
   public:
-    Workload(std::uint64_t seed, int client) : prng_(seed), client_(client) {}
+    Workload(std::uint64_t seed, int client, bool view)
+        : prng_(seed), client_(client), view_(view) {}
 
     // A new session: nothing is set but what the start-up packet says.
     void start(const std::map<std::string, std::string>& base) { oracle_ = Oracle(base); }
@@ -44,6 +45,7 @@ class Workload {
 
     Prng prng_;
     int client_;
+    bool view_;
     std::uint64_t tokens_ = 0;
     Oracle oracle_{{}};
     Oracle if_cancelled_{{}};
