@@ -140,6 +140,22 @@ def held(place: Place) -> str:
     return place.direct("select count(*) from pg_locks where locktype = 'advisory'")
 
 
+@probe("parameter that a trigger sets")
+def set_by_trigger(place: Place) -> str:
+    place.direct("drop table if exists audited; create table audited(i int);"
+                 "create or replace function set_actor() returns trigger language plpgsql as $$ begin "
+                 "perform set_config('app.actor', 'me', false); return new; end $$;"
+                 "create trigger actor before insert on audited for each row "
+                 "execute function set_actor()")
+    client = place.client()
+    client.execute("insert into audited values (1)")
+    actor = "select current_setting('app.actor', true)"
+    with place.elsewhere() as other:
+        if other.execute(actor).fetchone() == ("me",):
+            return "the next client has it"
+        return "works" if client.execute(actor).fetchone() == ("me",) else "lost"
+
+
 @probe("LISTEN, NOTIFY")
 def listen(place: Place) -> str:
     client = place.client()
