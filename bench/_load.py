@@ -21,6 +21,7 @@ class Case:
     clients: int
     tls: bool
     reconnect: bool
+    threads: int = 1
 
     def title(self) -> str:
         return (f"{self.mode}, {self.clients} client{'s' if self.clients > 1 else ''}, "
@@ -74,7 +75,8 @@ def run(peer, case: Case, seconds: float, script: Path | None = None) -> dict:
     """One measurement: TPS, p50 and p99 in microseconds, CPU of the peer for each query, or for
     each run of `script`, pgbench's own language."""
     with tempfile.TemporaryDirectory(prefix="howdah-bench-") as folder:
-        command = [BIN / "pgbench", *(["-f", script] if script else ["-S"]), "-n", "-M", case.mode, "-c", str(case.clients), "-j", "1",
+        command = [BIN / "pgbench", *(["-f", script] if script else ["-S"]), "-n", "-M", case.mode, "-c", str(case.clients), "-j",
+                   str(min(case.threads, case.clients)),
                    "-T", str(max(1, round(seconds))), "-h", "127.0.0.1", "-p", str(peer.port),
                    "-U", _peers.USER, "-l", "--log-prefix", f"{folder}/log",
                    "--sampling-rate", "0.25", *(["-C"] if case.reconnect else []),

@@ -47,8 +47,9 @@ class World:
         self.server = self.cluster.primary
 
     def make_certificate(self) -> None:
-        process.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                     "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+        kind = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}
+        process.run(["openssl", "req", "-x509", "-newkey", *kind[getattr(self.options, "certificate", "ec")],
+                     "-nodes", "-days", "30", "-subj", "/CN=localhost",
                      "-keyout", self.key, "-out", self.certificate])
         self.key.chmod(0o600)
 
@@ -97,6 +98,10 @@ def parse(arguments):
     parser.add_argument("--pool-size", type=int, default=16)
     parser.add_argument("--idle-clients", type=int, default=_scenarios.IDLE_CLIENTS)
     parser.add_argument("--pgbouncer", default="/usr/sbin/pgbouncer", metavar="PATH")
+    parser.add_argument("--certificate", choices=("ec", "rsa"), default="ec",
+                        help="P-256, or RSA of 2048 bits: a handshake costs the proxy ten times as much")
+    parser.add_argument("--threads", type=int, default=1,
+                        help="pgbench's: one connects to one server at a time")
     parser.add_argument("--howdah-set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=BUILD / "bench-proxy.json", metavar="FILE")
     options = parser.parse_args(arguments)
@@ -112,7 +117,7 @@ def parse(arguments):
 
 
 def cases(options) -> list:
-    found = [_load.Case(mode, clients, tls == "tls", connections == "reconnect")
+    found = [_load.Case(mode, clients, tls == "tls", connections == "reconnect", options.threads)
              for tls, connections, mode, clients in
              itertools.product(options.tls, options.connections, options.modes, options.clients)]
     # A connection for each query: the protocol's mode makes no difference worth the time.
