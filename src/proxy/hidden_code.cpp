@@ -24,7 +24,7 @@ constexpr std::uint32_t kMayWrite = sql::kWrite | sql::kDdl | sql::kCopyIn | sql
 // pg_attrdef, 2606 pg_constraint, 2618 pg_rewrite, 2620 pg_trigger, 3256 pg_policy, 3466
 // pg_event_trigger; schema 11 is pg_catalog.
 constexpr std::string_view kSql =
-    "SET LOCAL statement_timeout = '5s'; "
+    "SET LOCAL statement_timeout = '5s'; SET LOCAL jit = off; "
     "WITH RECURSIVE source(oid, name, arguments, scripted, text) AS (SELECT p.oid, "
     "p.proname::pg_catalog.text, p.proargtypes::pg_catalog.text, "
     "l.lanname OPERATOR(pg_catalog.<>) ALL ('{sql,plpgsql}'::pg_catalog.name[]), "
@@ -106,7 +106,7 @@ constexpr std::string_view kSql =
     "' ', o.identity)), 200), pg_catalog.bool_or(computes) FROM place, LATERAL "
     "pg_catalog.pg_identify_object(class, object, "
     "part) "
-    "AS o WHERE kind IS NOT NULL GROUP BY kind";
+    "AS o WHERE kind IS NOT NULL AND o.identity IS NOT NULL GROUP BY kind";
 
 std::int64_t in_us(net::TimePoint time) {
     return time.time_since_epoch().count();
@@ -152,10 +152,9 @@ std::uint32_t HiddenCode::with_hidden(std::uint32_t effects) const {
 }
 
 std::optional<HiddenCode::Question> HiddenCode::wants_to_know(net::TimePoint now) {
-    std::int64_t due = due_us_.load(std::memory_order_relaxed);
-    if (is_of_now(known_.load(std::memory_order_relaxed)) &&
-        (in_us(now) < due ||
-         !due_us_.compare_exchange_strong(due, in_us(now) + std::int64_t{kAgain.count()}))) {
+    std::atomic<std::int64_t>& from = is_known() ? due_us_ : not_before_us_;
+    std::int64_t begin = from.load(std::memory_order_relaxed);
+    if (in_us(now) < begin || !from.compare_exchange_strong(begin, in_us(now + kAnswerMax))) {
         return std::nullopt;
     }
     return Question{.schema = schema(), .asked_at = now, .places = 0, .examples = {}};
@@ -174,7 +173,9 @@ void HiddenCode::answered(const Question& question, net::TimePoint now,
                           const std::string& database) {
     learn(question.schema, question.places);
     failures_ = 0;
-    due_us_ = in_us(now + std::max(kAgain, (now - question.asked_at) * kShare));
+    const net::Duration took = now - question.asked_at;
+    due_us_ = in_us(now + std::max(kAgain, took * kShareIdle));
+    not_before_us_ = in_us(now + took * kShareMin);
     if (logged_.exchange(question.places) != question.places) {
         log_found(question, database);
     }
@@ -195,10 +196,11 @@ void HiddenCode::log_found(const Question& question, const std::string& database
     }
 }
 
-void HiddenCode::not_answered(const Question& question, std::string_view why,
+void HiddenCode::not_answered(const Question& question, std::string_view why, net::TimePoint now,
                               const std::string& database) {
+    due_us_ = not_before_us_ = in_us(now + kAfterFailure);
     if (++failures_ < kFailuresMax) {
-        return;  // cancelled, say: who comes next asks again
+        return;  // cancelled, say
     }
     if (failures_ == kFailuresMax) {
         log::warning(
@@ -207,6 +209,7 @@ void HiddenCode::not_answered(const Question& question, std::string_view why,
             database, why);
     }
     learn(question.schema, 0);
+    due_us_ = in_us(now + kAgain);
 }
 
 }  // namespace howdah::proxy

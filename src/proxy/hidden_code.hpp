@@ -3,11 +3,12 @@
 // locks or makes temporary tables; a text that runs it looks like any INSERT or SELECT. One a
 // database, for all loops.
 //
-// 1. The catalog is asked by whoever comes to the end of a transaction while nothing is known of
-// the
-//    schema as it is: at first, and after each DDL of a client's. And by one session every kAgain,
-//    for DDL that went another way.
-// 2. Should that fail, anything may be hidden: the server is looked at after each transaction. A
+// 1. The catalog is asked at the end of a transaction while nothing is known of the schema as it is
+// (at
+//    first, and after a client's DDL), by one session at a time, and for at most one part in
+//    kShareMin of the time. And every kAgain, for DDL that went another way.
+// 2. While nothing is known anything may be hidden: the server is looked at after each transaction.
+// A
 //    database that cannot answer in kFailuresMax tries is taken to hide nothing, with a warning.
 // 3. What a function may do is read in its source, as are those that it calls. Found too much:
 //    a question to the server too many. Not found: what C code does, and SQL that is put together
@@ -48,12 +49,15 @@ class HiddenCode {
     std::optional<Question> wants_to_know(net::TimePoint now);
     // `database`: for the log.
     void answered(const Question& question, net::TimePoint now, const std::string& database);
-    void not_answered(const Question& question, std::string_view why, const std::string& database);
+    void not_answered(const Question& question, std::string_view why, net::TimePoint now,
+                      const std::string& database);
 
     // The effects of a transaction whose texts have `effects`, with those of what they may hide.
     std::uint32_t with_hidden(std::uint32_t effects) const;
-    // Whether it may set parameters whose names it computes.
-    bool computes_names() const { return (places() & kComputes) != 0; }
+    // Whether that is from an answer, and not for want of one.
+    bool is_known() const { return is_of_now(known_.load(std::memory_order_relaxed)); }
+    // Whether what is known to be hidden sets parameters whose names it computes.
+    bool computes_names() const { return is_known() && (places() & kComputes) != 0; }
 
     // A client has changed the database's schema.
     void schema_changed() { schema_.fetch_add(1, std::memory_order_relaxed); }
@@ -61,9 +65,12 @@ class HiddenCode {
     std::uint64_t schema() const { return schema_.load(std::memory_order_relaxed); }
 
     static constexpr net::Duration kAgain = std::chrono::seconds(60);
+    static constexpr net::Duration kAfterFailure = std::chrono::seconds(1);
+    static constexpr net::Duration kAnswerMax = std::chrono::seconds(10);  // then another may ask
     static constexpr int kFailuresMax = 3;
-    // Asking every kAgain takes at most one part in this of the time; else it is every so often.
-    static constexpr int kShare = 100;
+    // Of the time, asking takes at most one part in this after DDL, and without any.
+    static constexpr int kShareMin = 10;
+    static constexpr int kShareIdle = 100;
 
   private:
     // In what something is hidden, and what. Bits of known_.
@@ -85,8 +92,9 @@ class HiddenCode {
 
     std::atomic<std::uint64_t> known_{kNothing};
     std::atomic<std::uint64_t> schema_{0};
-    std::atomic<std::int64_t> due_us_{0};   // to ask though nothing has changed
-    std::atomic<std::uint64_t> logged_{0};  // places that the log was told of
+    std::atomic<std::int64_t> due_us_{0};         // to ask though nothing has changed
+    std::atomic<std::int64_t> not_before_us_{0};  // not to ask, whatever has changed
+    std::atomic<std::uint64_t> logged_{0};        // places that the log was told of
     std::atomic<int> failures_{0};
 };
 

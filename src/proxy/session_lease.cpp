@@ -11,10 +11,7 @@ namespace {
 
 using config::PoolMode;
 
-// What may have left something behind that ties the client to its server.
 constexpr std::uint32_t kMayAdvanceSequences = sql::kWrite | sql::kUnknownCode | sql::kUnparsed;
-constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
-                                  sql::kListen | sql::kUnknownCode | sql::kUnparsed;
 
 }  // namespace
 
@@ -283,7 +280,8 @@ void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
             return;
         case Purpose::kCatalog:
             if (failed) {
-                pool_->hidden_code.not_answered(*rare().hidden, error->message, database_);
+                pool_->hidden_code.not_answered(*rare().hidden, error->message,
+                                                worker_.loop().now(), database_);
             } else {
                 pool_->hidden_code.answered(*rare().hidden, worker_.loop().now(), database_);
             }

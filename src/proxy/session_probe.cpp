@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "proxy/session.hpp"
+#include "proxy/session_text.hpp"
 #include "proxy/worker.hpp"
 
 namespace howdah::proxy {
@@ -16,19 +17,20 @@ constexpr std::uint32_t kMayTouchNames =
 // A probe that fails is repeated at once this often, and after each later transaction.
 constexpr int kProbeTries = 3;
 
-// The session's own state, as the server sees it: parameters that were set, and what pins. Every
-// name is qualified: the client's search_path is in force.
+// The session's own state, as the server sees it: parameters that were set. Every name is
+// qualified: the client's search_path is in force.
 constexpr std::string_view kProbeSql =
     "SELECT 'v', name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) "
     "'session' "
     "UNION ALL SELECT 'v', 'role', pg_catalog.current_setting('role') WHERE "
     "pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' "
-    "UNION ALL SELECT 'a', 'session_authorization', SESSION_USER::text "
-    "UNION ALL SELECT 'p', 't', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE "
-    "relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
-    "OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
-    "pg_catalog.pg_my_temp_schema()) "
-    "OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
+    "UNION ALL SELECT 'a', 'session_authorization', SESSION_USER::text ";
+
+// And what pins. Whatever is in the temporary schema (2615: pg_namespace) depends on it, for
+// PostgreSQL drops it by that.
+constexpr std::string_view kPinsSql =
+    "UNION ALL SELECT 'p', 't', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_depend WHERE "
+    "refclassid OPERATOR(pg_catalog.=) 2615 AND refobjid OPERATOR(pg_catalog.=) "
     "pg_catalog.pg_my_temp_schema()) "
     "UNION ALL SELECT 'p', 'a', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid "
     "OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) "
@@ -70,6 +72,10 @@ void Session::start_probe() {
     probe_ = std::make_unique<Probe>();
     std::string sql(probe_failures_ == 0 ? "" : kPatientSql);
     sql += kProbeSql;
+    const std::uint32_t effects = with_hidden(probed_effects_);
+    if ((effects & (kMayPin | sql::kSqlPrepare | sql::kSqlDeallocate)) != 0 || pins_ != 0) {
+        sql += kPinsSql;
+    }
     std::vector<std::string> names;
     if (custom_names_ != nullptr) {
         names = *custom_names_;
@@ -86,13 +92,12 @@ void Session::start_probe() {
         sql += " UNION ALL SELECT 'v', " + literal + ", pg_catalog.current_setting(" + literal +
                ", true) WHERE pg_catalog.current_setting(" + literal + ", true) IS NOT NULL";
     }
-    const std::uint32_t effects = with_hidden(probed_effects_);
     constexpr std::uint32_t kAnyCode = sql::kUnknownCode | sql::kUnparsed;
     if ((effects & kAnyCode) != 0) {
         sql += kFunctionsSql;
-        if ((probed_effects_ & kAnyCode) != 0 || pool_->hidden_code.computes_names()) {
-            sql += kComputedNamesSql;
-        }
+    }
+    if ((probed_effects_ & kAnyCode) != 0 || pool_->hidden_code.computes_names()) {
+        sql += kComputedNamesSql;
     }
     if ((effects & kMayTouchNames) != 0) {
         sql +=

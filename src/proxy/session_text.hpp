@@ -17,6 +17,10 @@ inline constexpr std::size_t kInspectMax = 64 * 1024;
 // A Parse up to this size is kept, to prepare it on other servers; a larger one pins.
 inline constexpr std::size_t kParseMax = 16 * 1024 * 1024;
 
+// What may have left something behind that ties the client to its server.
+inline constexpr std::uint32_t kMayPin = sql::kTempObject | sql::kAdvisoryLock | sql::kHoldCursor |
+                                         sql::kListen | sql::kUnknownCode | sql::kUnparsed;
+
 // What may have changed the session's parameters.
 inline constexpr std::uint32_t kTouchesParameters =
     sql::kSetSession | sql::kDiscardAll | sql::kUnknownCode | sql::kUnparsed;

@@ -7,11 +7,11 @@
 //    kUnparsed | kUnknownCode | kWrite.
 // 3. No literal is kept: not in `normalized`, not in a name.
 //
-// What a text cannot tell, and the catalog has to (proxy/hidden_code.hpp asks it): views and rules that hide functions, triggers,
-// defaults, index expressions, casts and operators of users (only OPERATOR(schema.op) is seen
-// here), user functions that overload a built-in name with better matching argument types, column
-// notation for a function call (`row.f`), and a search_path whose value came as a bind parameter
-// and names pg_temp.
+// What a text cannot tell, and the catalog has to (proxy/hidden_code.hpp asks it): views and rules
+// that hide functions, triggers, defaults, index expressions, casts and operators of users (only
+// OPERATOR(schema.op) is seen here), user functions that overload a built-in name with better
+// matching argument types, column notation for a function call (`row.f`), and a search_path whose
+// value came as a bind parameter and names pg_temp.
 #pragma once
 
 #include <atomic>
