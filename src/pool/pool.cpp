@@ -322,6 +322,7 @@ net::Task<void> Pool::connect(Pooled* server) {
         connect_failed(server, std::move(target).error());
         co_return;
     }
+    target->question = host_.question();
     auto connection = co_await server::log_in(loop_, *target);
     if (!connection) {
         connect_failed(server, std::move(connection).error());

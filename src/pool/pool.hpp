@@ -47,7 +47,8 @@ class Host {
                            net::Detached detached) = 0;
     // The loop of `seat` has an idle connection that this one could use, or may open one now.
     virtual void ask_neighbour(std::size_t seat, Plea plea) = 0;
-    // For logs and counters.
+    // What a connection that is being made is to be asked when it is logged in, if anything.
+    virtual std::string question() { return {}; }
     virtual void on_connected(Pooled& server) = 0;
     // After on_connect_failed(): true when the next target may work at once (another host).
     virtual bool may_retry_now() = 0;

@@ -47,6 +47,8 @@ class HiddenCode {
 
     // The caller is to ask now.
     std::optional<Question> wants_to_know(net::TimePoint now);
+    // It will not be answered.
+    void let_others_ask() { not_before_us_ = due_us_ = 0; }
     // `database`: for the log.
     void answered(const Question& question, net::TimePoint now, const std::string& database);
     void not_answered(const Question& question, std::string_view why, net::TimePoint now,

@@ -404,7 +404,38 @@ void PoolEntry::ask_neighbour(std::size_t seat, pool::Plea plea) {
     });
 }
 
+bool PoolEntry::watches_hidden_code() const {
+    const config::Settings& global = worker_.settings();
+    return mode_ != PoolMode::kSession && (global.track_session_parameters || global.pin_sessions);
+}
+
+// The first server tells before any client has it.
+std::string PoolEntry::question() {
+    if (!watches_hidden_code() || hidden_code.is_known()) {
+        return {};
+    }
+    auto wanted = hidden_code.wants_to_know(worker_.loop().now());
+    if (!wanted) {
+        return {};
+    }
+    question_ = std::move(wanted);
+    return std::string(HiddenCode::sql());
+}
+
 void PoolEntry::on_connected(pool::Pooled& server) {
+    const auto answer = std::move(server.connection->answer);
+    if (answer != nullptr && question_) {
+        for (const std::string& row : answer->rows) {
+            HiddenCode::take_row({reinterpret_cast<const std::uint8_t*>(row.data()), row.size()},
+                                 *question_);
+        }
+        if (answer->error.empty()) {
+            hidden_code.answered(*question_, worker_.loop().now(), database_);
+        } else {
+            hidden_code.not_answered(*question_, answer->error, worker_.loop().now(), database_);
+        }
+        question_.reset();
+    }
     ++stats.connects;
     next_good_ = attempted_;
     failures_in_row_ = 0;
@@ -448,6 +479,9 @@ void PoolEntry::on_reserve_used() {
 void PoolEntry::on_connect_failed(const pool::Pooled& server, const Error& error) {
     ++stats.connect_failures;
     ++failures_in_row_;
+    if (std::exchange(question_, std::nullopt)) {
+        hidden_code.let_others_ask();
+    }
     if (error.code != ErrorCode::kServer && !settings_.addresses.empty()) {
         // Its addresses may be others by now.
         worker_.shared().resolver.expire(

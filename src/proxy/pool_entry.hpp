@@ -51,12 +51,16 @@ class PoolEntry final : public pool::Host {
     // Several times a second.
     void keep_house();
 
+    // Whether what texts do not tell of matters here: see hidden_code.hpp.
+    bool watches_hidden_code() const;
+
     // pool::Host
     net::Task<Result<server::Target>> next_target() override;
     bool evict_idle(const pool::Quota& quota) override;
     void send_over(std::size_t seat, std::unique_ptr<ServerConnection> connection,
                    net::Detached detached) override;
     void ask_neighbour(std::size_t seat, pool::Plea plea) override;
+    std::string question() override;
     void on_connected(pool::Pooled& server) override;
     bool may_retry_now() override;
     void on_reserve_used() override;
@@ -112,6 +116,7 @@ class PoolEntry final : public pool::Host {
     wire::Secret known_keys_password_;
     std::set<std::string> missing_;  // addresses that DNS did not tell the last time
     net::TimePoint dns_followed_at_{};
+    std::optional<HiddenCode::Question> question_;  // to a server that is logging in
     bool keeps_minimum_ = false;
     bool removed_ = false;
     bool following_dns_ = false;

@@ -33,6 +33,7 @@
 #include "proxy/pins.hpp"
 #include "proxy/prepared.hpp"
 #include "proxy/probe.hpp"
+#include "proxy/recovery.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/tap.hpp"
 #include "sql/prepared_names.hpp"
@@ -50,14 +51,6 @@ using server::ServerConnection;
 
 class Worker;
 class PoolEntry;
-
-// What is left to do on a server whose client went away.
-struct Recovery {
-    std::size_t skip_bytes = 0;  // of a message that was half passed on
-    std::size_t answers = 0;     // ReadyForQuery messages still to come
-    bool cancel = false;         // something is running
-    bool half_said = false;      // its last request has no Sync: it must not be carried through
-};
 
 // What the start-up packet asks for: "true" and its like, or "database".
 enum class Replication : std::uint8_t { kNone, kPhysical, kLogical };

@@ -395,8 +395,7 @@ void Session::transaction_ended() {
 }
 
 bool Session::watches_hidden_code() const {
-    return mode() != PoolMode::kSession &&
-           (worker_.settings().track_session_parameters || worker_.settings().pin_sessions);
+    return mode() != PoolMode::kSession && pool_->watches_hidden_code();
 }
 
 std::uint32_t Session::with_hidden(std::uint32_t effects) const {
@@ -465,7 +464,14 @@ void Session::abandon_server() {
     if (pins_ != 0 || mode() == PoolMode::kSession) {
         connection.dirty = connection.dirty || pins_ != 0 || effects_ != 0;
     }
+    std::optional<HiddenCode::Question> question;
+    if (injected_ == Purpose::kCatalog) {
+        question = std::move(rare().hidden);
+    }
     if (client_body_left_ > 0 || in_copy_ || copy_both_ || replication()) {
+        if (question) {
+            pool_->hidden_code.let_others_ask();
+        }
         // Half a message cannot be taken back.
         pool_->pool().close(server, "client disconnect while server was not ready");
         requests_.clear();
@@ -489,9 +495,10 @@ void Session::abandon_server() {
     }
     recovery.cancel = query_active_;
     recovery.half_said = half_said;
+    recovery.question = std::move(question);
     connection.dirty = true;
     requests_.clear();
-    worker_.recover(*pool_, server, recovery);
+    worker_.recover(*pool_, server, std::move(recovery));
 }
 
 }  // namespace howdah::proxy

@@ -133,7 +133,9 @@ class Worker {
     void close_outdated();
     net::Task<void> forward_cancel(int peer_id, std::uint32_t pid, std::string key, Asker asker);
     net::Task<void> recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery);
-    net::Task<bool> drain_server(pool::Pooled& server, Recovery recovery);
+    net::Task<bool> drain_server(PoolEntry& entry, pool::Pooled& server, Recovery recovery);
+    void hear_answer(PoolEntry& entry, char type, std::span<const std::uint8_t> body,
+                     std::optional<HiddenCode::Question>& question);
     net::TimePoint cancel_deadline() const;
     net::Task<void> cancel_task(PoolEntry& entry, pool::Pooled* server, Asker asker);
 

@@ -193,14 +193,14 @@ net::Task<void> Worker::cancel_task(PoolEntry& entry, pool::Pooled* server, Aske
 }
 
 void Worker::recover(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
-    tasks_.spawn(recover_task(entry, server, recovery));
+    tasks_.spawn(recover_task(entry, server, std::move(recovery)));
 }
 
 net::Task<void> Worker::recover_task(PoolEntry& entry, pool::Pooled* server, Recovery recovery) {
     if (recovery.cancel) {
         cancel_server(entry, server, {});
     }
-    if (co_await drain_server(*server, recovery)) {
+    if (co_await drain_server(entry, *server, std::move(recovery))) {
         give_back(entry, server);
     } else {
         while (server->connection->cancels_in_flight > 0) {
@@ -210,8 +210,23 @@ net::Task<void> Worker::recover_task(PoolEntry& entry, pool::Pooled* server, Rec
     }
 }
 
+// Of what a client's session was asking the catalog when the client went away.
+void Worker::hear_answer(PoolEntry& entry, char type, std::span<const std::uint8_t> body,
+                         std::optional<HiddenCode::Question>& question) {
+    if (type == 'D') {
+        HiddenCode::take_row(body, *question);
+    } else if (type == 'E') {
+        entry.hidden_code.not_answered(*question, wire::read_error(body).message, loop_.now(),
+                                       entry.database());
+        question.reset();
+    } else if (type == 'Z') {
+        entry.hidden_code.answered(*question, loop_.now(), entry.database());
+        question.reset();
+    }
+}
+
 // Reads and drops what still comes, rolls back; true when the server is at rest.
-net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
+net::Task<bool> Worker::drain_server(PoolEntry& entry, pool::Pooled& server, Recovery recovery) {
     ServerConnection& connection = *server.connection;
     net::Stream& stream = *connection.stream;
     net::Event event(loop_);
@@ -243,17 +258,22 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         if (!wire::read_frame(header, frame) || frame.type == 'G' || frame.type == 'W') {
             break;
         }
-        if (frame.type == 'Z' || frame.type == 'S') {
+        const bool told = recovery.question && (frame.type == 'D' || frame.type == 'E');
+        if (frame.type == 'Z' || frame.type == 'S' || told) {
             if (stream.buffered() < frame.total_bytes()) {
                 co_await event.wait();
                 continue;
             }
-            wire::Reader reader(
-                {stream.peek(frame.total_bytes()) + wire::kHeaderBytes, frame.body_bytes});
+            const std::span body(stream.peek(frame.total_bytes()) + wire::kHeaderBytes,
+                                 frame.body_bytes);
+            if (recovery.question) {
+                hear_answer(entry, frame.type, body, recovery.question);
+            }
+            wire::Reader reader(body);
             if (frame.type == 'Z') {
                 connection.status = static_cast<char>(reader.u8());
                 --answers;
-            } else {
+            } else if (frame.type == 'S') {
                 const std::string_view name = reader.text();
                 connection.note_parameter(name, reader.text());
             }
@@ -265,6 +285,9 @@ net::Task<bool> Worker::drain_server(pool::Pooled& server, Recovery recovery) {
         const std::size_t here = std::min(skip, stream.buffered());
         stream.drop(here);
         skip -= here;
+    }
+    if (recovery.question) {
+        entry.hidden_code.let_others_ask();
     }
     stream.set_listener(nullptr);
     co_return answers == 0 && skip == 0 && connection.status == 'I' && stream.buffered() == 0 &&

@@ -36,6 +36,7 @@ class Login {
     net::Task<Result<>> authenticate();
     net::Task<Result<>> wait_until_ready();
     net::Task<Result<>> run_connect_query();
+    net::Task<Result<>> ask_question();
     net::Task<Result<Message>> receive();
     net::Task<Result<>> wait_for(std::size_t bytes);
     Result<> answer_md5(wire::Reader& reader);
@@ -350,6 +351,30 @@ net::Task<Result<>> Login::run_connect_query() {
     co_return co_await wait_until_ready();
 }
 
+net::Task<Result<>> Login::ask_question() {
+    if (target_.question.empty()) {
+        co_return Result<>();
+    }
+    connection_->answer = std::make_unique<Answer>();
+    wire::Encoder query;
+    send(query.query(target_.question));
+    while (true) {
+        CO_TRY(auto message, co_await receive());
+        switch (message.type) {
+            case 'D':
+                connection_->answer->rows.emplace_back(message.body.begin(), message.body.end());
+                break;
+            case 'E':
+                connection_->answer->error = server_error(message).error().message;
+                break;
+            case 'Z':
+                co_return Result<>();
+            default:
+                break;
+        }
+    }
+}
+
 net::Task<Result<std::unique_ptr<ServerConnection>>> Login::run() {
     deadline_at_ = target_.login_timeout.count() > 0 ? loop_.now() + target_.login_timeout
                                                      : net::TimePoint::max();
@@ -363,6 +388,7 @@ net::Task<Result<std::unique_ptr<ServerConnection>>> Login::run() {
     CO_TRY_VOID(co_await authenticate());
     CO_TRY_VOID(co_await wait_until_ready());
     CO_TRY_VOID(co_await run_connect_query());
+    CO_TRY_VOID(co_await ask_question());
     stream().set_listener(nullptr);
     connection_->connected_at = loop_.now();
     connection_->connected_wall_us = loop_.wall_us();

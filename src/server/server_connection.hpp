@@ -44,6 +44,7 @@ struct Target {
     std::shared_ptr<const net::TlsContext> tls;
     wire::ChannelBinding channel_binding = wire::ChannelBinding::kPrefer;
     std::string connect_query;
+    std::string question;  // asked last; the answer is the connection's. It may fail
     std::uint32_t protocol_minor = 2;
     net::Duration connect_timeout{};
     net::Duration login_timeout{};
@@ -92,12 +93,19 @@ class PreparedNames {
     std::unordered_map<std::uint64_t, std::list<Entry>::iterator> index_;
 };
 
+// What a server said to Target::question.
+struct Answer {
+    std::vector<std::string> rows;  // bodies of DataRow
+    std::string error;
+};
+
 struct ServerConnection {
     std::unique_ptr<net::Stream> stream;
     net::Address address;
     std::string host;
     std::uint64_t id = 0;
-    std::string connect_query;  // what it was told at login, and is told again after a reset
+    std::string connect_query;       // what it was told at login, and is told again after a reset
+    std::unique_ptr<Answer> answer;  // null: nothing was asked
     std::optional<wire::ScramKeys> made_keys;  // from the password, for Target::known_keys
     std::uint32_t pid = 0;
     std::string cancel_key;
