@@ -201,8 +201,8 @@ def test_a_login_that_reconnect_overtook_serves_nobody(with_toml):
     """It may have gone to the server of before."""
     server = Moves()
     try:
-        proxy = with_toml(f"server_tls_sslmode = 'disable'\nadmin_users = '{LOOKUP[0]}'",
-                          port=server.port)
+        proxy = with_toml(f"server_tls_sslmode = 'disable'\nadmin_users = '{LOOKUP[0]}'\n"
+                          "pool_mode = 'session'", port=server.port)
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
             client = threads.submit(proxy.connect, *LOOKUP)
             assert server.began.wait(20)

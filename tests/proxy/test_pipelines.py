@@ -151,8 +151,8 @@ def test_a_dying_server_is_explained_though_we_had_asked(open_client, pooler, ta
     pid = rows(client.ask(query("select pg_backend_pid()")))[0]
     with psycopg.connect(f"host={cluster.sockets} port={cluster.primary.port} user={SUPERUSER} "
                          f"dbname={database}") as blocker:
-        blocker.execute("lock pg_catalog.pg_class in access exclusive mode")
-        client.send(query("set work_mem = '5MB'"))
+        blocker.execute("lock pg_catalog.pg_depend in access exclusive mode")
+        client.send(query("select pg_advisory_lock(4711)"))
         client.until("Z")  # the probe that follows waits for the lock
         with psycopg.connect(cluster.primary.uri(USER, PASSWORD, "postgres"),
                              autocommit=True) as other:
