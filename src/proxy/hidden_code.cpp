@@ -10,6 +10,9 @@
 #include "wire/message.hpp"
 
 namespace howdah::proxy {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 // What runs triggers, rules, defaults and checks.
@@ -24,8 +27,8 @@ constexpr std::uint32_t kMayWrite = sql::kWrite | sql::kDdl | sql::kCopyIn | sql
 // pg_attrdef, 2606 pg_constraint, 2618 pg_rewrite, 2620 pg_trigger, 3256 pg_policy, 3466
 // pg_event_trigger; schema 11 is pg_catalog.
 constexpr std::string_view kSql =
-    "SET LOCAL statement_timeout = '5s'; SET LOCAL jit = off; "
-    "WITH RECURSIVE source(oid, name, arguments, scripted, text) AS (SELECT p.oid, "
+    "SET LOCAL jit = off; WITH RECURSIVE source(oid, name, arguments, scripted, text) AS (SELECT "
+    "p.oid, "
     "p.proname::pg_catalog.text, p.proargtypes::pg_catalog.text, "
     "l.lanname OPERATOR(pg_catalog.<>) ALL ('{sql,plpgsql}'::pg_catalog.name[]), "
     "CASE WHEN f.text OPERATOR(pg_catalog.~*) "
@@ -114,8 +117,8 @@ std::int64_t in_us(net::TimePoint time) {
 
 }  // namespace
 
-std::string_view HiddenCode::sql() {
-    return kSql;
+std::string HiddenCode::sql(net::Duration answer_max) {
+    return fmt::format("SET LOCAL statement_timeout = {}; {}", answer_max / 1ms, kSql);
 }
 
 void HiddenCode::take_row(std::span<const std::uint8_t> row, Question& question) {
@@ -169,12 +172,13 @@ void HiddenCode::learn(std::uint64_t schema, std::uint64_t places) {
     }
 }
 
-void HiddenCode::answered(const Question& question, net::TimePoint now,
-                          const std::string& database) {
+void HiddenCode::answered(const Question& question, net::TimePoint now, const std::string& database,
+                          std::size_t databases) {
     learn(question.schema, question.places);
     failures_ = 0;
     const net::Duration took = now - question.asked_at;
-    due_us_ = in_us(now + std::max(kAgain, took * kShareIdle));
+    due_us_ =
+        in_us(now + std::max(kAgain, took * kShareIdle * static_cast<std::int64_t>(databases)));
     not_before_us_ = in_us(now + took * kShareMin);
     if (logged_.exchange(question.places) != question.places) {
         log_found(question, database);

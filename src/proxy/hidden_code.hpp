@@ -3,13 +3,12 @@
 // locks or makes temporary tables; a text that runs it looks like any INSERT or SELECT. One a
 // database, for all loops.
 //
-// 1. The catalog is asked at the end of a transaction while nothing is known of the schema as it is
-// (at
-//    first, and after a client's DDL), by one session at a time, and for at most one part in
-//    kShareMin of the time. And every kAgain, for DDL that went another way.
+// 1. The catalog is asked when the first server is logged in, and at the end of a transaction while
+//    nothing is known of the schema as it is (after a client's DDL): by one session at a time, and
+//    for at most one part in kShareMin of the time. And every kAgain, or less often where there are
+//    many databases, for DDL that went another way.
 // 2. While nothing is known anything may be hidden: the server is looked at after each transaction.
-// A
-//    database that cannot answer in kFailuresMax tries is taken to hide nothing, with a warning.
+//    A database that cannot answer in kFailuresMax tries is taken to hide nothing, with a warning.
 // 3. What a function may do is read in its source, as are those that it calls. Found too much:
 //    a question to the server too many. Not found: what C code does, and SQL that is put together
 //    from texts which stand outside the function.
@@ -33,7 +32,7 @@ class HiddenCode {
   public:
     // One simple query; its names are qualified and no literal has a backslash in it, for a
     // client's parameters are in force. take_row() knows the rows.
-    static std::string_view sql();
+    static std::string sql(net::Duration answer_max);
 
     // A question under way, and what was found so far.
     struct Question {
@@ -49,8 +48,9 @@ class HiddenCode {
     std::optional<Question> wants_to_know(net::TimePoint now);
     // It will not be answered.
     void let_others_ask() { not_before_us_ = due_us_ = 0; }
-    // `database`: for the log.
-    void answered(const Question& question, net::TimePoint now, const std::string& database);
+    // `database`: for the log. `databases`: how many are asked such questions.
+    void answered(const Question& question, net::TimePoint now, const std::string& database,
+                  std::size_t databases);
     void not_answered(const Question& question, std::string_view why, net::TimePoint now,
                       const std::string& database);
 
@@ -67,10 +67,14 @@ class HiddenCode {
     std::uint64_t schema() const { return schema_.load(std::memory_order_relaxed); }
 
     static constexpr net::Duration kAgain = std::chrono::seconds(60);
+    // How long a server may take to answer: a session's, and while clients wait for its login.
+    static constexpr net::Duration kSessionAnswerMax = std::chrono::seconds(5);
+    static constexpr net::Duration kLoginAnswerMax = std::chrono::milliseconds(500);
     static constexpr net::Duration kAfterFailure = std::chrono::seconds(1);
     static constexpr net::Duration kAnswerMax = std::chrono::seconds(10);  // then another may ask
     static constexpr int kFailuresMax = 3;
-    // Of the time, asking takes at most one part in this after DDL, and without any.
+    // Of the time, asking takes at most one part in this: one database after DDL; all of them
+    // without.
     static constexpr int kShareMin = 10;
     static constexpr int kShareIdle = 100;
 

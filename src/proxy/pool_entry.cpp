@@ -419,7 +419,7 @@ std::string PoolEntry::question() {
         return {};
     }
     question_ = std::move(wanted);
-    return std::string(HiddenCode::sql());
+    return HiddenCode::sql(HiddenCode::kLoginAnswerMax);
 }
 
 void PoolEntry::on_connected(pool::Pooled& server) {
@@ -430,7 +430,8 @@ void PoolEntry::on_connected(pool::Pooled& server) {
                                  *question_);
         }
         if (answer->error.empty()) {
-            hidden_code.answered(*question_, worker_.loop().now(), database_);
+            hidden_code.answered(*question_, worker_.loop().now(), database_,
+                                 worker_.shared().databases_asked());
         } else {
             hidden_code.not_answered(*question_, answer->error, worker_.loop().now(), database_);
         }

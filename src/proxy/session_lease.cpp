@@ -283,7 +283,8 @@ void Session::finish_injected(Purpose purpose, std::unique_ptr<Error> error) {
                 pool_->hidden_code.not_answered(*rare().hidden, error->message,
                                                 worker_.loop().now(), database_);
             } else {
-                pool_->hidden_code.answered(*rare().hidden, worker_.loop().now(), database_);
+                pool_->hidden_code.answered(*rare().hidden, worker_.loop().now(), database_,
+                                            worker_.shared().databases_asked());
             }
             transaction_ended();
             return;
@@ -414,7 +415,7 @@ bool Session::look_for_hidden_code() {
         return false;
     }
     rare().hidden = std::move(question);
-    inject_query(Purpose::kCatalog, HiddenCode::sql());
+    inject_query(Purpose::kCatalog, HiddenCode::sql(HiddenCode::kSessionAnswerMax));
     return true;
 }
 

@@ -96,4 +96,9 @@ HiddenCode& Shared::hidden_code(const std::string& database) {
     return hidden_code_[database];
 }
 
+std::size_t Shared::databases_asked() const {
+    const std::scoped_lock lock(mutex_);
+    return hidden_code_.size();
+}
+
 }  // namespace howdah::proxy

@@ -61,6 +61,8 @@ class Shared {
     pool::Quota& database_quota(const std::string& database);
     pool::Quota& user_quota(const std::string& user);
     HiddenCode& hidden_code(const std::string& database);
+    // How many there are of these.
+    std::size_t databases_asked() const;
 
     // Never null; replaced whole on reload.
     std::shared_ptr<const TlsContexts> tls() const;

@@ -220,7 +220,8 @@ void Worker::hear_answer(PoolEntry& entry, char type, std::span<const std::uint8
                                        entry.database());
         question.reset();
     } else if (type == 'Z') {
-        entry.hidden_code.answered(*question, loop_.now(), entry.database());
+        entry.hidden_code.answered(*question, loop_.now(), entry.database(),
+                                   shared_.databases_asked());
         question.reset();
     }
 }

@@ -133,8 +133,9 @@ class ModelSession {
     std::string user_;
     std::string database_;
     std::map<std::string, std::string> parameters_;
-    std::map<std::string, std::string> at_begin_;     // what a rollback brings back
-    std::map<std::string, std::string> after_local_;  // what SET LOCAL gives way to
+    std::map<std::string, std::string> at_begin_;  // what a rollback brings back
+    // What SET LOCAL gives way to; null: the preset.
+    std::map<std::string, std::optional<std::string>> after_local_;
     std::map<std::string, std::string> statements_;
     std::map<std::string, Portal> portals_;
     Status status_ = Status::kIdle;

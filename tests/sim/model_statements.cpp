@@ -80,7 +80,9 @@ std::string ModelSession::value_of(const std::string& name) const {
 void ModelSession::set(const std::string& name, const std::string& value, bool local) {
     const std::string key = canonical(name);
     if (local) {
-        after_local_.try_emplace(key, value_of(key));
+        const auto found = parameters_.find(key);
+        after_local_.try_emplace(
+            key, found != parameters_.end() ? std::optional(found->second) : std::nullopt);
     } else {
         after_local_.erase(key);
     }
@@ -106,8 +108,10 @@ void ModelSession::end_transaction(bool commit) {
         parameters_ = at_begin_;
     }
     for (const auto& [name, value] : after_local_) {
-        if (commit) {
-            parameters_[name] = value;
+        if (commit && value) {
+            parameters_[name] = *value;
+        } else if (commit) {
+            parameters_.erase(name);
         }
     }
     after_local_.clear();
